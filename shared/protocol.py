@@ -1,0 +1,177 @@
+"""What producer and analyzer say to each other on the sockets, around the messages.
+
+Each ZeroMQ message is one control header (msgpack), followed by the parts of an encoded
+message for `Record` and `Frame`. `unpack` returns a header or raises `ContractError`.
+
+Order of a connection::
+
+    producer                                analyzer
+    ctl   Hello ───────────────────────────►
+          ◄──────────────────── Welcome | Reject
+    ctl   Record(cseq) + message ──────────►  commit
+          ◄──────────────────────────── Ack(cseq)
+    bulk  Attach(token) ───────────────────►
+    bulk  Frame(stream, fseq) + message ───►  analyze, commit
+          ◄──────────── Credit(returned bytes, delivered fseqs)
+    both  Heartbeat
+    ctl   Fin ─────────────────────────────►  drain
+          ◄──────────────────────────── FinAck
+    Reset: the analyzer does not know this connection; say Hello again.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgpack
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from shared.codec import Buffer
+from shared.errors import ContractError
+from shared.messages import SCHEMA_VERSION, Count, ShortText, Stream
+
+PROTOCOL_VERSION: Final = (1, 0)
+MAX_CONTROL_BYTES: Final = 1 << 20
+HEARTBEAT_INTERVAL_S: Final = 1.0
+SILENCE_LIMIT_S: Final = 5.0
+DEFAULT_CREDIT_BYTES: Final = 64 << 20
+
+Ranges = list[tuple[Count, Count]]
+
+
+class _Control(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Hello(_Control):
+    """A producer asks to be heard. `instance` tells two processes of one identity apart."""
+
+    kind: Literal["hello"] = "hello"
+    protocol: tuple[int, int] = PROTOCOL_VERSION
+    schema_version: tuple[int, int] = SCHEMA_VERSION
+    run_id: ShortText
+    run_name: ShortText
+    producer: ShortText
+    instance: ShortText
+    incarnation: int = Field(ge=1)
+    rank: Count = 0
+    world_size: int = Field(default=1, ge=1)
+    next_cseq: int = Field(ge=1)
+
+
+class Welcome(_Control):
+    """The analyzer listens; it holds everything up to `committed_cseq` and these frames."""
+
+    kind: Literal["welcome"] = "welcome"
+    committed_cseq: Count
+    delivered: dict[Stream, Ranges] = Field(default_factory=dict)
+    credit_bytes: Count = DEFAULT_CREDIT_BYTES
+    token: ShortText
+    run_folder: ShortText | None = None
+
+
+class Reject(_Control):
+    """The analyzer refuses this producer for good; `reason` is a sentence for people."""
+
+    kind: Literal["reject"] = "reject"
+    reason: ShortText
+
+
+class Reset(_Control):
+    """The analyzer does not know this connection (it restarted): say Hello again."""
+
+    kind: Literal["reset"] = "reset"
+
+
+class Attach(_Control):
+    """First word on `bulk`: binds it to the `ctl` connection that got `token`."""
+
+    kind: Literal["attach"] = "attach"
+    token: ShortText
+
+
+class Record(_Control):
+    """A critical message follows; `cseq` is dense from 1 in each incarnation."""
+
+    kind: Literal["record"] = "record"
+    cseq: int = Field(ge=1)
+
+
+class Frame(_Control):
+    """A batch frame follows; `fseq` numbers the frames offered in its stream, from 1."""
+
+    kind: Literal["frame"] = "frame"
+    stream: Stream
+    fseq: int = Field(ge=1)
+
+
+class Ack(_Control):
+    """Every record up to `cseq` is committed."""
+
+    kind: Literal["ack"] = "ack"
+    cseq: Count
+
+
+class Credit(_Control):
+    """These frames are committed with their results; `credit_bytes` may be sent again."""
+
+    kind: Literal["credit"] = "credit"
+    credit_bytes: Count
+    delivered: dict[Stream, Ranges] = Field(default_factory=dict)
+
+
+class Heartbeat(_Control):
+    """A sign of life. The analyzer adds how far behind it is."""
+
+    kind: Literal["heartbeat"] = "heartbeat"
+    ingest_lag_ms: float | None = None
+    work_lag_ms: float | None = None
+    frames_waiting: Count = 0
+
+
+class Fin(_Control):
+    """The producer has nothing more to send; its last record was `last_cseq`."""
+
+    kind: Literal["fin"] = "fin"
+    last_cseq: Count
+
+
+class FinAck(_Control):
+    """Every record is committed and every frame that arrived is analyzed and committed."""
+
+    kind: Literal["finack"] = "finack"
+
+
+Control = (
+    Hello
+    | Welcome
+    | Reject
+    | Reset
+    | Attach
+    | Record
+    | Frame
+    | Ack
+    | Credit
+    | Heartbeat
+    | Fin
+    | FinAck
+)
+_ADAPTER: Final[TypeAdapter[Control]] = TypeAdapter(Annotated[Control, Field(discriminator="kind")])
+
+
+def pack(control: Control) -> bytes:
+    """Bytes of a control header."""
+    packed: bytes = msgpack.packb(control.model_dump())
+    return packed
+
+
+def unpack(part: Buffer) -> Control:
+    """Control header of bytes; raises `ContractError` on anything else."""
+    if memoryview(part).nbytes > MAX_CONTROL_BYTES:
+        raise ContractError(f"control header beyond {MAX_CONTROL_BYTES} bytes")
+    try:
+        fields: Any = msgpack.unpackb(part, raw=False, max_bin_len=0, max_ext_len=0)
+        return _ADAPTER.validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ContractError(f"control header: {first['loc']}: {first['msg']}") from None
+    except Exception as error:
+        raise ContractError(f"unreadable control header: {type(error).__name__}") from error
