@@ -1,0 +1,1 @@
+"""The analyzing side: receive, commit, analyze, draw, report."""

@@ -1,0 +1,1 @@
+"""The training side: the DAE-KAN model, its data, capture and publish."""
