@@ -1,0 +1,1 @@
+"""The only place with sockets: addresses, a producer's pair, an analyzer's pair."""

@@ -40,7 +40,7 @@ class FrameArrays:
     activation: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-class CaptureLost(Exception):  # noqa: N818 - a signal between two stages, not an error
+class CaptureLost(Exception):
     """A frame cannot be read any more; `reason` is counted in the books."""
 
     def __init__(self, reason: DropReason) -> None:

@@ -1,0 +1,101 @@
+"""A producer's two sockets. Nothing here waits: a send that cannot go now says so.
+
+ZeroMQ sockets belong to one thread; whoever makes a `ProducerSockets` must be the only one to
+touch it.
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import Literal
+
+import zmq
+
+from shared.codec import Buffer
+from shared.protocol import MAX_CONTROL_BYTES
+from shared.transport.addresses import Address
+
+Channel = Literal["ctl", "bulk"]
+
+_RECONNECT_MS = 100
+_RECONNECT_MAX_MS = 5000
+_CTL_HIGH_WATER_MARK = 4096
+_BULK_HIGH_WATER_MARK = 256
+
+
+class ProducerSockets:
+    """Two DEALER sockets that connect to an analyzer's `ctl` and `bulk`.
+
+    Parameters
+    ----------
+    address : Address
+        Where the analyzer listens; nobody needs to be there yet.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
+        self._poller = zmq.Poller()
+
+    def reopen(self) -> None:
+        """Close what is open and connect anew, under a new random routing id."""
+        self._close_sockets()
+        routing_id = secrets.token_bytes(16)
+        for channel, url, mark in (
+            ("ctl", self._address.ctl, _CTL_HIGH_WATER_MARK),
+            ("bulk", self._address.bulk, _BULK_HIGH_WATER_MARK),
+        ):
+            self._open(channel, url, mark, b"s" + routing_id)  # type: ignore[arg-type]
+
+    def send(self, channel: Channel, parts: Sequence[Buffer]) -> bool:
+        """Hand one message to ZeroMQ; False when no connection can take it now."""
+        socket = self._sockets.get(channel)
+        if socket is None:
+            return False
+        try:
+            socket.send_multipart(parts, flags=zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self, timeout_ms: int) -> list[bytes]:
+        """Control headers that came, after waiting at most `timeout_ms` for the first."""
+        headers: list[bytes] = []
+        for socket, _ in self._poller.poll(timeout_ms):
+            headers.extend(_drain(socket))
+        return headers
+
+    def close(self) -> None:
+        """Close everything at once; what was not sent is forgotten."""
+        self._close_sockets()
+        self._context.destroy(linger=0)
+
+    def _open(self, channel: Channel, url: str, mark: int, routing_id: bytes) -> None:
+        socket = self._context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.ROUTING_ID, routing_id)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.SNDHWM, mark)
+        socket.setsockopt(zmq.RCVHWM, _CTL_HIGH_WATER_MARK)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_CONTROL_BYTES)
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        socket.connect(url)
+        self._sockets[channel] = socket
+        self._poller.register(socket, zmq.POLLIN)
+
+    def _close_sockets(self) -> None:
+        for socket in self._sockets.values():
+            self._poller.unregister(socket)
+            socket.close(linger=0)
+        self._sockets.clear()
+
+
+def _drain(socket: zmq.Socket[bytes]) -> list[bytes]:
+    headers: list[bytes] = []
+    while True:
+        try:
+            parts = socket.recv_multipart(flags=zmq.DONTWAIT)
+        except zmq.Again:
+            return headers
+        headers.append(parts[0])

@@ -1,0 +1,104 @@
+"""A capture of plain arrays, copied at once: for training loops without Lightning."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.messages import Sample
+from trainer.publish.contract import BatchKeys, CaptureLost, FrameArrays
+
+
+class ArrayCapture:
+    """Values that nobody else holds; see `trainer.publish.contract.Capture`."""
+
+    def __init__(self, scalars: dict[str, float], arrays: FrameArrays | None) -> None:
+        self._scalars = scalars
+        self._arrays = arrays
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of images and maps."""
+        arrays = self._arrays
+        if arrays is None:
+            return 0
+        maps = [*arrays.attention.values(), *arrays.activation.values()]
+        images = arrays.input.nbytes + arrays.reconstruction.nbytes
+        return images + sum(array.nbytes for array in maps)
+
+    def ready(self) -> bool:
+        """Always: the values are here."""
+        return True
+
+    def scalars(self) -> dict[str, float]:
+        """The scalars as given."""
+        return self._scalars
+
+    def frame(self) -> FrameArrays:
+        """The copied arrays."""
+        arrays = self._arrays
+        if arrays is None:
+            raise CaptureLost("queue_full")
+        return arrays
+
+    def drop_frame(self) -> None:
+        """Let go of the arrays."""
+        self._arrays = None
+
+
+def capture_arrays(
+    keys: BatchKeys,
+    scalars: Mapping[str, Any],
+    *,
+    images: tuple[Any, Any],
+    attention: Mapping[str, Any],
+    samples: tuple[Sample, ...] | None,
+    most: int,
+) -> ArrayCapture:
+    """Copy the first `most` samples of a batch.
+
+    Raises
+    ------
+    ValueError
+        If an image is neither (N, 3, H, W) nor (N, H, W, 3), with 1 or 3 channels.
+    """
+    numbers = {name: float(value) for name, value in scalars.items() if value is not None}
+    if any(image is None for image in images):
+        return ArrayCapture(numbers, None)
+    clean, output = (as_uint8_images(_to_numpy(image[:most])) for image in images)
+    count = len(clean)
+    named = samples[:count] if samples else _stable_samples(keys, count)
+    maps = {
+        layer: np.array(_to_numpy(gate[:most]), dtype=np.float32)
+        for layer, gate in attention.items()
+    }
+    return ArrayCapture(numbers, FrameArrays(clean, output, named, maps))
+
+
+def as_uint8_images(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """A new array of shape (N, H, W, 3), uint8, of images in any of the usual forms.
+
+    Floats are taken as [0, 1] and clipped (NaN becomes 0); gray images are repeated to three
+    channels.
+    """
+    if images.ndim != 4:
+        raise ValueError(f"images must be (N, C, H, W) or (N, H, W, C), got {images.shape}")
+    if images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
+        images = images.transpose(0, 2, 3, 1)
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"images must have 1 or 3 channels, got {images.shape}")
+    if images.dtype != np.uint8:
+        scaled = np.nan_to_num(images.astype(np.float32) * np.float32(255), nan=0.0)
+        images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3))).copy()
+
+
+def _to_numpy(value: Any) -> NDArray[Any]:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value)
+
+
+def _stable_samples(keys: BatchKeys, count: int) -> tuple[Sample, ...]:
+    return tuple(Sample(id=f"{keys.phase}/{keys.batch_idx}/{i}") for i in range(count))

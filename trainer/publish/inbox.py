@@ -1,0 +1,80 @@
+"""Where the training thread leaves what it hands over: no lock, no system call."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from shared.messages import EpochEnded, Stream
+from trainer.publish.contract import BatchKeys, Capture
+
+
+@dataclass(slots=True)
+class Handed:
+    """One batch as it was handed over; `fseq` is None when it offers no frame.
+
+    `evicted` is set by the putting thread, `done` by the taking thread; each only ever
+    turns true.
+    """
+
+    keys: BatchKeys
+    capture: Capture
+    captured_at_ns: int
+    fseq: int | None
+    nbytes: int
+    evicted: bool = False
+    done: bool = False
+
+
+class Inbox:
+    """Bounded by bytes: over the budget, the oldest frames are let go, never their scalars.
+
+    One thread puts, one other takes. Each field is written by one of them only, and
+    ``deque`` operations are atomic, so neither ever waits for the other.
+
+    Parameters
+    ----------
+    budget_bytes : int
+        Most bytes of tensors that may be held for frames.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget_bytes = budget_bytes
+        self._items: deque[Handed | EpochEnded] = deque()
+        self._holding: deque[Handed] = deque()
+        self._held_bytes = 0
+        self._next_fseq: dict[Stream, int] = {"train": 1, "val": 1}
+
+    def put_batch(self, keys: BatchKeys, capture: Capture, captured_at_ns: int) -> None:
+        """Leave a batch (putting thread)."""
+        nbytes = capture.nbytes
+        fseq = self._number(keys.phase) if nbytes else None
+        handed = Handed(keys, capture, captured_at_ns, fseq, nbytes)
+        if nbytes:
+            self._hold(handed)
+        self._items.append(handed)
+
+    def put_event(self, event: EpochEnded) -> None:
+        """Leave an event (putting thread)."""
+        self._items.append(event)
+
+    def take(self) -> Handed | EpochEnded | None:
+        """Oldest item, or None (taking thread)."""
+        try:
+            return self._items.popleft()
+        except IndexError:
+            return None
+
+    def _number(self, stream: Stream) -> int:
+        fseq = self._next_fseq[stream]
+        self._next_fseq[stream] = fseq + 1
+        return fseq
+
+    def _hold(self, handed: Handed) -> None:
+        self._holding.append(handed)
+        self._held_bytes += handed.nbytes
+        while self._holding and self._holding[0].done:
+            self._held_bytes -= self._holding.popleft().nbytes
+        while self._held_bytes > self._budget_bytes:
+            oldest = self._holding.popleft()
+            self._held_bytes -= oldest.nbytes
+            oldest.evicted = True
+            oldest.capture.drop_frame()

@@ -1,0 +1,140 @@
+"""The connection to the analyzer as states: away, greeting, open, refused.
+
+Time comes in as an argument, so the whole machine can be tested without waiting.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from shared.codec import Buffer
+from shared.protocol import (
+    HEARTBEAT_INTERVAL_S,
+    SILENCE_LIMIT_S,
+    Attach,
+    Heartbeat,
+    Hello,
+    Reject,
+    Welcome,
+    pack,
+)
+
+log = logging.getLogger(__name__)
+
+State = Literal["away", "greeting", "open", "refused"]
+
+_FIRST_BACKOFF_S = 0.1
+_LONGEST_BACKOFF_S = 5.0
+_HELLO_AGAIN_S = 1.0
+
+
+class Sockets(Protocol):
+    """What the link needs of a pair of sockets (`shared.transport.producer.ProducerSockets`)."""
+
+    def reopen(self) -> None:
+        """Connect anew."""
+        ...
+
+    def send(self, channel: Literal["ctl", "bulk"], parts: Sequence[Buffer]) -> bool:
+        """Send without waiting; False when it cannot go now."""
+        ...
+
+
+class Link:
+    """Keeps one analyzer greeted; tells when records and frames may be sent.
+
+    Parameters
+    ----------
+    sockets : Sockets
+        Used by this thread only.
+    hello : Hello
+        Who we are; `next_cseq` is filled in at each greeting.
+    """
+
+    def __init__(self, sockets: Sockets, hello: Hello) -> None:
+        self._sockets = sockets
+        self._hello = hello
+        self._backoff_s = _FIRST_BACKOFF_S
+        self._since_s = float("-inf")
+        self._greeted_at_s = float("-inf")
+        self._heard_at_s = float("-inf")
+        self._beat_at_s = float("-inf")
+        self._token: str | None = None
+        self._attached = False
+        self.state: State = "away"
+        self.ever_open = False
+        self.refusal: str | None = None
+
+    def tick(self, now_s: float, next_cseq: int) -> None:
+        """Do what is due: reconnect, greet, attach, show life, notice silence."""
+        if self.state == "away" and now_s >= self._since_s + self._backoff_s:
+            self._sockets.reopen()
+            self._enter("greeting", now_s)
+        if self.state == "greeting":
+            self._greet(now_s, next_cseq)
+        if self.state == "open":
+            self._keep_alive(now_s)
+
+    def heard(self, now_s: float) -> None:
+        """Note that the analyzer said anything at all."""
+        self._heard_at_s = now_s
+
+    def welcomed(self, welcome: Welcome, now_s: float) -> None:
+        """Enter `open` with the analyzer's token."""
+        self._token = welcome.token
+        self._attached = False
+        self._backoff_s = _FIRST_BACKOFF_S
+        self.ever_open = True
+        self._enter("open", now_s)
+        self._attach()
+
+    def reset(self, now_s: float) -> None:
+        """Greet again: the analyzer does not know this connection."""
+        if self.state in ("open", "greeting"):
+            if self.state == "open":
+                log.info("the analyzer restarted; greeting it again")
+            self._enter("greeting", now_s)
+            self._greeted_at_s = float("-inf")
+
+    def rejected(self, reject: Reject, now_s: float) -> None:
+        """Stop trying: the analyzer refused for good."""
+        self.refusal = reject.reason
+        self._enter("refused", now_s)
+
+    @property
+    def may_send_frames(self) -> bool:
+        """Whether `bulk` is bound to this connection."""
+        return self.state == "open" and self._attached
+
+    def _enter(self, state: State, now_s: float) -> None:
+        self.state = state
+        self._since_s = now_s
+
+    def _greet(self, now_s: float, next_cseq: int) -> None:
+        if now_s - self._since_s > SILENCE_LIMIT_S:
+            self._leave(now_s)
+        elif now_s - self._greeted_at_s >= _HELLO_AGAIN_S:
+            hello = self._hello.model_copy(update={"next_cseq": next_cseq})
+            if self._sockets.send("ctl", [pack(hello)]):
+                self._greeted_at_s = now_s
+
+    def _keep_alive(self, now_s: float) -> None:
+        if now_s - max(self._heard_at_s, self._since_s) > SILENCE_LIMIT_S:
+            log.warning("the analyzer is silent; training goes on, records wait for it")
+            self._leave(now_s)
+            return
+        if not self._attached:
+            self._attach()
+        if now_s - self._beat_at_s >= HEARTBEAT_INTERVAL_S and self._sockets.send(
+            "ctl", [pack(Heartbeat())]
+        ):
+            self._beat_at_s = now_s
+
+    def _attach(self) -> None:
+        if self._token is not None:
+            self._attached = self._sockets.send("bulk", [pack(Attach(token=self._token))])
+
+    def _leave(self, now_s: float) -> None:
+        self._enter("away", now_s)
+        self._greeted_at_s = float("-inf")
+        self._backoff_s = min(self._backoff_s * 2, _LONGEST_BACKOFF_S)

@@ -1,0 +1,268 @@
+"""The facade that a training loop talks to: hand over, and go on."""
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.messages import EpochEnded, Phase, RunStarted, RunStatus, Sample, Stream, Totals
+from shared.protocol import Hello
+from shared.transport.addresses import parse_address
+from trainer.publish.arrays import capture_arrays
+from trainer.publish.contract import BatchKeys, Capture
+from trainer.publish.frames import FrameWindow
+from trainer.publish.inbox import Inbox
+from trainer.publish.journal import Journal
+from trainer.publish.records import UnackedWindow
+from trainer.publish.sender import Closing, Progress, Sender, Stages
+from trainer.publish.settings import PublishSettings
+
+log = logging.getLogger(__name__)
+
+_JOIN_GRACE_S = 2.0
+_PROGRESS_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class PublishOutcome:
+    """How a run's delivery ended.
+
+    Attributes
+    ----------
+    totals
+        Books by stream: ``offered = delivered + dropped + pending``.
+    complete
+        Whether every record is committed and every offered frame delivered.
+    journal
+        The file with what could not be delivered (or the recording), if there is one.
+    refusal
+        The analyzer's reason, when it refused the run.
+    longest_handoff_us
+        Longest time that the training thread spent in `Publisher.publish`, in microseconds.
+    """
+
+    totals: Mapping[Stream, Totals]
+    complete: bool
+    records_unacked: int
+    records_lost: int
+    journal: Path | None
+    refusal: str | None
+    run_folder: str | None
+    longest_handoff_us: float
+
+
+class Publisher:
+    """Hands batches of one run to a sender thread. Made by `start`, ended by `close`.
+
+    In a forked child (a DataLoader worker) it does nothing.
+    """
+
+    def __init__(self, run: RunStarted, inbox: Inbox, sender: Sender, settings: PublishSettings):
+        self._run = run
+        self._inbox = inbox
+        self._sender = sender
+        self._settings = settings
+        self._pid = os.getpid()
+        self._longest_ns = 0
+        self._failures = 0
+        self._outcome: PublishOutcome | None = None
+
+    @classmethod
+    def start(
+        cls,
+        run: RunStarted,
+        *,
+        endpoint: str | None = None,
+        record: Path | None = None,
+        settings: PublishSettings | None = None,
+    ) -> "Publisher":
+        """Start the sender thread of a run.
+
+        Parameters
+        ----------
+        run : RunStarted
+            The run's fixed facts.
+        endpoint : str, optional
+            Where the analyzer listens (``tcp://HOST:PORT``); without it no socket is opened.
+        record : Path, optional
+            MCAP file that gets everything.
+        settings : PublishSettings, optional
+            Bounds.
+
+        Raises
+        ------
+        ConfigurationError
+            If `endpoint` has no known form, or `record` exists or cannot be made.
+        ValueError
+            If neither `endpoint` nor `record` is given.
+        """
+        if endpoint is None and record is None:
+            raise ValueError("give an endpoint to send to, a file to record to, or both")
+        settings = settings or PublishSettings()
+        inbox = Inbox(settings.capture_bytes)
+        stages = _stages(run, inbox, settings, endpoint, record)
+        sender = Sender(run, stages, settings)
+        sender.start()
+        return cls(run, inbox, sender, settings)
+
+    def publish(self, keys: BatchKeys, capture: Capture) -> None:
+        """Hand a batch over; takes microseconds, never waits and never raises."""
+        began_ns = time.perf_counter_ns()
+        try:
+            if self._active:
+                self._inbox.put_batch(keys, capture, time.time_ns())
+        except Exception:
+            self._count_failure()
+        self._longest_ns = max(self._longest_ns, time.perf_counter_ns() - began_ns)
+
+    def batch(
+        self,
+        *,
+        phase: Phase,
+        epoch: int,
+        batch_idx: int,
+        global_step: int,
+        phase_step: int | None = None,
+        loss: Any = None,
+        input: Any = None,
+        reconstruction: Any = None,
+        attention: Mapping[str, Any] | None = None,
+        scalars: Mapping[str, Any] | None = None,
+        samples: tuple[Sample, ...] | None = None,
+    ) -> None:
+        """Hand over a batch of plain arrays or CPU tensors, for a bare training loop.
+
+        Parameters
+        ----------
+        loss : float or 0-d tensor
+            As trained.
+        input, reconstruction : array of shape (N, 3, H, W) or (N, H, W, 3)
+            Clean target and output, float in [0, 1] or uint8; the first `frame_samples`
+            of the run are copied here and now.
+        attention : mapping of layer name to array of shape (N, h, w)
+            Gates in (0, 1).
+        scalars : mapping of name to number
+            Anything else.
+        """
+        began_ns = time.perf_counter_ns()
+        try:
+            if self._active:
+                step = global_step if phase_step is None else phase_step
+                size = None if input is None else len(input)
+                keys = BatchKeys(phase, epoch, batch_idx, global_step, step, batch_size=size)
+                capture = capture_arrays(
+                    keys,
+                    {"loss": loss, **(scalars or {})},
+                    images=(input, reconstruction),
+                    attention=attention or {},
+                    samples=samples,
+                    most=self._run.frame_samples,
+                )
+                self._inbox.put_batch(keys, capture, time.time_ns())
+        except Exception:
+            self._count_failure()
+        self._longest_ns = max(self._longest_ns, time.perf_counter_ns() - began_ns)
+
+    def epoch_ended(self, epoch: int, global_step: int) -> None:
+        """Say that an epoch ended, its validation included."""
+        if self._active:
+            now_ns = time.time_ns()
+            self._inbox.put_event(
+                EpochEnded(epoch=epoch, global_step=global_step, captured_at_ns=now_ns)
+            )
+
+    @property
+    def progress(self) -> Progress:
+        """The sender thread's latest snapshot."""
+        return self._sender.progress
+
+    def close(
+        self,
+        status: RunStatus = "finished",
+        *,
+        reason: str | None = None,
+        timeout_s: float | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> PublishOutcome:
+        """End the run: let the analyzer catch up for at most `timeout_s`, then leave.
+
+        What was not delivered by then stands in the journal; the outcome names it. Closing
+        again returns the same outcome.
+        """
+        if self._outcome is None:
+            timeout_s = self._settings.close_timeout_s if timeout_s is None else timeout_s
+            self._sender.request_close(Closing(status, reason, timeout_s))
+            self._join(timeout_s + _JOIN_GRACE_S, on_progress)
+            self._outcome = self._summarize()
+        return self._outcome
+
+    @property
+    def _active(self) -> bool:
+        return self._outcome is None and os.getpid() == self._pid
+
+    def _count_failure(self) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            log.exception("handing over a batch failed; training goes on, further ones are counted")
+
+    def _join(self, limit_s: float, on_progress: Callable[[Progress], None] | None) -> None:
+        deadline_s = time.monotonic() + limit_s
+        while self._sender.is_alive() and (left_s := deadline_s - time.monotonic()) > 0:
+            self._sender.join(min(_PROGRESS_EVERY_S, left_s))
+            if on_progress is not None:
+                on_progress(self._sender.progress)
+
+    def _summarize(self) -> PublishOutcome:
+        progress = self._sender.progress
+        return PublishOutcome(
+            totals=progress.totals,
+            complete=self._sender.delivered_everything,
+            records_unacked=progress.records_unacked,
+            records_lost=progress.records_lost,
+            journal=progress.journal,
+            refusal=progress.refusal,
+            run_folder=progress.run_folder,
+            longest_handoff_us=self._longest_ns / 1000,
+        )
+
+
+def _stages(
+    run: RunStarted,
+    inbox: Inbox,
+    settings: PublishSettings,
+    endpoint: str | None,
+    record: Path | None,
+) -> Stages:
+    address = None if endpoint is None else parse_address(endpoint)
+    window = UnackedWindow(settings.unacked_bytes)
+    frames = FrameWindow(settings.queue_bytes)
+    path = record or settings.journal_dir / f"{run.run_name}.journal.mcap"
+    limit_bytes = None if record is not None else settings.journal_bytes
+    journal = Journal(run, path, everything=record is not None, frame_limit_bytes=limit_bytes)
+    if address is None:
+        return Stages(inbox, window, frames, journal, delivery=None, link=None)
+    # ZeroMQ is imported only where a socket is wanted: recording alone does without it.
+    from shared.transport.producer import ProducerSockets
+    from trainer.publish.delivery import Delivery
+    from trainer.publish.link import Link
+
+    sockets = ProducerSockets(address)
+    link = Link(sockets, _hello(run))
+    delivery = Delivery(sockets, link, window, frames, journal)
+    return Stages(inbox, window, frames, journal, delivery, link)
+
+
+def _hello(run: RunStarted) -> Hello:
+    return Hello(
+        run_id=run.run_id,
+        run_name=run.run_name,
+        producer=run.producer,
+        instance=secrets.token_hex(8),
+        incarnation=run.incarnation,
+        world_size=run.world_size,
+        next_cseq=1,
+    )
