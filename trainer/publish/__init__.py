@@ -1,9 +1,17 @@
-"""Hand a batch over in microseconds; deliver it from another thread."""
+"""Hand a batch over in microseconds; deliver it from another thread.
 
-from trainer.publish.contract import BatchKeys, Capture, CaptureLost, FrameArrays
-from trainer.publish.publisher import Publisher, PublishOutcome
-from trainer.publish.sender import Progress
-from trainer.publish.settings import PublishSettings
+The names are loaded on first use: with the sidecar off nothing of this may import ZeroMQ,
+msgpack or mcap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainer.publish.contract import BatchKeys, Capture, CaptureLost, FrameArrays
+    from trainer.publish.publisher import Publisher, PublishOutcome
+    from trainer.publish.sender import Progress
+    from trainer.publish.settings import PublishSettings
 
 __all__ = [
     "BatchKeys",
@@ -15,3 +23,16 @@ __all__ = [
     "PublishSettings",
     "Publisher",
 ]
+
+_HOMES = {
+    "Progress": "sender",
+    "PublishOutcome": "publisher",
+    "PublishSettings": "settings",
+    "Publisher": "publisher",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'contract')}"), name)
