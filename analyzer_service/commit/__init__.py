@@ -1,1 +1,1 @@
-"""."""
+"""What a run said, committed to `metrics.sqlite` and released in order."""

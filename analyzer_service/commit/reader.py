@@ -1,0 +1,222 @@
+"""Read-only view of a run's folder, for figures, sinks, reports and the page."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer_service.commit import rollups
+from analyzer_service.commit.database import open_reader, run_database
+from analyzer_service.commit.packing import NameLists
+from analyzer_service.commit.views import (
+    DashboardRecord,
+    EpochRecord,
+    Failure,
+    Row,
+    RunState,
+    SampleRow,
+)
+from analyzer_service.sinks.frames import read_frame
+from shared.messages import BatchFrame, RunStarted, Sample, Totals
+
+__all__ = [
+    "DashboardRecord",
+    "EpochRecord",
+    "Failure",
+    "Row",
+    "RunReader",
+    "RunState",
+    "SampleRow",
+    "run_database",
+]
+
+_PAGE: Final = 512
+_WHOLE: Final = frozenset(
+    ("epoch", "batch_idx", "global_step", "phase_step", "rank", "batch_size", "samples")
+)
+
+
+class RunReader:
+    """A run as it is committed; each call sees the latest commit.
+
+    Safe in any process and beside the writer, but not shared between threads. Rows are read
+    a page at a time, so a long iteration holds neither memory nor a lock.
+
+    Raises
+    ------
+    ConfigurationError
+        If `folder` holds no run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._connection = open_reader(folder)
+        self._lists = NameLists(self._connection)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def started(self) -> RunStarted:
+        """Fixed facts of the latest incarnation, as its first rank said them."""
+        return self.incarnations()[-1]
+
+    def incarnations(self) -> list[RunStarted]:
+        """Fixed facts of each start of the run, in order."""
+        query = "SELECT incarnation, started FROM producers ORDER BY incarnation, id DESC"
+        latest = dict(self._connection.execute(query).fetchall())
+        return [RunStarted.model_validate_json(text) for text in latest.values()]
+
+    def state(self) -> RunState:
+        """Where the run stands; "running" until every producer has ended."""
+        values = dict(self._connection.execute("SELECT key, value FROM state"))
+        failures = self._connection.execute("SELECT kind, count, last FROM failures ORDER BY kind")
+        return RunState(
+            status=values.get("status", "running"),
+            ended_at_ns=values.get("ended_at_ns"),
+            reason=values.get("reason"),
+            released=self._released(),
+            failures={kind: Failure(count, last) for kind, count, last in failures},
+        )
+
+    def rows(
+        self,
+        *,
+        phase: str | None = None,
+        epoch: int | None = None,
+        after: int = 0,
+        upto: int | None = None,
+    ) -> Iterator[Row]:
+        """Rows in release order, superseded ones left out.
+
+        `after` and `upto` are release numbers: rows beyond `after`, up to and with `upto`.
+        """
+        tests, given = _filters(phase, epoch, upto)
+        query = (
+            "SELECT release, phase, name_list, metrics FROM batches "
+            f"WHERE superseded = 0 AND release > ?{tests} ORDER BY release LIMIT {_PAGE}"
+        )
+        while page := self._connection.execute(query, (after, *given)).fetchall():
+            for release, of_phase, number, blob in page:
+                yield Row(release, self._values(of_phase, number, blob))
+            after = page[-1][0]
+
+    def row(self, release: int) -> Row:
+        """Row `release`, superseded or not; raises `KeyError` where there is none."""
+        query = "SELECT phase, name_list, metrics FROM batches WHERE release = ?"
+        found = self._connection.execute(query, (release,)).fetchone()
+        if found is None:
+            raise KeyError(f"row {release} is not released")
+        return Row(release, self._values(*found))
+
+    def history(
+        self, *, phase: str, upto: int, names: Sequence[str], points: int = 1000
+    ) -> dict[str, NDArray[np.float64]]:
+        """Columns over the rows of `phase` up to release `upto`, and "global_step" with them.
+
+        With more than `points` rows each value is the mean (NaN left out) over a bucket of
+        equally many rows, a power of two; the last bucket may hold fewer.
+        """
+        query = (
+            "SELECT ordinal FROM batches WHERE phase = ? AND superseded = 0 AND release <= ? "
+            "ORDER BY release DESC LIMIT 1"
+        )
+        (count,) = self._connection.execute(query, (phase, upto)).fetchone() or (0,)
+        buckets = rollups.history(self._connection, self._lists, phase, count, points=points)
+        return rollups.columns(buckets, ["global_step", *names])
+
+    def dashboards(self, after: int = 0) -> list[DashboardRecord]:
+        """Drawn dashboards with an id beyond `after`, in the order in which they were drawn."""
+        query = "SELECT id, phase, number, release, file FROM dashboards WHERE id > ? ORDER BY id"
+        return [DashboardRecord(*found) for found in self._connection.execute(query, (after,))]
+
+    def epochs(self) -> list[EpochRecord]:
+        """Epochs that ended, in order; superseded ones are left out."""
+        query = (
+            "SELECT epoch, global_step, release, ended_at_ns FROM epochs "
+            "WHERE superseded = 0 ORDER BY id"
+        )
+        return [EpochRecord(*found) for found in self._connection.execute(query)]
+
+    def sample_values(
+        self, *, phase: str | None = None, epoch: int | None = None, upto: int | None = None
+    ) -> Iterator[SampleRow]:
+        """Analyzed tiles of the released rows, in release order, then in their batch's order."""
+        tests, given = _filters(phase, epoch, upto)
+        batches = (
+            "SELECT release, frame, phase, epoch, global_step FROM batches WHERE superseded = 0 "
+            f"AND frame IS NOT NULL AND release > ?{tests} ORDER BY release LIMIT {_PAGE}"
+        )
+        after = 0
+        while page := self._connection.execute(batches, (after, *given)).fetchall():
+            for _, frame, *keys in page:
+                yield from self._samples_of(frame, keys)
+            after = page[-1][0]
+
+    def books(self) -> dict[str, Totals]:
+        """Frames by "producer/stream" as of the last committed record, as the analyzer counts."""
+        query = (
+            "SELECT p.producer || '/' || s.stream, sum(s.offered), sum(s.delivered), "
+            "sum(s.dropped), sum(s.pending) FROM streams s JOIN producers p ON p.id = s.origin "
+            "GROUP BY p.producer, s.stream ORDER BY p.producer, s.stream"
+        )
+        return {
+            name: Totals(offered=offered, delivered=delivered, dropped=dropped, pending=pending)
+            for name, offered, delivered, dropped, pending in self._connection.execute(query)
+        }
+
+    def drops(self) -> dict[str, int]:
+        """Dropped frames by reason."""
+        query = (
+            "SELECT reason, sum(frames) FROM drop_counts GROUP BY reason HAVING sum(frames) > 0 "
+            "ORDER BY reason"
+        )
+        return dict(self._connection.execute(query).fetchall())
+
+    def frame(self, phase: str, number: int) -> BatchFrame | None:
+        """Images and maps of a detailed step, by `phase_step`; None where they are not kept."""
+        query = (
+            "SELECT f.file FROM batches b JOIN frames f ON f.id = b.frame WHERE b.phase = ? "
+            "AND b.phase_step = ? AND b.superseded = 0 AND f.file IS NOT NULL "
+            "ORDER BY b.rank, b.release DESC LIMIT 1"
+        )
+        found = self._connection.execute(query, (phase, number)).fetchone()
+        return None if found is None else read_frame(self.folder, found[0])
+
+    def _released(self) -> int:
+        (released,) = self._connection.execute("SELECT max(release) FROM batches").fetchone()
+        return released or 0
+
+    def _values(self, phase: str, number: int, blob: bytes) -> dict[str, Any]:
+        values: dict[str, Any] = {"phase": phase}
+        for name, value in self._lists.unpack(number, blob).items():
+            whole = name in _WHOLE and value == value
+            values[name] = int(value) if whole else value
+        return values
+
+    def _samples_of(self, frame: int, keys: list[Any]) -> Iterator[SampleRow]:
+        query = "SELECT sample, name_list, metrics FROM samples WHERE frame = ? ORDER BY position"
+        for text, number, blob in self._connection.execute(query, (frame,)).fetchall():
+            sample = Sample.model_validate(json.loads(text))
+            yield SampleRow(sample, *keys, self._lists.unpack(number, blob))
+
+
+def _filters(phase: str | None, epoch: int | None, upto: int | None) -> tuple[str, list[str | int]]:
+    wanted = {" AND phase = ?": phase, " AND epoch = ?": epoch, " AND release <= ?": upto}
+    given = {test: value for test, value in wanted.items() if value is not None}
+    return "".join(given), list(given.values())

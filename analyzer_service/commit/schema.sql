@@ -1,0 +1,186 @@
+-- What a run said (facts, written once), and what was derived from it (deleted and made again
+-- by a rebuild). Blobs of metrics are little-endian float64 in the order of their name list.
+
+-- Facts ------------------------------------------------------------------------------------
+
+-- A row per start of each producer; `next_release` is the cseq that is released next.
+CREATE TABLE IF NOT EXISTS producers (
+    id INTEGER PRIMARY KEY,
+    producer TEXT NOT NULL,
+    incarnation INTEGER NOT NULL,
+    started TEXT NOT NULL,
+    next_release INTEGER NOT NULL DEFAULT 1,
+    committed_cseq INTEGER NOT NULL DEFAULT 0,
+    last_seen_ns INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0,
+    status TEXT,
+    reason TEXT,
+    ended_at_ns INTEGER,
+    UNIQUE (producer, incarnation)
+);
+
+-- Every critical message as it came: a payload of `shared.codec`.
+CREATE TABLE IF NOT EXISTS records (
+    origin INTEGER NOT NULL REFERENCES producers (id),
+    cseq INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (origin, cseq)
+) WITHOUT ROWID;
+
+-- Every frame that arrived. state: analyzed | failed (its analysis) | undecodable.
+CREATE TABLE IF NOT EXISTS frames (
+    id INTEGER PRIMARY KEY,
+    origin INTEGER NOT NULL REFERENCES producers (id),
+    stream TEXT NOT NULL,
+    fseq INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    error TEXT,
+    phase TEXT,
+    phase_step INTEGER,
+    name_list INTEGER,
+    metrics BLOB,
+    file TEXT,
+    file_bytes INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (origin, stream, fseq)
+);
+CREATE INDEX IF NOT EXISTS frames_on_disk ON frames (phase DESC, id) WHERE file IS NOT NULL;
+
+-- Every tile of the analyzed frames.
+CREATE TABLE IF NOT EXISTS samples (
+    frame INTEGER NOT NULL REFERENCES frames (id),
+    position INTEGER NOT NULL,
+    sample TEXT NOT NULL,
+    name_list INTEGER NOT NULL,
+    metrics BLOB NOT NULL,
+    PRIMARY KEY (frame, position)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS metric_names (
+    id INTEGER PRIMARY KEY,
+    names TEXT NOT NULL UNIQUE
+);
+
+-- Frames that the producer gave up, as it said so.
+CREATE TABLE IF NOT EXISTS drops (
+    origin INTEGER NOT NULL REFERENCES producers (id),
+    cseq INTEGER NOT NULL,
+    stream TEXT NOT NULL,
+    first_fseq INTEGER NOT NULL,
+    last_fseq INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (origin, cseq)
+) WITHOUT ROWID;
+
+-- Derived ----------------------------------------------------------------------------------
+
+-- A row per released batch. `ordinal` counts the rows of a phase that are not superseded.
+-- `metrics` holds every number of the row; the columns are there for people and SQL.
+CREATE TABLE IF NOT EXISTS batches (
+    release INTEGER PRIMARY KEY,
+    origin INTEGER NOT NULL REFERENCES producers (id),
+    cseq INTEGER NOT NULL,
+    frame INTEGER REFERENCES frames (id),
+    phase TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    superseded INTEGER NOT NULL DEFAULT 0,
+    epoch INTEGER NOT NULL,
+    batch_idx INTEGER NOT NULL,
+    global_step INTEGER NOT NULL,
+    phase_step INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    timestamp REAL NOT NULL,
+    batch_size INTEGER,
+    loss REAL,
+    mse REAL,
+    ssim REAL,
+    psnr REAL,
+    training_time_ms REAL,
+    inference_time_ms REAL,
+    data_time_ms REAL,
+    memory_mb REAL,
+    samples INTEGER NOT NULL,
+    name_list INTEGER NOT NULL,
+    metrics BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS batches_by_phase
+    ON batches (phase, ordinal) WHERE superseded = 0;
+CREATE INDEX IF NOT EXISTS batches_by_epoch ON batches (epoch, release);
+CREATE INDEX IF NOT EXISTS batches_by_step ON batches (phase, phase_step);
+
+-- Sums over 2^level consecutive rows of a phase (by ordinal), complete ones only.
+CREATE TABLE IF NOT EXISTS rollups (
+    phase TEXT NOT NULL,
+    level INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    name_list INTEGER NOT NULL,
+    sums BLOB NOT NULL,
+    counts BLOB NOT NULL,
+    PRIMARY KEY (phase, level, bucket)
+);
+
+CREATE TABLE IF NOT EXISTS epochs (
+    id INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    global_step INTEGER NOT NULL,
+    release INTEGER NOT NULL,
+    ended_at_ns INTEGER NOT NULL,
+    superseded INTEGER NOT NULL DEFAULT 0
+);
+
+-- Files that are due, at work, written or given up. kind: dashboard | epoch | final | report.
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    global_step INTEGER NOT NULL,
+    release INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'due',
+    error TEXT,
+    UNIQUE (kind, phase, number)
+);
+CREATE INDEX IF NOT EXISTS jobs_due ON jobs (id) WHERE state = 'due';
+
+-- Dashboards that are drawn, in the order in which they were finished.
+CREATE TABLE IF NOT EXISTS dashboards (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    phase TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    release INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    UNIQUE (phase, number)
+);
+
+-- Books of each stream as of the last committed cseq. Everything up to `floor` is settled.
+CREATE TABLE IF NOT EXISTS streams (
+    origin INTEGER NOT NULL REFERENCES producers (id),
+    stream TEXT NOT NULL,
+    offered INTEGER NOT NULL DEFAULT 0,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    dropped INTEGER NOT NULL DEFAULT 0,
+    pending INTEGER NOT NULL DEFAULT 0,
+    late INTEGER NOT NULL DEFAULT 0,
+    floor INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (origin, stream)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS drop_counts (
+    origin INTEGER NOT NULL REFERENCES producers (id),
+    stream TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    frames INTEGER NOT NULL,
+    PRIMARY KEY (origin, stream, reason)
+) WITHOUT ROWID;
+
+-- What went wrong and was contained: how often, and the last time in words.
+CREATE TABLE IF NOT EXISTS failures (
+    kind TEXT PRIMARY KEY,
+    count INTEGER NOT NULL,
+    last TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- The run as a whole: run_id, status, reason, ended_at_ns, released, rebuild.
+CREATE TABLE IF NOT EXISTS state (
+    key TEXT PRIMARY KEY,
+    value
+) WITHOUT ROWID;

@@ -1,0 +1,71 @@
+"""What a `RunReader` hands out: rows, samples, dashboards, epochs, the run's state."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shared.messages import Phase, Sample
+
+Status = Literal["running", "finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A released batch: its number and its values as docs/architecture.md lists them."""
+
+    release: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One analyzed tile; undefined values are NaN."""
+
+    sample: Sample
+    phase: Phase
+    epoch: int
+    global_step: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardRecord:
+    """A drawn dashboard; `id` grows in the order in which they were finished."""
+
+    id: int
+    phase: Phase
+    number: int
+    release: int
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """An epoch that ended after row `release`."""
+
+    epoch: int
+    global_step: int
+    release: int
+    ended_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Contained failures of one kind: how many, and the last one in words."""
+
+    count: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Where the run stands.
+
+    `failures` names what was contained, by kind: "analysis", "undecodable", "job",
+    "unexplained_frames", "missing_records", "late_frames", ….
+    """
+
+    status: Status
+    ended_at_ns: int | None
+    reason: str | None
+    released: int
+    failures: dict[str, Failure] = field(default_factory=dict)
