@@ -1,0 +1,112 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.messages import Stream
+from trainer.publish.frames import FrameWindow, PendingFrame
+
+
+def pending(stream: Stream, fseq: int, nbytes: int = 10) -> PendingFrame:
+    return PendingFrame(stream, fseq, [b"x" * nbytes], captured_at_ns=0, nbytes=nbytes)
+
+
+def send_all(frames: FrameWindow) -> list[tuple[Stream, int]]:
+    sent = []
+    while (frame := frames.next_frame()) is not None:
+        frames.sent(frame)
+        sent.append((frame.stream, frame.fseq))
+    return sent
+
+
+def offered(count: int, *, budget_bytes: int = 1000) -> FrameWindow:
+    frames = FrameWindow(budget_bytes)
+    for fseq in range(1, count + 1):
+        frames.offer("train")
+        frames.encoded(pending("train", fseq))
+    return frames
+
+
+def test_credit_bounds_what_is_in_flight() -> None:
+    frames = offered(5)
+    frames.reconnected(credit_bytes=25)
+    assert send_all(frames) == [("train", 1), ("train", 2)]
+    frames.credit(10)
+    assert send_all(frames) == [("train", 3)]
+
+
+def test_a_frame_larger_than_the_credit_goes_alone() -> None:
+    frames = FrameWindow(1000)
+    frames.offer("train")
+    frames.encoded(pending("train", 1, nbytes=500))
+    frames.reconnected(credit_bytes=100)
+    assert send_all(frames) == [("train", 1)]
+
+
+def test_validation_goes_before_training() -> None:
+    frames = offered(2)
+    frames.offer("val")
+    frames.encoded(pending("val", 1))
+    frames.reconnected(credit_bytes=1000)
+    assert send_all(frames)[0] == ("val", 1)
+
+
+def test_over_the_budget_the_oldest_of_the_stream_is_dropped_and_counted() -> None:
+    frames = offered(4, budget_bytes=25)
+    drops = frames.take_drops()
+    assert [(drop.fseq, drop.reason) for drop in drops] == [(1, "queue_full"), (2, "queue_full")]
+    assert frames.totals()["train"].model_dump() == {
+        "offered": 4,
+        "delivered": 0,
+        "dropped": 2,
+        "pending": 2,
+    }
+
+
+def test_after_a_reconnection_unconfirmed_frames_go_again_in_order() -> None:
+    frames = offered(3)
+    frames.reconnected(credit_bytes=1000)
+    send_all(frames)
+    frames.delivered("train", [2])
+    frames.reconnected(credit_bytes=1000)
+    assert send_all(frames) == [("train", 1), ("train", 3)]
+
+
+def test_a_frame_confirmed_twice_counts_once() -> None:
+    frames = offered(1)
+    frames.reconnected(credit_bytes=1000)
+    send_all(frames)
+    frames.delivered("train", [1, 1])
+    frames.delivered("train", [1])
+    assert frames.totals()["train"].delivered == 1
+
+
+@given(
+    st.lists(
+        st.sampled_from(["offer", "unreadable", "send", "confirm", "reconnect", "close"]),
+        max_size=80,
+    )
+)
+def test_the_books_balance_after_any_history(events: list[str]) -> None:
+    frames = FrameWindow(budget_bytes=55)
+    fseq = 0
+    dropped = 0
+    for event in events:
+        if event in ("offer", "unreadable"):
+            fseq += 1
+            frames.offer("train")
+            if event == "offer":
+                frames.encoded(pending("train", fseq))
+            else:
+                frames.unreadable("train", fseq, "changed_in_place")
+        elif event == "send" and (frame := frames.next_frame()) is not None:
+            frames.sent(frame)
+        elif event == "confirm":
+            frames.delivered("train", frames.in_flight("train")[:1])
+        elif event == "reconnect":
+            frames.reconnected(credit_bytes=35)
+        elif event == "close":
+            frames.drop_waiting("closed")
+        dropped += len(frames.take_drops())
+        book = frames.totals()["train"]
+        assert book.offered == fseq
+        assert book.dropped == dropped
+        assert book.offered == book.delivered + book.dropped + book.pending

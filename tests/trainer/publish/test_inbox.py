@@ -1,0 +1,70 @@
+from shared.messages import EpochEnded
+from trainer.publish.contract import BatchKeys
+from trainer.publish.inbox import Handed, Inbox
+
+
+class SizedCapture:
+    """Only its size and whether it was let go matter here."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        self.let_go = False
+
+    def drop_frame(self) -> None:
+        self.let_go = True
+
+
+def keys(step: int, phase: str = "train") -> BatchKeys:
+    return BatchKeys(phase, 0, step, step, step)  # type: ignore[arg-type]
+
+
+def put(inbox: Inbox, count: int, nbytes: int = 10) -> list[SizedCapture]:
+    captures = [SizedCapture(nbytes) for _ in range(count)]
+    for step, capture in enumerate(captures):
+        inbox.put_batch(keys(step), capture, captured_at_ns=step)  # type: ignore[arg-type]
+    return captures
+
+
+def taken(inbox: Inbox) -> list[Handed | EpochEnded]:
+    items = []
+    while (item := inbox.take()) is not None:
+        items.append(item)
+    return items
+
+
+def test_frames_are_numbered_by_stream() -> None:
+    inbox = Inbox(1000)
+    for phase in ("train", "val", "train"):
+        inbox.put_batch(keys(1, phase), SizedCapture(10), 0)  # type: ignore[arg-type]
+    assert [item.fseq for item in taken(inbox) if isinstance(item, Handed)] == [1, 1, 2]
+
+
+def test_a_batch_without_a_frame_takes_no_number() -> None:
+    inbox = Inbox(1000)
+    put(inbox, 1, nbytes=0)
+    put(inbox, 1)
+    assert [item.fseq for item in taken(inbox) if isinstance(item, Handed)] == [None, 1]
+
+
+def test_over_the_budget_the_oldest_frames_are_let_go_and_every_batch_stays() -> None:
+    inbox = Inbox(25)
+    captures = put(inbox, 5)
+    assert [capture.let_go for capture in captures] == [True, True, True, False, False]
+    items = taken(inbox)
+    assert len(items) == 5
+    assert [item.evicted for item in items if isinstance(item, Handed)] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_what_the_sender_has_read_frees_the_budget() -> None:
+    inbox = Inbox(25)
+    put(inbox, 2)
+    for item in taken(inbox):
+        assert isinstance(item, Handed)
+        item.done = True
+    assert not any(capture.let_go for capture in put(inbox, 2))

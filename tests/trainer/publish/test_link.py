@@ -1,0 +1,108 @@
+from collections.abc import Sequence
+
+from shared.codec import Buffer
+from shared.protocol import Control, Hello, Reject, Welcome, unpack
+from trainer.publish.link import Link
+
+HELLO = Hello(run_id="r", run_name="run", producer="p", instance="i", incarnation=1, next_cseq=1)
+
+
+class ScriptedSockets:
+    """Accepts sends while `connected`; remembers what was sent."""
+
+    def __init__(self, *, connected: bool = True) -> None:
+        self.connected = connected
+        self.opened = 0
+        self.sent: list[tuple[str, Control]] = []
+
+    def reopen(self) -> None:
+        self.opened += 1
+
+    def send(self, channel: str, parts: Sequence[Buffer]) -> bool:
+        if self.connected:
+            self.sent.append((channel, unpack(parts[0])))
+        return self.connected
+
+    def kinds(self) -> list[str]:
+        return [control.kind for _, control in self.sent]
+
+
+def welcome() -> Welcome:
+    return Welcome(committed_cseq=0, token="t")
+
+
+def test_greets_as_soon_as_it_is_connected_and_says_how_far_it_is() -> None:
+    sockets = ScriptedSockets(connected=False)
+    link = Link(sockets, HELLO)
+    link.tick(0.0, next_cseq=1)
+    assert (link.state, sockets.opened, sockets.sent) == ("greeting", 1, [])
+    sockets.connected = True
+    link.tick(0.1, next_cseq=8)
+    channel, hello = sockets.sent[0]
+    assert channel == "ctl"
+    assert isinstance(hello, Hello)
+    assert hello.next_cseq == 8
+
+
+def test_a_welcome_opens_it_and_binds_bulk() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    link.tick(0.0, next_cseq=1)
+    link.welcomed(welcome(), 0.2)
+    assert link.state == "open"
+    assert link.may_send_frames
+    assert sockets.kinds() == ["hello", "attach"]
+
+
+def test_silence_of_five_seconds_means_away_and_new_sockets() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    link.tick(0.0, next_cseq=1)
+    link.welcomed(welcome(), 0.0)
+    link.heard(3.0)
+    link.tick(7.9, next_cseq=1)
+    assert link.state == "open"
+    link.tick(8.1, next_cseq=1)
+    assert link.state == "away"
+    link.tick(8.5, next_cseq=1)
+    assert (link.state, sockets.opened) == ("greeting", 2)
+
+
+def test_backs_off_up_to_five_seconds_while_nobody_is_there() -> None:
+    sockets = ScriptedSockets(connected=False)
+    link = Link(sockets, HELLO)
+    reopened_at = []
+    now_s = 0.0
+    while now_s < 120:
+        before = sockets.opened
+        link.tick(now_s, next_cseq=1)
+        if sockets.opened > before:
+            reopened_at.append(now_s)
+        now_s += 0.05
+    pauses = [later - earlier for earlier, later in zip(reopened_at, reopened_at[1:], strict=False)]
+    # Each try waits 5 s for a connection; the pause before the next doubles from 0.2 to 5 s.
+    assert pauses[0] < 5.4
+    assert 9.9 < pauses[-1] < 10.3
+    assert all(b > a - 0.01 for a, b in zip(pauses, pauses[1:], strict=False))
+
+
+def test_a_restarted_analyzer_is_greeted_again_on_the_same_sockets() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    link.tick(0.0, next_cseq=1)
+    link.welcomed(welcome(), 0.0)
+    link.reset(1.0)
+    link.tick(1.0, next_cseq=5)
+    assert sockets.opened == 1
+    assert sockets.kinds()[-1] == "hello"
+    assert not link.may_send_frames
+
+
+def test_a_refusal_is_final() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    link.tick(0.0, next_cseq=1)
+    link.rejected(Reject(reason="another trainer has this name"), 0.1)
+    link.tick(100.0, next_cseq=1)
+    assert (link.state, link.refusal) == ("refused", "another trainer has this name")
+    assert sockets.opened == 1
