@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Sequence
 
 from shared.codec import Buffer
@@ -79,11 +80,11 @@ def test_backs_off_up_to_five_seconds_while_nobody_is_there() -> None:
         if sockets.opened > before:
             reopened_at.append(now_s)
         now_s += 0.05
-    pauses = [later - earlier for earlier, later in zip(reopened_at, reopened_at[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(reopened_at)]
     # Each try waits 5 s for a connection; the pause before the next doubles from 0.2 to 5 s.
     assert pauses[0] < 5.4
     assert 9.9 < pauses[-1] < 10.3
-    assert all(b > a - 0.01 for a, b in zip(pauses, pauses[1:], strict=False))
+    assert all(b > a - 0.01 for a, b in itertools.pairwise(pauses))
 
 
 def test_a_restarted_analyzer_is_greeted_again_on_the_same_sockets() -> None:
