@@ -1,1 +1,1 @@
-"""."""
+"""Pure functions from arrays to numbers: no I/O, no clock, no state."""

@@ -1,0 +1,142 @@
+"""How alike maps are: between layers of one tile, between tiles, between epochs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analyzer_service.analyses.arrays import ArrayError, Floats, as_map, as_maps
+from analyzer_service.analyses.density import GRID, densities, excess
+from analyzer_service.analyses.status import OK, status_codes
+from analyzer_service.analyses.values import unit_scale
+
+Maps: TypeAlias = Sequence[ArrayLike] | Mapping[str, ArrayLike]
+
+
+def spatial_consistency(maps: Sequence[ArrayLike]) -> float:
+    """How far the layers of one tile look at the same places.
+
+    The mean over all pairs of layers of Pearson's correlation of their densities on the common
+    8 x 8 grid. Layers without a pattern (constant, tiny, not finite) are left out.
+
+    Parameters
+    ----------
+    maps : sequence of arrays of shape (H, W), one a layer; sizes may differ
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN with fewer than two layers that have a pattern.
+
+    Raises
+    ------
+    ArrayError
+        If one of `maps` is not a real-valued 2-D array.
+    """
+    grids = [_common_grids(as_map(gate)[None]) for gate in maps]
+    stack = np.concatenate([np.empty((0, GRID, GRID)), *grids])
+    return _mean_pair_correlation(_standardized(stack))
+
+
+def position_bias(maps: ArrayLike) -> float:
+    """How alike one layer's maps of different tiles are: near 1, content does not matter.
+
+    The mean of Pearson's correlation over all pairs of different tiles. Maps without a pattern
+    (constant, tiny, not finite) are left out.
+
+    Parameters
+    ----------
+    maps : array of shape (N, H, W)
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN with fewer than two maps that have a pattern.
+
+    Raises
+    ------
+    ArrayError
+        If `maps` is not a stack of real-valued maps of one size.
+    """
+    stack = as_maps(maps)
+    shaped = stack[status_codes(stack) == OK]
+    return _mean_pair_correlation(_standardized(shaped))
+
+
+def temporal_consistency(maps_a: Maps, maps_b: Maps) -> float:
+    """How alike one layer's maps of the same tiles are at two epochs.
+
+    The mean over tiles of Pearson's correlation of a tile's two maps. Tiles with a map that has
+    no pattern (constant, tiny, not finite) are left out.
+
+    Parameters
+    ----------
+    maps_a, maps_b : mapping of sample id to array (H, W), or sequence of such arrays
+        Of mappings, the samples that both hold are compared; sequences go by position.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN where no tile can be compared.
+
+    Raises
+    ------
+    ArrayError
+        If only one is a mapping, sequences differ in length, or a tile's maps in size.
+    """
+    values = [pearson(one, other) for one, other in _pairs(maps_a, maps_b)]
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def pearson(map_a: ArrayLike, map_b: ArrayLike) -> float:
+    """Pearson's correlation of two maps (H, W); NaN unless both have a pattern.
+
+    Raises
+    ------
+    ArrayError
+        If one is not a real-valued 2-D array, or their sizes differ.
+    """
+    one, other = as_map(map_a), as_map(map_b)
+    if one.shape != other.shape:
+        raise ArrayError(f"maps to compare must have one size, got {one.shape} and {other.shape}")
+    return position_bias(np.stack([one, other]))
+
+
+def _pairs(maps_a: Maps, maps_b: Maps) -> list[tuple[ArrayLike, ArrayLike]]:
+    if isinstance(maps_a, Mapping) and isinstance(maps_b, Mapping):
+        return [(maps_a[key], maps_b[key]) for key in sorted(maps_a.keys() & maps_b.keys())]
+    if isinstance(maps_a, Mapping) or isinstance(maps_b, Mapping) or len(maps_a) != len(maps_b):
+        raise ArrayError(
+            "maps of two epochs must both be given by id, or both in one order and number"
+        )
+    return list(zip(maps_a, maps_b, strict=True))
+
+
+def _common_grids(maps: Floats) -> Floats:
+    """Densities (n, 8, 8) of those maps of a stack that have a pattern on that grid."""
+    shaped = maps[status_codes(maps) == OK]
+    if len(shaped) == 0:
+        return np.empty((0, GRID, GRID))
+    common = densities(excess(shaped))[1]
+    return common[status_codes(common) == OK]
+
+
+def _standardized(stack: Floats) -> Floats:
+    """Cells of each map as a row of mean 0 and length 1."""
+    count, height, width = stack.shape
+    rows = unit_scale(stack)[0].reshape(count, height * width) if count else np.empty((0, 1))
+    centered = rows - rows.mean(axis=1, keepdims=True)
+    return centered / np.linalg.norm(centered, axis=1, keepdims=True)
+
+
+def _mean_pair_correlation(rows: Floats) -> float:
+    """Mean of r over all pairs, from the length of the sum: no pair is looked at by itself."""
+    count = len(rows)
+    if count < 2:
+        return math.nan
+    total = rows.sum(axis=0)
+    mean = (float(total @ total) - float((rows * rows).sum())) / (count * (count - 1))
+    return min(max(mean, -1.0), 1.0)

@@ -1,0 +1,84 @@
+"""What counts as an attention map or an image, and the error for everything else.
+
+Numbers that cannot be computed from a well-formed array (too small, not finite) are NaN.
+An array that is no map or image at all is a mistake of the caller and raises `ArrayError`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shared.errors import AnalysisError
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class ArrayError(AnalysisError, ValueError):
+    """An array has the wrong number of axes, the wrong shape or no numbers in it."""
+
+
+def as_map(gate: ArrayLike) -> Floats:
+    """Return one map as float64 of shape (H, W), the input left as it is.
+
+    Raises
+    ------
+    ArrayError
+        If `gate` is not a real-valued 2-D array.
+    """
+    return _as_floats(gate, ndim=2, expected="one 2-D map (H, W)")
+
+
+def as_maps(maps: ArrayLike) -> Floats:
+    """Return a stack of maps as float64 of shape (N, H, W), the input left as it is.
+
+    No maps at all, an empty list too, are a stack of none.
+
+    Raises
+    ------
+    ArrayError
+        If `maps` is not a real-valued 3-D array, or its maps differ in size.
+    """
+    if isinstance(maps, Sequence) and len(maps) == 0:
+        return np.empty((0, 0, 0))
+    return _as_floats(maps, ndim=3, expected="a stack (N, H, W) of maps of one size")
+
+
+def as_unit_image(image: ArrayLike) -> Floats:
+    """Return an image as float64 on the scale [0, 1]: uint8 is divided by 255.
+
+    Parameters
+    ----------
+    image : array of shape (H, W) or (H, W, C), uint8 or float
+        Floats are taken as they are, they should lie in [0, 1].
+
+    Raises
+    ------
+    ArrayError
+        If the shape or the dtype is another one.
+    """
+    array = _as_array(image, "an image")
+    if array.ndim not in (2, 3):
+        raise ArrayError(f"expected an image (H, W) or (H, W, C), got shape {array.shape}")
+    if array.dtype == np.uint8:
+        return array / 255.0
+    if array.dtype.kind != "f":
+        raise ArrayError(f"expected an image of uint8 or of float in [0, 1], got {array.dtype}")
+    return array.astype(np.float64, copy=False)
+
+
+def _as_floats(value: ArrayLike, *, ndim: int, expected: str) -> Floats:
+    array = _as_array(value, expected)
+    if array.ndim != ndim:
+        raise ArrayError(f"expected {expected}, got shape {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise ArrayError(f"expected {expected} of real numbers, got dtype {array.dtype}")
+    return array.astype(np.float64, copy=False)
+
+
+def _as_array(value: ArrayLike, expected: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ArrayError(f"expected {expected}, got something else: {error}") from error

@@ -1,0 +1,116 @@
+"""All numbers of one frame: of each tile, and their means over the batch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from analyzer_service.analyses.agreement import position_bias, spatial_consistency
+from analyzer_service.analyses.arrays import Floats, as_maps
+from analyzer_service.analyses.attention import stack_metrics
+from analyzer_service.analyses.autocorrelation import stack_moran_i
+from analyzer_service.analyses.quality import mse, psnr, ssim
+from analyzer_service.analyses.status import (
+    FLAT,
+    NONFINITE,
+    TINY,
+    is_low_contrast,
+    status_codes,
+)
+from shared.messages import BatchFrame, Float32Maps
+
+ATTENTION: Final = "attention"
+ACTIVATION: Final = "activation"
+
+Columns = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What a frame's images and maps amount to.
+
+    Attributes
+    ----------
+    row : dict of str to float
+        Means over the tiles, values that are NaN left out; NaN where no tile has a value. Also
+        ``samples`` and, for each layer, how many tiles are undefined, flat or of low contrast.
+    samples : list of dict of str to float
+        The numbers of each tile under the same names; NaN is undefined.
+    """
+
+    row: dict[str, float]
+    samples: list[dict[str, float]]
+
+
+def analyze_frame(frame: BatchFrame) -> FrameResult:
+    """Measure the reconstructions and maps of one frame.
+
+    The row has ``mse``, ``psnr``, ``ssim``, ``samples``, ``spatial_consistency`` and, for each
+    layer, ``{kind}_{layer}_{metric}`` with kind ``attention`` or ``activation``: the metrics
+    of `stack_metrics`, ``attention_moran_i``, ``attention_position_bias`` and the counts
+    ``undefined``, ``flat`` and (of gates only) ``low_contrast``. Equal images have no finite
+    PSNR: theirs is NaN.
+    """
+    count = len(frame.samples)
+    layers = [(ATTENTION, frame.attention), (ACTIVATION, frame.activation)]
+    columns = _quality_columns(frame)
+    batch: dict[str, float] = {"samples": float(count)}
+    for kind, maps_by_layer in layers:
+        for layer, maps in maps_by_layer.items():
+            prefix = f"{kind}_{layer}_"
+            columns |= _prefixed(prefix, _layer_columns(maps))
+            batch |= {prefix + name: value for name, value in _layer_values(maps, kind).items()}
+    columns["spatial_consistency"] = _consistency_column(frame.attention, count)
+    row = {name: _mean(column) for name, column in columns.items()} | batch
+    return FrameResult(row, _by_tile(columns, count))
+
+
+def _quality_columns(frame: BatchFrame) -> Columns:
+    pairs = list(zip(frame.input, frame.reconstruction, strict=True))
+    ratios = np.array([psnr(x, y) for x, y in pairs], dtype=np.float64)
+    return {
+        "mse": np.array([mse(x, y) for x, y in pairs], dtype=np.float64),
+        "psnr": np.where(np.isinf(ratios), np.nan, ratios),
+        "ssim": np.array([ssim(x, y) for x, y in pairs], dtype=np.float64),
+    }
+
+
+def _layer_columns(maps: Float32Maps) -> Columns:
+    stack = as_maps(maps)
+    return stack_metrics(stack) | {"attention_moran_i": stack_moran_i(stack)}
+
+
+def _layer_values(maps: Float32Maps, kind: str) -> dict[str, float]:
+    """Numbers that a batch has and its tiles have not."""
+    stack = as_maps(maps)
+    codes = status_codes(stack)
+    values = {
+        "attention_position_bias": position_bias(stack),
+        "undefined": float(np.isin(codes, (NONFINITE, TINY)).sum()),
+        "flat": float((codes == FLAT).sum()),
+    }
+    if kind == ATTENTION:
+        weak = is_low_contrast(stack_metrics(stack)["attention_std"])
+        values["low_contrast"] = float(weak.sum())
+    return values
+
+
+def _consistency_column(attention: Mapping[str, Float32Maps], count: int) -> Floats:
+    values = [spatial_consistency([maps[i] for maps in attention.values()]) for i in range(count)]
+    return np.array(values, dtype=np.float64)
+
+
+def _prefixed(prefix: str, columns: Columns) -> Columns:
+    return {prefix + name: column for name, column in columns.items()}
+
+
+def _mean(column: Floats) -> float:
+    known = column[~np.isnan(column)]
+    return math.fsum(known) / len(known) if len(known) else math.nan
+
+
+def _by_tile(columns: Columns, count: int) -> list[dict[str, float]]:
+    values = {name: column.tolist() for name, column in columns.items()}
+    return [{name: column[i] for name, column in values.items()} for i in range(count)]

@@ -1,0 +1,147 @@
+"""How many separate places a map attends to: peaks that stand out, counted by persistence.
+
+Lower a water level from the highest cell to the lowest. Each local maximum surfaces as an
+island; where two islands meet, the lower one ends. How far its top stands above that meeting
+point is its persistence. Bumps of the noise have little, separate foci have much.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer_service.analyses.arrays import Floats
+from analyzer_service.analyses.density import regrid
+
+PEAK_GRID: Final = 16
+PROMINENCE: Final = 0.2  # of the range
+HALF_MAXIMUM: Final = 0.5
+TIE: Final = 1e-9  # values this close to a limit lie on it, whatever the rounding
+FLAT_RANGE: Final = 1e-6
+
+Ints = NDArray[np.intp]
+
+
+def peak_metrics(excesses: Floats) -> dict[str, Floats]:
+    """Number of peaks and area at half maximum of each excess map (N, H, W).
+
+    Maps are brought to 16 x 16 cells first. One that is constant there (a fine checkerboard)
+    has no peak and no coverage, as a flat map has.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (N,)
+        ``num_attention_peaks`` (0, or from 1 up) and ``peak_coverage`` (share of cells; 0, or
+        up to 1).
+    """
+    fields = relief(excesses)
+    shaped = fields.max(axis=(1, 2)) > 0
+    counts = np.array(
+        [_count(field) if ok else 0 for field, ok in zip(fields, shaped, strict=True)]
+    )
+    coverage = (fields >= HALF_MAXIMUM - TIE).mean(axis=(1, 2))
+    return {"num_attention_peaks": counts.astype(np.float64), "peak_coverage": coverage}
+
+
+def relief(excesses: Floats) -> Floats:
+    """Excess maps on the 16 x 16 grid, each stretched to [0, 1]; all 0 where constant there."""
+    coarse = regrid(excesses, (PEAK_GRID, PEAK_GRID))
+    low = coarse.min(axis=(1, 2), keepdims=True)
+    span = coarse.max(axis=(1, 2), keepdims=True) - low
+    shaped = span > FLAT_RANGE * (low + span)
+    return np.where(shaped, coarse - low, 0.0) / np.where(shaped, span, 1.0)
+
+
+def persistences(field: Floats) -> Floats:
+    """Persistence of each local maximum of a field, the largest first.
+
+    Classes of dimension 0 of the superlevel filtration with 8 neighbors a cell. The global
+    maximum never ends; its persistence is the range of the field. Equal neighbors count as one
+    maximum (entries of 0 may remain).
+
+    Parameters
+    ----------
+    field : ndarray of shape (H, W), finite
+
+    Returns
+    -------
+    ndarray of shape (number of maxima,)
+    """
+    levels, tops, edges = _basins(field)
+    lives = dict.fromkeys(tops.tolist(), float(levels[-1] - levels[0]))
+    lives |= {top: float(levels[top] - levels[saddle]) for top, saddle in _mergers(edges)}
+    return np.array(sorted(lives.values(), reverse=True))
+
+
+def _count(field: Floats) -> int:
+    return int((persistences(field) >= PROMINENCE - TIE).sum())
+
+
+class _Edges(NamedTuple):
+    """Meetings of two basins, the highest first: rank of the saddle, ranks of both tops."""
+
+    saddle: Ints
+    first: Ints
+    second: Ints
+
+
+def _basins(field: Floats) -> tuple[Floats, Ints, _Edges]:
+    """Sorted values of the cells, ranks of the maxima, and where their basins meet.
+
+    Cells are named by their rank in the order of values, which also decides between equals:
+    each cell has one highest neighbor, and following it upward ends at the basin's top.
+    """
+    order = np.argsort(field, axis=None, kind="stable")
+    rank = np.empty(field.size, dtype=np.intp)
+    rank[order] = np.arange(field.size)
+    grid = rank.reshape(field.shape)
+    upward = _highest_neighbor(grid).ravel()[order]
+    while True:
+        further = upward[upward]
+        if np.array_equal(further, upward):
+            break
+        upward = further
+    tops = np.flatnonzero(upward == np.arange(field.size))
+    return field.ravel()[order], tops, _edges(grid, upward)
+
+
+def _highest_neighbor(grid: Ints) -> Ints:
+    padded = np.pad(grid, 1, constant_values=-1)
+    tall = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    return np.maximum(np.maximum(tall[:, :-2], tall[:, 1:-1]), tall[:, 2:])
+
+
+def _edges(grid: Ints, top_of: Ints) -> _Edges:
+    pairs = [
+        (grid[:, :-1], grid[:, 1:]),
+        (grid[:-1], grid[1:]),
+        (grid[:-1, :-1], grid[1:, 1:]),
+        (grid[:-1, 1:], grid[1:, :-1]),
+    ]
+    one = np.concatenate([a.ravel() for a, _ in pairs])
+    other = np.concatenate([b.ravel() for _, b in pairs])
+    between = top_of[one] != top_of[other]
+    one, other = one[between], other[between]
+    saddle = np.minimum(one, other)
+    fall = np.argsort(-saddle, kind="stable")
+    return _Edges(saddle[fall], top_of[one[fall]], top_of[other[fall]])
+
+
+def _mergers(edges: _Edges) -> list[tuple[int, int]]:
+    """Top and saddle of each maximum that ends, by joining basins from the highest saddle."""
+    parent: dict[int, int] = {}
+
+    def find(top: int) -> int:
+        while (above := parent.get(top, top)) != top:
+            parent[top] = parent.get(above, above)
+            top = above
+        return top
+
+    ended = []
+    for saddle, first, second in zip(*(column.tolist() for column in edges), strict=True):
+        one, other = find(first), find(second)
+        if one != other:
+            lower = min(one, other)
+            parent[lower] = max(one, other)
+            ended.append((lower, saddle))
+    return ended
