@@ -164,8 +164,9 @@ class RunReader:
         )
         after = 0
         while page := self._connection.execute(batches, (after, *given)).fetchall():
-            for _, frame, *keys in page:
-                yield from self._samples_of(frame, keys)
+            for _, frame, of_phase, of_epoch, step in page:
+                for sample, values in self._samples_of(frame):
+                    yield SampleRow(sample, of_phase, of_epoch, step, values)
             after = page[-1][0]
 
     def books(self) -> dict[str, Totals]:
@@ -209,11 +210,11 @@ class RunReader:
             values[name] = int(value) if whole else value
         return values
 
-    def _samples_of(self, frame: int, keys: list[Any]) -> Iterator[SampleRow]:
+    def _samples_of(self, frame: int) -> Iterator[tuple[Sample, dict[str, float]]]:
         query = "SELECT sample, name_list, metrics FROM samples WHERE frame = ? ORDER BY position"
         for text, number, blob in self._connection.execute(query, (frame,)).fetchall():
             sample = Sample.model_validate(json.loads(text))
-            yield SampleRow(sample, *keys, self._lists.unpack(number, blob))
+            yield sample, self._lists.unpack(number, blob)
 
 
 def _filters(phase: str | None, epoch: int | None, upto: int | None) -> tuple[str, list[str | int]]:

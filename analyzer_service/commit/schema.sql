@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS frames (
     file_bytes INTEGER NOT NULL DEFAULT 0,
     UNIQUE (origin, stream, fseq)
 );
-CREATE INDEX IF NOT EXISTS frames_on_disk ON frames (phase DESC, id) WHERE file IS NOT NULL;
+CREATE INDEX IF NOT EXISTS frames_on_disk ON frames (phase, id) WHERE file IS NOT NULL;
 
 -- Every tile of the analyzed frames.
 CREATE TABLE IF NOT EXISTS samples (
@@ -127,7 +127,7 @@ CREATE TABLE IF NOT EXISTS epochs (
     superseded INTEGER NOT NULL DEFAULT 0
 );
 
--- Files that are due, at work, written or given up. kind: dashboard | epoch | final | report.
+-- Files that are due, written (done) or given up (failed). kind: dashboard | epoch | final | report.
 CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
@@ -136,6 +136,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     global_step INTEGER NOT NULL,
     release INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'due',
+    file TEXT,
     error TEXT,
     UNIQUE (kind, phase, number)
 );
@@ -179,7 +180,7 @@ CREATE TABLE IF NOT EXISTS failures (
     last TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- The run as a whole: run_id, status, reason, ended_at_ns, released, rebuild.
+-- The run as a whole: run_id, status, reason, ended_at_ns; rebuild_due when facts came late.
 CREATE TABLE IF NOT EXISTS state (
     key TEXT PRIMARY KEY,
     value
