@@ -1,0 +1,118 @@
+"""The books of one stream of frames: ``offered = delivered + dropped + pending``.
+
+Each is a counter of its own, changed by events; none is computed as the remainder of the
+others, so that `balanced` can fail. Everything up to `floor` belongs to released batches and is
+settled: `arrived` holds it whole, as frames that need not be sent (again), and only numbers
+beyond it are told apart.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.messages import Totals
+from shared.sequences import Range, RangeSet
+
+
+_FORGET_BEYOND: Final = 64
+
+
+@dataclass
+class StreamBooks:
+    """Counts of one stream of one producer, and what is known of its unsettled frames."""
+
+    offered: int = 0
+    delivered: int = 0
+    dropped: int = 0
+    pending: int = 0
+    late: int = 0
+    floor: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    known: RangeSet = field(default_factory=RangeSet)
+    arrived: RangeSet = field(default_factory=RangeSet)
+    given_up: dict[str, RangeSet] = field(default_factory=dict)
+
+    def offer(self, fseq: int) -> None:
+        """A batch named its frame."""
+        if not self.known.add(fseq):
+            return
+        self.offered += 1
+        reason = self.reason(fseq)
+        if fseq in self.arrived:
+            self.delivered += 1
+        elif reason is not None:
+            self._drop(reason, 1)
+        else:
+            self.pending += 1
+
+    def deliver(self, fseq: int) -> None:
+        """A frame arrived and was dealt with."""
+        if not self.arrived.add(fseq) or fseq not in self.known:
+            return
+        self.delivered += 1
+        reason = self.reason(fseq)
+        if reason is None:
+            self.pending -= 1
+        else:
+            self._drop(reason, -1)
+
+    def give_up(self, first: int, last: int, reason: str) -> None:
+        """Frames `first` to `last` will not arrive; one that has arrived all the same stays."""
+        fresh = self._unexplained(first, last)
+        self.given_up.setdefault(reason, RangeSet()).add(first, last)
+        for part in fresh:
+            count = sum(end - start + 1 for start, end in self._awaited(part))
+            self.pending -= count
+            self._drop(reason, count)
+
+    def reason(self, fseq: int) -> str | None:
+        """Why frame `fseq` will not arrive, as far as that is known."""
+        return next((name for name, numbers in self.given_up.items() if fseq in numbers), None)
+
+    def settle(self, fseq: int) -> None:
+        """The batch of frame `fseq` is released: nothing up to it can change any more."""
+        if fseq <= self.floor:
+            return
+        self.floor = fseq
+        self.known.add(1, fseq)
+        self.arrived.add(1, fseq)
+        if sum(len(numbers.ranges) for numbers in self.given_up.values()) > _FORGET_BEYOND:
+            self.given_up = {
+                reason: RangeSet(part for part in numbers.ranges if part[1] > fseq)
+                for reason, numbers in self.given_up.items()
+            }
+
+    def totals(self) -> Totals:
+        """The counts."""
+        return Totals(
+            offered=self.offered,
+            delivered=self.delivered,
+            dropped=self.dropped,
+            pending=self.pending,
+        )
+
+    @property
+    def balanced(self) -> bool:
+        """Tell whether every offered frame is counted exactly once."""
+        return self.offered == self.delivered + self.dropped + self.pending
+
+    def _unexplained(self, first: int, last: int) -> list[Range]:
+        """Parts of a range that no earlier notice covers."""
+        parts = [(first, last)]
+        for numbers in self.given_up.values():
+            parts = [gap for part in parts for gap in numbers.missing(*part)]
+        return parts
+
+    def _awaited(self, part: Range) -> list[Range]:
+        """Parts of a range that were offered and have not arrived."""
+        offered: list[Range] = []
+        at = part[0]
+        for start, end in [*self.known.missing(*part), (part[1] + 1, part[1] + 1)]:
+            if start > at:
+                offered.append((at, start - 1))
+            at = end + 1
+        return [gap for start, end in offered for gap in self.arrived.missing(start, end)]
+
+    def _drop(self, reason: str, count: int) -> None:
+        self.dropped += count
+        self.reasons[reason] += count
