@@ -1,0 +1,119 @@
+"""Panel 6: each metric beside its good range, then speed, memory and progress."""
+
+import math
+
+from analyzer_service.figures import ranges
+from analyzer_service.figures.data import DashboardData
+from analyzer_service.figures.lettering import BODY, FAINT, INK, SMALL, STRONG
+from analyzer_service.figures.panels.layout import open_panel
+from analyzer_service.figures.panels.marks import mark
+from analyzer_service.figures.ranges import GoodRange
+from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.wording import number, of_total, with_unit
+
+_ROWS = (*ranges.GOOD_RANGES, ranges.CONTRAST_FLOOR)
+_VALUE, _RANGE, _MARK = 232, 258, 378
+_PITCH = 24.5
+
+
+def draw_summary(sheet: Sheet, box: Box, data: DashboardData) -> None:
+    """Draw panel 6."""
+    content = open_panel(sheet, box, "Summary", _caption(data))
+    _draw_head(sheet, content)
+    for index, good in enumerate(_ROWS):
+        _draw_row(sheet, content, content.y + 22 + (index + 1) * _PITCH, (good, data))
+    top = content.y + 22 + len(_ROWS) * _PITCH + 36
+    _draw_facts(sheet, content, top, data)
+    _draw_training(sheet, content, content.bottom + 6, data)
+
+
+def _draw_head(sheet: Sheet, content: Box) -> None:
+    y = content.y + 12
+    sheet.text((content.x, y), "metric", SMALL)
+    sheet.text((content.x + _VALUE, y), "value", SMALL.right())
+    sheet.text((content.x + _RANGE, y), "good range", SMALL)
+    sheet.fill(Box(content.x, content.y + 21, content.width, 1), INK)
+
+
+def _draw_row(sheet: Sheet, content: Box, y: float, what: tuple[GoodRange, DashboardData]) -> None:
+    good, data = what
+    value = data.value(good.key)
+    verdict = mark(good.judge(value))
+    text = with_unit(value, good.unit)
+    sheet.text((content.x, y - 6), good.label, BODY)
+    sheet.text((content.x + _VALUE, y - 6), text, STRONG.right())
+    sheet.text((content.x + _RANGE, y - 6), good.text(), BODY)
+    sheet.text((content.x + _MARK, y - 6), verdict.text, BODY.colored(verdict.color))
+    sheet.fill(Box(content.x, y + 1.5, content.width, 1), FAINT)
+
+
+def _draw_facts(sheet: Sheet, content: Box, top: float, data: DashboardData) -> None:
+    half = content.width / 2
+    for column, facts in enumerate((_result_facts(data), _speed_facts(data))):
+        left = content.x + column * (half + 14)
+        for index, (label, value) in enumerate(facts):
+            y = top + index * 22
+            sheet.text((left, y), label, SMALL)
+            sheet.text((left + half - 14, y), value, BODY.right())
+
+
+def _result_facts(data: DashboardData) -> list[tuple[str, str]]:
+    return [
+        ("Loss", number(data.value("loss"), 4)),
+        ("MSE", number(data.value("mse"), 4)),
+        ("PSNR", with_unit(data.value("psnr"), "dB")),
+        ("Tiles in the batch", number(data.value("batch_size"))),
+    ]
+
+
+def _speed_facts(data: DashboardData) -> list[tuple[str, str]]:
+    return [
+        ("Step", with_unit(data.value("training_time_ms"), "ms")),
+        ("Data", with_unit(data.value("data_time_ms"), "ms")),
+        ("Throughput", with_unit(throughput(data), "tiles/s")),
+        ("Memory", with_unit(data.value("memory_mb"), "MiB")),
+    ]
+
+
+def throughput(data: DashboardData) -> float:
+    """Tiles per second of this batch: its tiles over the time of its step and data, or NaN.
+
+    A validation batch has no training step; its inference time counts instead.
+    """
+    name = "training_time_ms" if data.phase == "train" else "inference_time_ms"
+    waited = data.value("data_time_ms")
+    spent_ms = data.value(name) + (0.0 if math.isnan(waited) else waited)
+    return 1000.0 * data.value("batch_size") / spent_ms if spent_ms > 0 else math.nan
+
+
+def _draw_training(sheet: Sheet, content: Box, y: float, data: DashboardData) -> None:
+    step, total = data.count("global_step"), _positive(data.run.total_steps)
+    epoch, epochs = data.count("epoch"), _positive(data.run.max_epochs)
+    sheet.text((content.x, y - 14), _epoch_text(epoch, epochs), BODY)
+    sheet.text((content.right, y - 14), f"Step {of_total(step, total)}", BODY.right())
+    sheet.fill(Box(content.x, y - 6, content.width, 5), FAINT)
+    share = step / total if total else epoch / epochs if epochs else 0.0
+    sheet.fill(Box(content.x, y - 6, content.width * min(share, 1.0), 5), INK)
+
+
+def _epoch_text(epoch: int, epochs: int | None) -> str:
+    """Epochs are numbered from 0, as in file names; people count from 1."""
+    return f"Epoch {epoch}" + (f" ({of_total(epoch + 1, epochs)})" if epochs else "")
+
+
+def _positive(value: int | None) -> int | None:
+    return value if value is not None and value > 0 else None
+
+
+def _caption(data: DashboardData) -> str:
+    tiles = data.count("samples")
+    if not tiles:
+        return "no tile of this batch was analyzed"
+    parts = [f"means of the {tiles} analyzed tile{'s' if tiles > 1 else ''}"]
+    if data.primary:
+        parts.append(f"attention of {data.primary}")
+    for name, word in (("flat", "constant"), ("low_contrast", "weak"), ("undefined", "undefined")):
+        count = data.count(f"attention_{data.primary}_{name}")
+        if count:
+            parts.append(f"{count} {word}")
+    return " · ".join(parts)

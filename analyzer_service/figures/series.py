@@ -1,0 +1,100 @@
+"""Curves in the making: scales, ticks, smoothing; arrays in, arrays out."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+Series = NDArray[np.float64]
+
+_LOG_FROM = 20.0
+_LIMIT = 1e100
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from `low` to `high`; places run from 0 to 1 along it."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    logarithmic: bool = False
+
+    def place(self, values: Series) -> Series:
+        """Places of `values`; NaN where a value has none."""
+        if not self.logarithmic:
+            return np.asarray((values - self.low) / (self.high - self.low))
+        positive = np.where(values > 0, values, np.nan)
+        return np.asarray(np.log10(positive / self.low) / math.log10(self.high / self.low))
+
+
+def finite(values: Series) -> Series:
+    """`values` with everything that cannot be drawn (infinite, beyond 1e100) made NaN."""
+    drawable = np.isfinite(values) & (np.abs(np.nan_to_num(values)) <= _LIMIT)
+    return np.where(drawable, values, np.nan)
+
+
+def free_scale(values: Series, *, ticks: int = 3) -> Scale:
+    """A scale around `values`: logarithmic when positive values span a factor of 20 or more."""
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        return Scale(0.0, 1.0, ())
+    low, high = float(known.min()), float(known.max())
+    if low > 0 and high / low >= _LOG_FROM:
+        return _log_scale(low, high, ticks)
+    low = min(low, 0.0)
+    high = max(high, low + 1e-12) if high > low else low + 1.0
+    return Scale(low, high + 0.06 * (high - low), _linear_ticks(low, high, ticks))
+
+
+def fixed_scale(low: float, high: float, values: Series) -> Scale:
+    """A scale from `low` to `high`, extended where `values` go beyond."""
+    known = values[np.isfinite(values)]
+    if known.size:
+        low, high = min(low, float(known.min())), max(high, float(known.max()))
+    return Scale(low, high, ())
+
+
+def step_scale(steps: Series) -> Scale:
+    """A scale from 0 to the last step."""
+    last = float(np.nanmax(steps, initial=1.0))
+    return Scale(0.0, last, _linear_ticks(0.0, last, 5, whole=True))
+
+
+def smoothed(values: Series) -> Series:
+    """Exponential average over about a 25th of the points; NaN is passed over, not filled."""
+    weight = 1.0 - math.exp(-1.0 / max(1.0, values.size / 25))
+    result = np.full(values.shape, np.nan)
+    total, share = 0.0, 0.0
+    for index, value in enumerate(values.tolist()):
+        if math.isnan(value):
+            continue
+        total += weight * (value - total)
+        share += weight * (1.0 - share)
+        result[index] = total / share
+    return result
+
+
+def mean_by_step(steps: Series, values: Series) -> tuple[Series, Series]:
+    """Mean of the known `values` of each distinct step, steps ascending."""
+    known = np.isfinite(values) & np.isfinite(steps)
+    unique, where = np.unique(steps[known], return_inverse=True)
+    sums = np.bincount(where, weights=values[known], minlength=unique.size)
+    return unique, sums / np.maximum(np.bincount(where, minlength=unique.size), 1)
+
+
+def _linear_ticks(low: float, high: float, count: int, *, whole: bool = False) -> tuple[float, ...]:
+    ticks = MaxNLocator(nbins=count, integer=whole).tick_values(low, high)
+    return tuple(float(tick) for tick in ticks if low <= tick <= high)
+
+
+def _log_scale(low: float, high: float, count: int) -> Scale:
+    margin = (high / low) ** 0.04
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    bases = (1.0,) if len(exponents) > count else (1.0, 3.0)
+    ticks = [base * 10.0**power for power in exponents for base in bases]
+    inside = [tick for tick in ticks if low / margin <= tick <= high * margin]
+    step = -(-len(inside) // (count + 1)) or 1
+    return Scale(low / margin, high * margin, tuple(inside[::step]), logarithmic=True)
