@@ -1,0 +1,133 @@
+"""What W&B has not been told yet: the rows, epochs and dashboards after a position."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from analyzer_service.commit.reader import DashboardRecord, EpochRecord, Row, RunReader
+from analyzer_service.sinks.moments import Table
+from analyzer_service.sinks.plain import metrics_of
+from analyzer_service.sinks.replacing import replacing
+from analyzer_service.sinks.wandb_rows import log_epoch, log_image, log_row
+from analyzer_service.sinks.wandb_summary import fold_row
+
+ROWS_AT_ONCE: Final = 100
+IMAGES_AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far W&B has been told.
+
+    Attributes
+    ----------
+    release : int
+        Last row.
+    dashboard : int
+        Id of the last dashboard.
+    epoch_release, epoch : int
+        Where the last epoch ended, and its number; -1 before the first.
+    rows, images : int
+        How many rows and dashboards were logged.
+    summary : dict
+        What goes to the run's summary at the end, so far.
+    directories : tuple of str
+        W&B's folders of this run, relative to the run's folder, oldest first.
+    """
+
+    release: int = 0
+    dashboard: int = 0
+    epoch_release: int = -1
+    epoch: int = -1
+    rows: int = 0
+    images: int = 0
+    summary: dict[str, float] = field(default_factory=dict)
+    directories: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "Position":
+        """Position of an earlier sink of this run; the start when there is none to read."""
+        try:
+            fields = json.loads(path.read_text("utf-8"))
+            return cls.of(fields)
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> "Position":
+        """Position of what `asdict` gave."""
+        return cls(**(fields | {"directories": tuple(fields.get("directories", ()))}))
+
+    def save(self, path: Path) -> None:
+        """Keep this position; raises `SinkError` if the file cannot be written."""
+        with replacing(path) as file:
+            json.dump(asdict(self), file)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One ``run.log`` call: values, and images as key to file."""
+
+    values: dict[str, float]
+    images: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """The next entries, the position after them, and whether more was there."""
+
+    entries: list[Entry]
+    position: Position
+    more: bool
+
+
+def next_portion(reader: RunReader, position: Position) -> Portion:
+    """The next rows (at most `ROWS_AT_ONCE`), the epochs that they end, the next dashboards."""
+    layers = reader.started().layers
+    rows = list(islice(reader.rows(after=position.release), ROWS_AT_ONCE))
+    entries = [Entry(log_row(row.values, layers)) for row in rows]
+    reached = _after_rows(position, rows)
+    for epoch in _epochs_due(reader, reached):
+        entries.append(Entry(_epoch_values(reader, epoch)))
+        reached = replace(reached, epoch_release=epoch.release, epoch=epoch.epoch)
+    drawn = reader.dashboards(after=position.dashboard)[:IMAGES_AT_ONCE]
+    for dashboard in drawn:
+        entries.append(_image_entry(reader, dashboard))
+        reached = replace(reached, dashboard=dashboard.id, images=reached.images + 1)
+    more = len(rows) == ROWS_AT_ONCE or len(drawn) == IMAGES_AT_ONCE
+    return Portion(entries, reached, more)
+
+
+def _after_rows(position: Position, rows: list[Row]) -> Position:
+    if not rows:
+        return position
+    summary = dict(position.summary)
+    for row in rows:
+        fold_row(summary, row.values)
+    return replace(
+        position, release=rows[-1].release, rows=position.rows + len(rows), summary=summary
+    )
+
+
+def _epochs_due(reader: RunReader, position: Position) -> list[EpochRecord]:
+    last = (position.epoch_release, position.epoch)
+    return [
+        epoch
+        for epoch in reader.epochs()
+        if (epoch.release, epoch.epoch) > last and epoch.release <= position.release
+    ]
+
+
+def _epoch_values(reader: RunReader, epoch: EpochRecord) -> dict[str, float]:
+    tables = {"train": Table(), "val": Table()}
+    for row in reader.rows(epoch=epoch.epoch, upto=epoch.release):
+        tables[row.values["phase"]].add(metrics_of(row.values))
+    return log_epoch(epoch.epoch, epoch.global_step, tables)
+
+
+def _image_entry(reader: RunReader, dashboard: DashboardRecord) -> Entry:
+    values = reader.row(dashboard.release).values
+    key, steps = log_image(dashboard.phase, dashboard.number, values)
+    return Entry(steps, {key: reader.folder / dashboard.file})

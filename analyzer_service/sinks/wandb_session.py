@@ -1,0 +1,140 @@
+"""Logging one run through child processes that may hang or die: start, retry, give up."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final
+
+from analyzer_service.sinks.wandb_feed import Position
+from analyzer_service.sinks.wandb_link import Link
+from analyzer_service.sinks.wandb_outcome import Mode
+from shared.errors import SinkError
+
+START_TIMEOUT_S: Final = 30.0
+INIT_TIMEOUT_S: Final = 20.0
+ANSWER_TIMEOUT_S: Final = 30.0
+MAX_RESTARTS: Final = 2
+# W&B names a folder by the second: two starts within one would share it.
+_START_GAP_S: Final = 2.0
+POSITION_NAME: Final = "sidelight_position.json"
+
+Deadline = Callable[[float, float], Callable[[], float]]
+"""Makes the `until` of a request from its own time limit and its share of the end's limit."""
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """W&B for one run, used by one thread.
+
+    Starts a child when one is needed, again after it failed, `MAX_RESTARTS` times at most;
+    an online start that fails, and the last start, go offline.
+    """
+
+    def __init__(self, folder: Path, mode: Mode, project: str, *, deadline: Deadline) -> None:
+        self.mode: Mode = mode
+        self.position = Position.load(folder / "wandb" / POSITION_NAME)
+        self.url: str | None = None
+        self.note: str | None = None
+        self.complete = False
+        self.link: Link | None = None
+        self._folder = folder
+        self._project = project
+        self._deadline = deadline
+        self._starts = 0
+        self._started_at = float("-inf")
+
+    @property
+    def given_up(self) -> bool:
+        """Tell whether nothing more will be logged: no start is left, or no time."""
+        if time.monotonic() >= self._deadline(math.inf, 1.0)():
+            return True
+        return self.link is None and self._starts > MAX_RESTARTS
+
+    def catch_up(self) -> None:
+        """Log everything that was committed; returns early once given up."""
+        more = True
+        while more and not self.given_up:
+            try:
+                more = self._advance(self._running())
+            except SinkError as error:
+                self._failed(str(error))
+
+    def finish(self) -> None:
+        """Log the rest, set the summary, close the run."""
+        while not (self.complete or self.given_up):
+            self.catch_up()
+            if self.link is not None:
+                self._close_run(self.link)
+
+    def close(self, grace_s: float) -> None:
+        """End the child, by force where it does not end by itself within `grace_s`."""
+        link, self.link = self.link, None
+        if link is not None:
+            (link.close if self.complete else link.kill)(grace_s)
+
+    def _running(self) -> Link:
+        if self.link is None:
+            self.link = self._start()
+        return self.link
+
+    def _start(self) -> Link:
+        self._starts += 1
+        if self._starts > MAX_RESTARTS:
+            self.mode = "offline"
+        time.sleep(max(0.0, self._started_at + _START_GAP_S - time.monotonic()))
+        self._started_at = time.monotonic()
+        self.link = Link(self._folder)
+        share = 0.4 if self.mode == "online" else 1.0
+        request = {
+            "do": "start",
+            "mode": self.mode,
+            "project": self._project,
+            "timeout_s": INIT_TIMEOUT_S,
+        }
+        try:
+            reply = self.link.ask(request, until=self._deadline(START_TIMEOUT_S, share))
+        except SinkError:
+            self.mode = "offline"
+            raise
+        self.url = reply["url"]
+        self._keep_directory(reply["directory"])
+        return self.link
+
+    def _advance(self, link: Link) -> bool:
+        request = {"do": "advance", "position": asdict(self.position)}
+        reply = link.ask(request, until=self._deadline(ANSWER_TIMEOUT_S, 1.0))
+        self._move(Position.of(reply["position"]))
+        if reply["missing"]:
+            _log.warning("W&B: %d dashboards were no longer there to log", reply["missing"])
+        return bool(reply["more"])
+
+    def _close_run(self, link: Link) -> None:
+        request = {"do": "finish", "summary": self.position.summary}
+        try:
+            link.ask(request, until=self._deadline(ANSWER_TIMEOUT_S, 1.0))
+            self.complete = True
+        except SinkError as error:
+            self._failed(str(error))
+
+    def _keep_directory(self, directory: str) -> None:
+        inside = Path(directory).resolve().relative_to(self._folder.resolve()).as_posix()
+        known = self.position.directories
+        self._move(replace(self.position, directories=(*known, inside)))
+
+    def _move(self, position: Position) -> None:
+        self.position = position
+        try:
+            position.save(self._folder / "wandb" / POSITION_NAME)
+        except SinkError as error:
+            self.note = str(error)
+
+    def _failed(self, reason: str) -> None:
+        self.note = reason
+        _log.warning("W&B: %s; %s", reason, "giving up" if self._starts > MAX_RESTARTS else "again")
+        link, self.link = self.link, None
+        if link is not None:
+            link.kill(0.5)
