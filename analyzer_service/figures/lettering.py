@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import matplotlib
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties, get_font
 
 INK = "#1c2733"
@@ -15,7 +16,9 @@ MAT = "#f3f5f7"
 GOOD = "#12703f"
 BAD = "#b5341b"
 
-_POINTS_PER_PIXEL = 0.72
+DPI = 100
+
+_POINTS_PER_PIXEL = 72 / DPI
 _FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
@@ -56,12 +59,16 @@ FIGURE = Lettering(19)
 
 
 def text_width(text: str, lettering: Lettering) -> float:
-    """Width of one line in pixels, at 100 dots per inch."""
-    font = get_font(_font_file(bold=lettering.bold))
-    font.set_size(lettering.pixels * _POINTS_PER_PIXEL, 100)
-    font.set_text(text, 0.0)
-    width, _ = font.get_width_height()
-    return width / 64
+    """Width of one line in pixels, exactly as it will be drawn."""
+    size = _ruler().get_text_width_height_descent(  # type: ignore[no-untyped-call]
+        text, lettering.font(), False
+    )
+    return float(size[0])
+
+
+@lru_cache(maxsize=1)
+def _ruler() -> RendererAgg:
+    return RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=1024)

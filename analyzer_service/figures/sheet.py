@@ -11,21 +11,20 @@ from dataclasses import dataclass
 import cv2
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon, Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
-from analyzer_service.figures.lettering import BODY, Lettering, plain, text_width
+from analyzer_service.figures.lettering import BODY, DPI, Lettering, plain, text_width
 from analyzer_service.figures.wording import shorten
 from shared.errors import SinkError
 
 WIDTH = 1600
 HEIGHT = 1030
-DPI = 100
 
 _RC_GROUPS = ("agg", "axes", "figure", "font", "image", "lines", "patch", "path", "text")
 
@@ -53,6 +52,16 @@ class Box:
         """A box of that size in the middle of this one."""
         left = self.x + (self.width - width) / 2
         return Box(left, self.y + (self.height - height) / 2, width, height)
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """How a line is drawn; `dots` marks each point too."""
+
+    color: str
+    pixels: float
+    alpha: float = 1.0
+    dots: bool = False
 
 
 class Sheet:
@@ -89,21 +98,27 @@ class Sheet:
             parse_math=False,
         )
 
-    def axes(self, box: Box, name: str) -> Axes:
-        """Bare axes that fill `box`: no ticks, no frame, labeled `name`."""
-        bounds = (box.x / WIDTH, 1 - box.bottom / HEIGHT, box.width / WIDTH, box.height / HEIGHT)
-        axes = self.figure.add_axes(bounds, label=name)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        return axes
+    def image(self, at: Box, image: NDArray[np.uint8], name: str) -> None:
+        """Show an RGB image pixel for pixel, its top left corner at that of `at`."""
+        left, bottom = round(at.x), HEIGHT - round(at.y) - image.shape[0]
+        self.figure.figimage(image, left, bottom, origin="upper", label=name, zorder=0)
 
-    def image(self, box: Box, image: NDArray[np.uint8], name: str) -> Axes:
-        """Show an RGB image that already has the size of `box`."""
-        axes = self.axes(Box(round(box.x), round(box.y), box.width, box.height), name)
-        axes.imshow(image, interpolation="nearest", aspect="auto")
-        return axes
+    def line(self, points: NDArray[np.float64], stroke: Stroke) -> None:
+        """Draw a line through `points` (N, 2) in pixels; NaN interrupts it."""
+        self.figure.add_artist(
+            Line2D(
+                points[:, 0],
+                points[:, 1],
+                color=stroke.color,
+                alpha=stroke.alpha,
+                linewidth=stroke.pixels * 72 / DPI,
+                marker="o" if stroke.dots else "",
+                markersize=4,
+                markeredgewidth=0,
+                transform=self._pixels + self.figure.transFigure,
+                zorder=2,
+            )
+        )
 
     def fill(self, box: Box, color: str, *, under: bool = False) -> None:
         """Fill `box` with one color, above images and charts unless it goes `under` them."""

@@ -35,6 +35,24 @@ def with_unit(value: float | None, unit: str, digits: int = 3) -> str:
     return text if text == UNDEFINED else f"{text} {unit}"
 
 
+def tick_text(value: float) -> str:
+    """A number on an axis, as short as it can be.
+
+    Examples
+    --------
+    >>> tick_text(0.05), tick_text(1200.0), tick_text(2.5e6), tick_text(1e-7)
+    ('0.05', '1,200', '2.5M', '1e−7')
+    """
+    for letter, unit, least in (("G", 1e9, 1e9), ("M", 1e6, 1e6), ("k", 1e3, 1e5)):
+        if least <= abs(value) < 1e12:
+            return f"{value / unit:g}{letter}".replace("-", "−")
+    text = f"{value:,.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:g}"
+    if "e" not in text:
+        return text.replace("-", "−")
+    mantissa, exponent = text.split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
 def shorten(text: str, fits: Callable[[str], bool]) -> str:
     """Cut out the middle of `text` until it `fits`; both ends stay, as in file paths.
 
@@ -61,7 +79,7 @@ def place(sample: Sample) -> str:
     """Position of a tile in its source."""
     if sample.row is None or sample.col is None:
         return "position unknown"
-    return f"row {sample.row:,}, col {sample.col:,}"
+    return f"row {sample.row:,}, col {sample.col:,}".replace("-", "−")
 
 
 def of_total(value: int, total: int | None) -> str:
@@ -76,14 +94,13 @@ def of_total(value: int, total: int | None) -> str:
 
 
 def _finite(value: float, digits: int) -> str:
-    size = abs(value)
-    if size != 0 and not 1e-3 <= size < 1e6:
-        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    if size == 0:
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    exponent = int(power)
+    if value == 0:
         return "0"
-    decimals = digits - 1 - math.floor(math.log10(size))
-    return f"{value:,.{max(decimals, 0)}f}"
+    if not -4 <= exponent < 6:
+        return f"{mantissa}e{exponent}"
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
 def _without_middle(text: str, kept: int) -> str:

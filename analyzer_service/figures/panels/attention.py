@@ -1,5 +1,7 @@
 """Panel 4: where the primary layer attends, over the tile; the other layers as small maps."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,9 +28,10 @@ from analyzer_service.figures.scaling import scaled, shown_size, smooth
 from analyzer_service.figures.sheet import Box, Sheet
 from analyzer_service.figures.wording import number
 
-_BAR = 176
+_BAR = 160
 _TICKS = {0.0: "0  none", 0.25: "1× uniform", 0.5: "2×", 0.75: "3×", 1.0: "4× strong"}
 _THUMBNAILS = 3
+_LABEL = 21
 
 
 def draw_attention(sheet: Sheet, box: Box, data: DashboardData) -> None:
@@ -97,15 +100,10 @@ def _draw_thumbnail(
 ) -> None:
     name, view = layer
     index, count = place
-    top = content.y + _BAR + 22
-    pitch = (content.bottom - top + 8) / count
-    side = min(pitch - 26, COLUMN - SIDE)
-    room = Box(
-        content.x + SIDE,
-        round(content.bottom - (count - index) * pitch + 26),
-        round(side),
-        round(side),
-    )
+    below_bar = content.bottom - (content.y + _BAR + 12)
+    side = min(math.floor(below_bar / count) - _LABEL, COLUMN - SIDE)
+    y = content.bottom - (count - index) * (side + _LABEL) + _LABEL
+    room = Box(content.x + SIDE, y, side, side)
     sheet.text((room.x, room.y - 6), _thumbnail_label(name, view), SMALL, width=COLUMN - SIDE)
     _draw_map(sheet, room, gray, view, name)
 
@@ -115,5 +113,5 @@ def _thumbnail_label(name: str, view: GateView) -> str:
 
 
 def _explanation(view: GateView) -> str:
-    text = "attention above its lowest quartile, 1× = uniform share, same scale in every dashboard"
+    text = "gate above its lowest quartile, 1× = uniform share, fixed scale"
     return f"{text} · contrast {number(view.contrast)}"

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from analyzer_service.figures.lettering import FAINT, SMALL
 from analyzer_service.figures.ranges import GoodRange
 from analyzer_service.figures.series import Scale, Series, finite, mean_by_step, smoothed
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Box, Sheet, Stroke
+from analyzer_service.figures.wording import tick_text
 from shared.messages import Phase
 
 PHASE_COLORS: Mapping[Phase, str] = {"train": "#2b5f93", "val": "#d1731c"}
@@ -17,6 +18,7 @@ PHASE_COLORS: Mapping[Phase, str] = {"train": "#2b5f93", "val": "#d1731c"}
 _GOOD_BAND = "#deefe4"
 _SMOOTH_FROM = 60
 _DOTS_UP_TO = 40
+_LINE_SPACING = 12.0
 
 
 @dataclass(frozen=True)
@@ -26,70 +28,64 @@ class Chart:
     box: Box
     steps: Scale
     values: Scale
-    name: str
 
-    def open(self, sheet: Sheet) -> Axes:
-        """Axes of this chart, from 0 to 1 both ways, with a base line."""
-        axes = sheet.axes(self.box, self.name)
-        axes.set_xlim(0.0, 1.0)
-        axes.set_ylim(0.0, 1.0)
-        axes.axhline(0.0, color=FAINT, linewidth=1.4, zorder=1)
-        return axes
+    def y(self, values: Series) -> Series:
+        """Pixels from the top of the sheet."""
+        return np.asarray(self.box.bottom - self.values.place(values) * self.box.height)
+
+    def points(self, steps: Series, values: Series) -> NDArray[np.float64]:
+        """Pixels (N, 2) of a line."""
+        x = self.box.x + self.steps.place(steps) * self.box.width
+        return np.column_stack([x, self.y(values)])
 
 
-def shade(axes: Axes, chart: Chart, good: GoodRange) -> None:
+def shade(sheet: Sheet, chart: Chart, good: GoodRange) -> None:
     """Shade the good range."""
     low = chart.values.low if good.low is None else good.low
     high = chart.values.high if good.high is None else good.high
-    bottom, top = np.clip(chart.values.place(np.array([low, high])), 0.0, 1.0)
-    axes.axhspan(float(bottom), float(top), color=_GOOD_BAND, linewidth=0, zorder=0)
+    bottom, top = np.clip(chart.y(np.array([low, high])), chart.box.y, chart.box.bottom)
+    band = Box(chart.box.x, float(top), chart.box.width, float(bottom - top))
+    sheet.fill(band, _GOOD_BAND, under=True)
 
 
-def draw_series(axes: Axes, chart: Chart, phase: Phase, columns: tuple[Series, Series]) -> None:
+def draw_series(sheet: Sheet, chart: Chart, phase: Phase, columns: tuple[Series, Series]) -> None:
     """Draw one phase: training as a line, smoothed when long; validation as its mean per step."""
     steps, values = columns[0], finite(columns[1])
     if phase == "val":
         steps, values = mean_by_step(steps, values)
-    if not np.isfinite(values).any():
+    known = int(np.isfinite(values).sum())
+    if known == 0:
         return
     color = PHASE_COLORS[phase]
-    x = chart.steps.place(steps)
-    long = phase == "train" and values.size >= _SMOOTH_FROM
-    if long:
-        axes.plot(x, chart.values.place(values), color=color, alpha=0.28, linewidth=0.7)
-    dots = "o" if np.isfinite(values).sum() <= _DOTS_UP_TO else ""
-    axes.plot(
-        x,
-        chart.values.place(smoothed(values) if long else values),
-        color=color,
-        linewidth=1.5,
-        marker=dots,
-        markersize=2.8,
-        clip_on=False,
-        zorder=3,
-    )
+    if phase == "train" and known >= _SMOOTH_FROM:
+        sheet.line(chart.points(steps, values), Stroke(color, 1.0, alpha=0.28))
+        values = smoothed(values)
+    sheet.line(chart.points(steps, values), Stroke(color, 2.0, dots=known <= _DOTS_UP_TO))
 
 
-def label_values(sheet: Sheet, axes: Axes, chart: Chart, ticks: tuple[float, ...]) -> None:
-    """Write `ticks` left of the chart, with a faint grid line each."""
-    for tick, place in zip(ticks, chart.values.place(np.array(ticks, dtype=float)), strict=True):
-        axes.axhline(float(place), color=FAINT, linewidth=0.6, zorder=1)
-        y = chart.box.bottom - float(place) * chart.box.height
-        sheet.text((chart.box.x - 6, y + 4), _tick_text(tick), SMALL.right())
+def label_values(sheet: Sheet, chart: Chart, ticks: tuple[float, ...]) -> None:
+    """A grid line and a label left of the chart for each tick; what would touch is left out.
+
+    Earlier ticks win. The chart's foot always has its line.
+    """
+    _grid_line(sheet, chart, chart.box.bottom)
+    written: list[float] = []
+    for tick, y in zip(ticks, chart.y(np.array(ticks, dtype=float)).tolist(), strict=True):
+        if any(abs(y - other) < _LINE_SPACING for other in written):
+            continue
+        written.append(y)
+        _grid_line(sheet, chart, y)
+        sheet.text((chart.box.x - 6, y + 4), tick_text(tick), SMALL.right())
 
 
 def label_steps(sheet: Sheet, chart: Chart) -> None:
     """Write the steps below the chart."""
-    for tick, place in zip(
-        chart.steps.ticks, chart.steps.place(np.array(chart.steps.ticks)), strict=True
-    ):
-        x = chart.box.x + float(place) * chart.box.width
-        sheet.text((x, chart.box.bottom + 15), f"{tick:,.0f}", SMALL.center())
+    places = chart.steps.place(np.array(chart.steps.ticks)).tolist()
+    for tick, place in zip(chart.steps.ticks, places, strict=True):
+        lettering = SMALL.right() if place > 0.96 else SMALL.center()
+        x = chart.box.x + place * chart.box.width
+        sheet.text((x, chart.box.bottom + 15), tick_text(tick), lettering)
 
 
-def _tick_text(value: float) -> str:
-    text = f"{value:g}"
-    if "e" not in text:
-        return text.replace("-", "−")
-    mantissa, exponent = text.split("e")
-    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+def _grid_line(sheet: Sheet, chart: Chart, y: float) -> None:
+    sheet.fill(Box(chart.box.x, round(y) - 0.5, chart.box.width, 1), FAINT, under=True)

@@ -25,8 +25,8 @@ def draw_header(sheet: Sheet, data: DashboardData) -> None:
 
 
 def _details(data: DashboardData, width: float) -> str:
-    numbers = f"step {data.count('global_step'):,}   epoch {data.count('epoch')}"
-    numbers += f"   batch {data.count('batch_idx')}   "
+    numbers = f"step {data.count('global_step'):,}   epoch {data.count('epoch'):,}"
+    numbers += f"   batch {data.count('batch_idx'):,}   "
     if data.phase == "val":
         numbers = f"validation batch {data.count('phase_step'):,} after {numbers}"
     rest = width - text_width(f"{numbers}project ", BODY)

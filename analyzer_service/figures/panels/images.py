@@ -103,7 +103,7 @@ def _tile_facts(data: DashboardData, shape: tuple[int, ...]) -> list[tuple[str, 
     shown = len(data.frame.samples) if data.frame else 0
     facts = [("tile", f"1 of {shown}"), ("size", f"{width} × {height}")]
     if data.mpp is not None:
-        facts.append(("field, µm", f"{width * data.mpp:.4g} × {height * data.mpp:.4g}"))
+        facts.append(("field, µm", f"{width * data.mpp:.3g} × {height * data.mpp:.3g}"))
     facts.append(("stain", _STAINS[data.run.stain]))
     return facts
 

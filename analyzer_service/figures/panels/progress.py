@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from analyzer_service.figures import ranges
 from analyzer_service.figures.data import DashboardData
@@ -45,7 +44,7 @@ def draw_progress(sheet: Sheet, box: Box, data: DashboardData) -> None:
     _draw_ssim(sheet, Box(left, content.y + 148, width, 72), steps, data)
     for index, good in enumerate(_SMALL_CHARTS):
         row, column = divmod(index, 3)
-        at = Box(content.x + 28 + column * 163, content.y + 274 + row * 76, 133, 44)
+        at = Box(left + column * 160, content.y + 278 + row * 76, 121, 44)
         _draw_small(sheet, at, (good, steps), data)
 
 
@@ -55,50 +54,47 @@ def _draw_key(sheet: Sheet, box: Box) -> None:
         lettering = CAPTION.colored(PHASE_COLORS[phase])
         sheet.text((x, y), f"● {phase}", lettering)
         x += text_width(f"● {phase}", lettering) + 14
-    rest = "train: faint each batch, strong smoothed · green: good range"
+    rest = "faint: each batch · strong: smoothed · green: good range"
     sheet.text((x, y), rest, CAPTION, width=box.right - x)
 
 
 def _draw_loss(sheet: Sheet, box: Box, steps: Scale, data: DashboardData) -> None:
     values = _joined(data, "loss")
-    chart = Chart(box, steps, free_scale(finite(values)), "loss")
-    axes = chart.open(sheet)
-    label_values(sheet, axes, chart, chart.values.ticks)
+    chart = Chart(box, steps, free_scale(finite(values)))
+    label_values(sheet, chart, chart.values.ticks)
     kind = "Loss, log scale" if chart.values.logarithmic else "Loss"
     sheet.text((box.x, box.y - 7), kind, SMALL.colored(INK))
     broken = int((~np.isfinite(values)).sum())
     if broken:
         note = f"not finite at {broken:,} of {values.size:,} points"
         sheet.text((box.right, box.y - 7), note, SMALL.colored(BAD).right())
-    _draw_phases(axes, chart, "loss", data)
+    _draw_phases(sheet, chart, "loss", data)
 
 
 def _draw_ssim(sheet: Sheet, box: Box, steps: Scale, data: DashboardData) -> None:
     scale = fixed_scale(0.0, 1.0, finite(_joined(data, "ssim")))
-    chart = Chart(box, steps, scale, "ssim")
-    axes = chart.open(sheet)
-    shade(axes, chart, ranges.SSIM)
-    label_values(sheet, axes, chart, (0.0, 0.5, 0.8, 1.0))
+    chart = Chart(box, steps, scale)
+    shade(sheet, chart, ranges.SSIM)
+    label_values(sheet, chart, (0.8, 0.0, 1.0, 0.5))
     label_steps(sheet, chart)
     sheet.text((box.x, box.y - 7), "SSIM, mean of the analyzed tiles", SMALL.colored(INK))
-    _draw_phases(axes, chart, "ssim", data)
+    _draw_phases(sheet, chart, "ssim", data)
 
 
 def _draw_small(sheet: Sheet, box: Box, what: tuple[GoodRange, Scale], data: DashboardData) -> None:
     good, steps = what
     scale = fixed_scale(*good.scale, finite(_joined(data, good.key)))
-    chart = Chart(box, steps, scale, good.key)
-    axes = chart.open(sheet)
-    shade(axes, chart, good)
+    chart = Chart(box, steps, scale)
+    shade(sheet, chart, good)
     limits = tuple(limit for limit in (good.low, good.high) if limit is not None)
-    label_values(sheet, axes, chart, limits)
+    label_values(sheet, chart, limits)
     sheet.text((box.x, box.y - 7), good.label, SMALL.colored(INK))
-    _draw_phases(axes, chart, good.key, data)
+    _draw_phases(sheet, chart, good.key, data)
 
 
-def _draw_phases(axes: Axes, chart: Chart, name: str, data: DashboardData) -> None:
+def _draw_phases(sheet: Sheet, chart: Chart, name: str, data: DashboardData) -> None:
     for phase, columns in _columns(data, name):
-        draw_series(axes, chart, phase, columns)
+        draw_series(sheet, chart, phase, columns)
 
 
 def _columns(data: DashboardData, name: str) -> Iterator[tuple[Phase, tuple[Series, Series]]]:

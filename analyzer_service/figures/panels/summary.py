@@ -62,8 +62,12 @@ def _result_facts(data: DashboardData) -> list[tuple[str, str]]:
         ("Loss", number(data.value("loss"), 4)),
         ("MSE", number(data.value("mse"), 4)),
         ("PSNR", with_unit(data.value("psnr"), "dB")),
-        ("Tiles in the batch", number(data.value("batch_size"))),
+        ("Tiles in the batch", _whole(data.value("batch_size"))),
     ]
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}" if math.isfinite(value) else number(value)
 
 
 def _speed_facts(data: DashboardData) -> list[tuple[str, str]]:
@@ -89,8 +93,9 @@ def throughput(data: DashboardData) -> float:
 def _draw_training(sheet: Sheet, content: Box, y: float, data: DashboardData) -> None:
     step, total = data.count("global_step"), _positive(data.run.total_steps)
     epoch, epochs = data.count("epoch"), _positive(data.run.max_epochs)
-    sheet.text((content.x, y - 14), _epoch_text(epoch, epochs), BODY)
-    sheet.text((content.right, y - 14), f"Step {of_total(step, total)}", BODY.right())
+    half = content.width / 2 - 10
+    sheet.text((content.x, y - 14), _epoch_text(epoch, epochs), BODY, width=half)
+    sheet.text((content.right, y - 14), f"Step {of_total(step, total)}", BODY.right(), width=half)
     sheet.fill(Box(content.x, y - 6, content.width, 5), FAINT)
     share = step / total if total else epoch / epochs if epochs else 0.0
     sheet.fill(Box(content.x, y - 6, content.width * min(share, 1.0), 5), INK)
@@ -98,7 +103,7 @@ def _draw_training(sheet: Sheet, content: Box, y: float, data: DashboardData) ->
 
 def _epoch_text(epoch: int, epochs: int | None) -> str:
     """Epochs are numbered from 0, as in file names; people count from 1."""
-    return f"Epoch {epoch}" + (f" ({of_total(epoch + 1, epochs)})" if epochs else "")
+    return f"Epoch {epoch:,}" + (f" ({of_total(epoch + 1, epochs)})" if epochs else "")
 
 
 def _positive(value: int | None) -> int | None:
