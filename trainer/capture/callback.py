@@ -1,0 +1,292 @@
+"""`SidecarCallback`: any LightningModule, watched."""
+
+# ruff: noqa: ARG002 - Lightning decides the hooks' signatures
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from shared.messages import RunStatus, Stain
+from trainer.capture.containment import Containment
+from trainer.capture.counters import RunCounters
+from trainer.capture.ended import EndedStep
+from trainer.capture.options import SidecarOptions
+
+if TYPE_CHECKING:  # with the sidecar off, none of this is imported
+    from trainer.capture.session import FitSession
+    from trainer.publish import Publisher, PublishOutcome
+    from trainer.publish.local import LocalAnalyzer
+
+_OWN_SCALARS = frozenset(
+    [
+        *("loss", "mse", "learning_rate", "memory_mb"),
+        *("training_time_ms", "inference_time_ms", "data_time_ms"),
+    ]
+)
+
+
+class SidecarCallback(pl.Callback):
+    """Publishes every training and validation batch of a fit; never slows or fails it.
+
+    The step must show its images: by returning a dict with ``input`` (the clean target),
+    ``reconstruction`` and ``loss`` (``mse`` as well, if it has one), or by setting
+    ``self.sidelight_outputs`` to such a dict. Images are (N, C, H, W) with C of 1 or 3, float
+    in [0, 1] (what lies outside is clipped) or uint8.
+
+    Parameters
+    ----------
+    attention : mapping of str to str
+        Name of each attention layer to its dotted path in the LightningModule. A module with
+        the branches ``channel_attention`` and ``spatial_attention`` is a BAM; any other
+        module's output is the gate itself, (N, H, W) or (N, C, H, W).
+    activation : mapping of str to str, optional
+        The same for layers whose mean absolute output is watched.
+    primary : str, optional
+        The attention layer that metric names without a layer stand for; the first one.
+    sidecar : str
+        ``local`` (starts an analyzer of its own), ``off``, or ``tcp://HOST:PORT``.
+    record : path, optional
+        MCAP file that gets everything, with the sidecar off too.
+    run_name, project, output_dir
+        Where the run's folder goes, and what it is called.
+    analysis_freq : int
+        A dashboard is drawn every so many training batches.
+    frame_samples : int
+        How many samples of each batch are shown and analyzed.
+    stain, mpp, tile_size
+        Facts about the tiles, where known; `mpp` in micrometers per pixel.
+    config : mapping, optional
+        What the run's files say about its settings; the module's hyperparameters by default.
+    drain_timeout_s : float, optional
+        Longest wait for the analyzer at the end; 600 s for ``local``, else 10 s.
+    wandb : str, optional
+        ``online``, ``offline`` or ``disabled``, for a local analyzer.
+
+    Attributes
+    ----------
+    outcome : PublishOutcome or None
+        How the last fit's delivery ended.
+
+    Raises
+    ------
+    ConfigurationError
+        If a setting cannot be used; at the start of the fit, if a module path does not exist
+        or the endpoint or recording cannot be used.
+    """
+
+    def __init__(
+        self,
+        attention: Mapping[str, str],
+        activation: Mapping[str, str] | None = None,
+        *,
+        primary: str | None = None,
+        sidecar: str = "local",
+        record: str | Path | None = None,
+        run_name: str | None = None,
+        project: str = "histopath-kan-auto",
+        output_dir: str | Path = ".",
+        analysis_freq: int = 100,
+        frame_samples: int = 4,
+        stain: Stain = "unknown",
+        mpp: float | None = None,
+        tile_size: int | None = None,
+        config: Mapping[str, Any] | None = None,
+        drain_timeout_s: float | None = None,
+        wandb: str | None = None,
+    ) -> None:
+        self.options = SidecarOptions(
+            attention=dict(attention),
+            activation=dict(activation or {}),
+            primary=primary,
+            sidecar=sidecar,
+            record=None if record is None else Path(record),
+            run_name=run_name,
+            project=project,
+            output_dir=Path(output_dir),
+            analysis_freq=analysis_freq,
+            frame_samples=frame_samples,
+            stain=stain,
+            mpp=mpp,
+            tile_size=tile_size,
+            config=config,
+            drain_timeout_s=drain_timeout_s,
+            wandb=wandb,
+        )
+        self.counters = RunCounters()
+        if run_name is not None:
+            self.counters.run_name = run_name
+        self.outcome: PublishOutcome | None = None
+        self._contained = Containment()
+        self._session: FitSession | None = None
+        self._publisher: Publisher | None = None
+        self._analyzer: LocalAnalyzer | None = None
+
+    @property
+    def failures(self) -> int:
+        """How many times watching a step failed; training went on."""
+        return self._contained.failures
+
+    def log(self, name: str, value: Any) -> None:
+        """Add a scalar to the batch that ends next: a number, or a tensor of one element.
+
+        A name that Sidelight itself uses gets the prefix ``user_``. Anything that is no
+        number is left out.
+        """
+        if self._session is not None:
+            with self._contained():
+                from trainer.capture.outputs import as_scalar
+
+                scalar = as_scalar(value)
+                if scalar is not None:
+                    self._session.log(f"user_{name}" if name in _OWN_SCALARS else name, scalar)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fail here, before any work, if a layer does not exist."""
+        if self.options.enabled:
+            from trainer.capture.gates import find_module
+
+            for path in (*self.options.attention.values(), *self.options.activation.values()):
+                find_module(pl_module, path)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the publisher and hook the layers; the sanity check is over."""
+        if self.options.enabled and self._session is None:
+            from trainer.capture.lightning_start import start_session
+
+            started = start_session(self.options, self.counters, trainer, pl_module)
+            if started is not None:
+                self._session, self._publisher, self._analyzer = started
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Waiting for data begins."""
+        self._wait_for_data()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Waiting for data begins."""
+        self._wait_for_data()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Waiting for data begins."""
+        self._wait_for_data()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Start timing, and note the learning rate that this batch is trained with."""
+        if self._session is not None:
+            with self._contained():
+                self._session.batch_started(_learning_rate(trainer))
+
+    def on_before_backward(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Any
+    ) -> None:
+        """The forward pass is over."""
+        if self._session is not None:
+            self._session.timer.backward_started()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Publish the batch."""
+        if self._session is not None:
+            scale = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
+            epoch = trainer.current_epoch
+            self._end_step(EndedStep("train", epoch, batch_idx, batch, outputs, loss_scale=scale))
+
+    def on_validation_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Start timing."""
+        if self._session is not None and not trainer.sanity_checking:
+            with self._contained():
+                self._session.batch_started()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Publish the batch, unless it belongs to the sanity check."""
+        if self._session is not None and not trainer.sanity_checking:
+            epoch = trainer.current_epoch
+            ended = EndedStep("val", epoch, batch_idx, batch, outputs, loader_idx=dataloader_idx)
+            self._end_step(ended)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say that the epoch ended; its validation came before."""
+        if self._session is not None:
+            with self._contained():
+                self._session.epoch_ended(trainer.current_epoch)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the run."""
+        self._close("finished", None, self.options.drain_s)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the run as failed, or interrupted."""
+        if self._session is not None:
+            from trainer.capture.closing import ending_of
+
+            status, limit_s = ending_of(exception)
+            reason = f"{type(exception).__name__}: {exception}"
+            self._close(status, reason, min(limit_s, self.options.drain_s))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint carries over to the run's next start."""
+        return self.counters.state_dict() if self.options.enabled else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting where the checkpoint was saved."""
+        if state_dict:
+            self.counters = RunCounters.of_state(state_dict)
+            if self.options.run_name is not None:
+                self.counters.run_name = self.options.run_name
+
+    def _wait_for_data(self) -> None:
+        if self._session is not None:
+            self._session.timer.waiting()
+
+    def _end_step(self, ended: EndedStep) -> None:
+        if self._session is not None:
+            with self._contained():
+                self._session.step_ended(ended)
+
+    def _close(self, status: RunStatus, reason: str | None, timeout_s: float) -> None:
+        session, publisher, analyzer = self._session, self._publisher, self._analyzer
+        self._session = self._publisher = self._analyzer = None
+        if session is None or publisher is None:
+            return
+        from trainer.capture.closing import close_run
+
+        with self._contained():
+            session.remove_hooks()
+        with self._contained():
+            self.outcome = close_run(
+                publisher, analyzer, status, reason=reason, timeout_s=timeout_s
+            )
+
+
+def _learning_rate(trainer: pl.Trainer) -> dict[str, Any]:
+    if not trainer.optimizers:
+        return {}
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    return {"learning_rate": rate.clone() if isinstance(rate, Tensor) else float(rate)}

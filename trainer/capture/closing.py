@@ -1,0 +1,104 @@
+"""Ends a run: lets the analyzer catch up, with progress, and says what became of it."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rich.console import Console
+
+from shared.messages import RunStatus
+
+if TYPE_CHECKING:
+    from trainer.publish.local import LocalAnalyzer
+    from trainer.publish.publisher import PublishOutcome
+    from trainer.publish.sender import Progress
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED_DRAIN_S: Final = 10.0
+TERMINATED_DRAIN_S: Final = 3.0
+_LEAST_WAIT_S: Final = 0.5
+
+
+class Closable(Protocol):
+    """What is needed of `trainer.publish.Publisher`."""
+
+    def close(
+        self,
+        status: RunStatus = "finished",
+        *,
+        reason: str | None = None,
+        timeout_s: float | None = None,
+        on_progress: "Callable[[Progress], None] | None" = None,
+    ) -> "PublishOutcome":
+        """End the run."""
+        ...
+
+
+def ending_of(exception: BaseException) -> tuple[RunStatus, float]:
+    """Status of a run that `exception` ended, and how long its end may take at most.
+
+    Lightning's ``SIGTERMException`` is known by its name, as it is no public class.
+    """
+    if type(exception).__name__ == "SIGTERMException":
+        return "interrupted", TERMINATED_DRAIN_S
+    status: RunStatus = "interrupted" if isinstance(exception, KeyboardInterrupt) else "failed"
+    return status, INTERRUPTED_DRAIN_S
+
+
+def close_run(
+    publisher: Closable,
+    analyzer: "LocalAnalyzer | None",
+    status: RunStatus,
+    *,
+    reason: str | None,
+    timeout_s: float,
+) -> "PublishOutcome":
+    """Close the publisher, then wait for the analyzer's last files.
+
+    Both waits together take at most `timeout_s`, and what stopping takes.
+    """
+    began_s = time.monotonic()
+    with Console(stderr=True).status("The analyzer catches up") as shown:
+        outcome = publisher.close(
+            status,
+            reason=None if reason is None else reason[:1024],
+            timeout_s=timeout_s,
+            on_progress=lambda progress: shown.update(_describe(progress)),
+        )
+        if analyzer is not None:
+            shown.update("The analyzer writes its report")
+            _end(analyzer, max(timeout_s - (time.monotonic() - began_s), _LEAST_WAIT_S))
+    _report(outcome)
+    return outcome
+
+
+def _end(analyzer: "LocalAnalyzer", timeout_s: float) -> None:
+    code = analyzer.wait(timeout_s)
+    if code is None:
+        log.warning("the analyzer was not done in time and was stopped; see %s", analyzer.log_file)
+        analyzer.stop()
+    elif code != 0:
+        log.warning("the analyzer ended with exit code %d; see %s", code, analyzer.log_file)
+
+
+def _describe(progress: "Progress") -> str:
+    frames = sum(total.pending for total in progress.totals.values())
+    return f"The analyzer catches up: {frames} frames, {progress.records_unacked} records to go"
+
+
+def _report(outcome: "PublishOutcome") -> None:
+    if outcome.refusal is not None:
+        log.error("the analyzer refused this run: %s", outcome.refusal)
+    if outcome.complete:
+        return
+    for stream, total in outcome.totals.items():
+        if total.offered > total.delivered:
+            log.warning("%s: %d of %d frames arrived", stream, total.delivered, total.offered)
+    if outcome.journal is not None:
+        log.warning(
+            "not everything reached the analyzer; python -m analyzer_service replay %s reads "
+            "the rest",
+            outcome.journal,
+        )

@@ -1,0 +1,153 @@
+"""Capture on a CPU: references now, copies and arithmetic later, on the sender thread."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainer.capture.held import Held, hold
+from trainer.capture.maps import reduce_map, to_numpy
+from trainer.capture.values import Scalar, StepValues
+from trainer.publish.arrays import as_uint8_images
+from trainer.publish.contract import CaptureLost, FrameArrays
+
+SETTLE_S: Final = 0.05
+"""How long after copying the versions are looked at again.
+
+An in-place operation raises the version as it ends, so one that was writing while the copy was
+made shows only then. No operation on one batch takes nearly as long.
+"""
+_READ_AHEAD_S: Final = 0.005
+
+
+class CpuReader:
+    """Copies captures ahead of their turn, so that all wait for `SETTLE_S` at the same time.
+
+    The training thread adds, the sender thread reads.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._unread: deque[CpuCapture] = deque()
+
+    def add(self, capture: "CpuCapture") -> None:
+        """Note a capture that has a frame to be read."""
+        self._unread.append(capture)
+
+    def read_ahead(self) -> None:
+        """Read waiting captures, oldest first, for a few milliseconds."""
+        until_s = time.monotonic() + _READ_AHEAD_S
+        while self._unread:
+            self._unread.popleft().read()
+            if time.monotonic() >= until_s:
+                return
+
+
+class CpuCapture:
+    """One step's tensors by reference; see `trainer.publish.contract.Capture`."""
+
+    def __init__(self, values: StepValues, reader: CpuReader) -> None:
+        self._scalars = {name: _number(scalar) for name, scalar in values.scalars.items()}
+        self._reader = reader
+        self._source: _Source | None = None
+        self._arrays: FrameArrays | None = None
+        self._error: Exception | None = None
+        self._read_at_s: float | None = None
+        self.nbytes = 0
+        if values.input is not None and values.reconstruction is not None:
+            self._hold(values, values.input, values.reconstruction)
+
+    def ready(self) -> bool:
+        """Whether the copy is made, and old enough to tell whether it can be trusted."""
+        if self._read_at_s is None:
+            self._reader.read_ahead()
+        if self._source is None or self._error is not None:
+            return True
+        return self._read_at_s is not None and self._reader.clock() - self._read_at_s >= SETTLE_S
+
+    def scalars(self) -> dict[str, float]:
+        """The scalars, as they were at the step's end."""
+        return self._scalars
+
+    def frame(self) -> FrameArrays:
+        """The copied arrays; raises `CaptureLost` if a tensor was written to meanwhile."""
+        self.read()
+        source, arrays = self._source, self._arrays
+        if source is not None and source.changed:
+            raise CaptureLost("changed_in_place")
+        if self._error is not None:
+            raise self._error
+        if source is None or arrays is None:
+            raise CaptureLost("queue_full")
+        return arrays
+
+    def drop_frame(self) -> None:
+        """Let go of images and maps."""
+        self._source = None
+        self._arrays = None
+
+    def read(self) -> None:
+        """Copy what the frame needs (sender thread)."""
+        source = self._source
+        if source is None or self._read_at_s is not None:
+            return
+        try:
+            self._arrays = None if source.changed else source.read()
+        except Exception as error:
+            self._error = error
+        self._read_at_s = self._reader.clock()
+
+    def _hold(self, values: StepValues, clean: Tensor, output: Tensor) -> None:
+        self.nbytes = 1
+        try:
+            images = tuple(hold(image, first=values.frame_samples) for image in (clean, output))
+            self._source = _Source(values, images)
+        except Exception as error:  # the scalars still go; `frame` tells
+            self._error = error
+            return
+        self.nbytes = self._source.nbytes
+        self._reader.add(self)
+
+
+class _Source:
+    """References to everything that one frame is made of."""
+
+    def __init__(self, values: StepValues, images: tuple[Held, ...]) -> None:
+        self._values = values
+        self._images = images
+        held = [*images, *(part for maps in values.maps for part in maps.held)]
+        # Storages that two tensors share are counted once.
+        alive = {part.tensor.untyped_storage().data_ptr(): part.nbytes for part in held}
+        self._held = held
+        self.nbytes = max(1, sum(alive.values()))
+
+    @property
+    def changed(self) -> bool:
+        return any(part.changed for part in self._held)
+
+    def read(self) -> FrameArrays:
+        values = self._values
+        clean, output = (as_uint8_images(self._first(image)) for image in self._images)
+        maps = {
+            layer.layer: reduce_map(layer.form, [self._first(part) for part in layer.held])
+            for layer in values.maps
+        }
+        activations = {layer.layer for layer in values.maps if layer.form == "activation"}
+        return FrameArrays(
+            input=clean,
+            reconstruction=output,
+            samples=values.samples(len(clean)),
+            attention={name: array for name, array in maps.items() if name not in activations},
+            activation={name: array for name, array in maps.items() if name in activations},
+        )
+
+    def _first(self, held: Held) -> NDArray[Any]:
+        return to_numpy(held.tensor)[: self._values.frame_samples]
+
+
+def _number(scalar: Scalar) -> float:
+    # Reading a CPU tensor's one number is a memory access: nothing waits.
+    return float(scalar) if isinstance(scalar, (int, float, Tensor)) else scalar.value()

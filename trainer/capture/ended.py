@@ -1,0 +1,29 @@
+"""A step that is over, as Lightning tells of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.messages import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class EndedStep:
+    """One step that ran.
+
+    Attributes
+    ----------
+    returned : Any
+        What the step returned, with tensors as they are.
+    loss_scale : float
+        Factor that undoes Lightning's division of the loss by ``accumulate_grad_batches``.
+    loader_idx : int
+        Which validation loader the batch came from.
+    """
+
+    phase: Phase
+    epoch: int
+    batch_idx: int
+    batch: Any
+    returned: Any
+    loss_scale: float = 1.0
+    loader_idx: int = 0

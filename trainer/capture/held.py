@@ -1,0 +1,58 @@
+"""A tensor held by reference, with the version by which a later write is noticed."""
+
+import torch
+from torch import Tensor
+
+# A batch that is a slice of something larger than this many times itself is copied: holding
+# it would keep all of that alive, beyond what the byte budget may count.
+_LARGEST_SHARE = 2
+
+
+class Held:
+    """A detached tensor and its version counter at the time of holding.
+
+    Attributes
+    ----------
+    tensor : Tensor
+        Shares memory with the original, unless the original was copied.
+    nbytes : int
+        Bytes that the reference keeps alive.
+    """
+
+    __slots__ = ("_version", "nbytes", "tensor")
+
+    def __init__(self, tensor: Tensor, nbytes: int) -> None:
+        self.tensor = tensor
+        self.nbytes = nbytes
+        self._version = tensor._version
+
+    @property
+    def changed(self) -> bool:
+        """Whether an in-place operation has written to the tensor since.
+
+        Writes that PyTorch does not count (through ``.data``, or a NumPy array that shares
+        the memory) are not seen. An operation counts as it ends: look again a little later
+        (`trainer.capture.cpu.SETTLE_S`) to notice one that was under way.
+        """
+        return self.tensor._version != self._version
+
+
+def hold(tensor: Tensor, *, first: int, copy: bool = False) -> Held:
+    """Hold `tensor` by reference, or a copy of its `first` samples where that is needed.
+
+    Copied are tensors made in inference mode, which have no version counter, slices of
+    something much larger, and whatever `copy` asks for. The copy stays on the tensor's
+    device and waits for nothing.
+    """
+    detached = tensor.detach()
+    alive = detached.untyped_storage().nbytes()
+    if copy or detached.is_inference() or alive > _LARGEST_SHARE * max(detached.nbytes, 1):
+        detached = _copy(detached[:first])
+        alive = detached.nbytes
+    return Held(detached, alive)
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    # Cloning within inference mode would give an inference tensor again.
+    with torch.inference_mode(False), torch.no_grad():
+        return tensor.clone()

@@ -1,0 +1,79 @@
+"""From a Lightning fit that begins to a session that watches it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from trainer.capture.counters import RunCounters
+from trainer.capture.gates import tap_layers
+from trainer.capture.options import SidecarOptions
+from trainer.capture.session import FitSession
+from trainer.capture.starting import FitFacts, describe_run, start_publisher
+from trainer.publish.local import LocalAnalyzer
+from trainer.publish.publisher import Publisher
+
+Started = tuple[FitSession, Publisher, LocalAnalyzer | None]
+
+
+def start_session(
+    options: SidecarOptions,
+    counters: RunCounters,
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+) -> Started | None:
+    """Start the publisher, then hook the layers; None on a rank that publishes to nobody.
+
+    Raises
+    ------
+    ConfigurationError
+        If a layer, the endpoint or the recording cannot be used.
+    """
+    config = options.config if options.config is not None else _hyperparameters(module)
+    run = describe_run(options, counters, facts_of(trainer, module), config)
+    publisher, analyzer = start_publisher(options, run, rank=trainer.global_rank)
+    if publisher is None:
+        return None
+    taps = tap_layers(module, options.attention, options.activation, samples=options.frame_samples)
+    session = FitSession(
+        module,
+        module.device,
+        taps=taps,
+        counters=counters,
+        receiver=publisher,
+        frame_samples=options.frame_samples,
+        rank=trainer.global_rank,
+    )
+    return session, publisher, analyzer
+
+
+def facts_of(trainer: pl.Trainer, module: pl.LightningModule) -> FitFacts:
+    """Device, ranks and length of a fit; call it once the training loader is known."""
+    device = module.device
+    name = str(device)
+    if device.type == "cuda":
+        name = f"{name} ({torch.cuda.get_device_name(device)})"
+    return FitFacts(
+        device=name,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+        max_epochs=trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None,
+        total_steps=_total_steps(trainer),
+    )
+
+
+def _total_steps(trainer: pl.Trainer) -> int | None:
+    """Batches that this fit will have trained at its end, or None when nobody knows."""
+    limits: list[float] = []
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        limits.append(trainer.num_training_batches * trainer.max_epochs)
+    if trainer.max_steps > 0:
+        limits.append(trainer.max_steps * trainer.accumulate_grad_batches)
+    total = min(limits, default=math.inf)
+    return int(total) if math.isfinite(total) else None
+
+
+def _hyperparameters(module: pl.LightningModule) -> Mapping[str, Any]:
+    return dict(module.hparams)

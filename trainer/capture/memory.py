@@ -1,0 +1,40 @@
+"""How much memory training takes, read now and then: reading costs more than a hand-over."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import psutil
+import torch
+
+_MIB: Final = 1 << 20
+_INTERVAL_S: Final = 0.25
+
+
+class MemoryGauge:
+    """Memory in MiB, at most a quarter of a second old.
+
+    Allocated memory of the device for a GPU, else the process's resident memory.
+    """
+
+    def __init__(
+        self, device: torch.device, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._device = device
+        self._clock = clock
+        self._process = psutil.Process()
+        self._read_at_s = float("-inf")
+        self._value_mb = 0.0
+
+    def read_mb(self) -> float:
+        """Latest value, read again when it is too old."""
+        now_s = self._clock()
+        if now_s - self._read_at_s >= _INTERVAL_S:
+            self._read_at_s = now_s
+            self._value_mb = self._read() / _MIB
+        return self._value_mb
+
+    def _read(self) -> int:
+        if self._device.type == "cuda":
+            return int(torch.cuda.memory_allocated(self._device))
+        return int(self._process.memory_info().rss)

@@ -1,0 +1,82 @@
+"""What a user of the callback chooses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from shared.errors import ConfigurationError
+from shared.messages import Layer, Stain
+from shared.naming import check_run_name, is_layer_name
+
+LOCAL_DRAIN_S: Final = 600.0
+REMOTE_DRAIN_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class SidecarOptions:
+    """Settings of `trainer.capture.callback.SidecarCallback`, checked; see there."""
+
+    attention: Mapping[str, str]
+    activation: Mapping[str, str] = field(default_factory=dict)
+    primary: str | None = None
+    sidecar: str = "local"
+    record: Path | None = None
+    run_name: str | None = None
+    project: str = "histopath-kan-auto"
+    output_dir: Path = Path()
+    analysis_freq: int = 100
+    frame_samples: int = 4
+    stain: Stain = "unknown"
+    mpp: float | None = None
+    tile_size: int | None = None
+    config: Mapping[str, Any] | None = None
+    drain_timeout_s: float | None = None
+    wandb: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.run_name is not None:
+            check_run_name(self.run_name)
+        _check_sidecar(self.sidecar)
+        _check_layers(self.attention, self.activation)
+        if self.primary is not None and self.primary not in self.attention:
+            raise ConfigurationError(
+                f"primary layer {self.primary!r} is none of the attention layers "
+                f"{sorted(self.attention)}"
+            )
+        for name in ("analysis_freq", "frame_samples"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is captured at all."""
+        return self.sidecar != "off" or self.record is not None
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers as a run announces them, attention first."""
+        gates = tuple(Layer(name=name, kind="attention") for name in self.attention)
+        return gates + tuple(Layer(name=name, kind="activation") for name in self.activation)
+
+    @property
+    def drain_s(self) -> float:
+        """Longest time to wait for the analyzer at a regular end."""
+        if self.drain_timeout_s is not None:
+            return self.drain_timeout_s
+        return LOCAL_DRAIN_S if self.sidecar == "local" else REMOTE_DRAIN_S
+
+
+def _check_sidecar(sidecar: str) -> None:
+    if sidecar not in ("local", "off") and not sidecar.startswith(("tcp://", "ipc://")):
+        raise ConfigurationError(f"sidecar must be local, off or tcp://HOST:PORT, got {sidecar!r}")
+
+
+def _check_layers(attention: Mapping[str, str], activation: Mapping[str, str]) -> None:
+    for name in (*attention, *activation):
+        if not is_layer_name(name):
+            raise ConfigurationError(
+                f"layer name {name!r} must be letters, digits and '_', at most 64 of them"
+            )
+    if twice := set(attention) & set(activation):
+        raise ConfigurationError(f"layer name {min(twice)!r} is both attention and activation")

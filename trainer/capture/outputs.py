@@ -1,0 +1,73 @@
+"""What a step gave back: input, reconstruction and scalars, from any LightningModule."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from trainer.capture.values import Scalar
+
+EXPOSED = "sidelight_outputs"
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutputs:
+    """Tensors of one step; what the step did not give is None or absent."""
+
+    input: Tensor | None
+    reconstruction: Tensor | None
+    scalars: dict[str, Scalar]
+
+
+def read_outputs(module: nn.Module, returned: Any, *, loss_scale: float = 1.0) -> StepOutputs:
+    """Read a step's outputs from what it returned, or from ``module.sidelight_outputs``.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its attribute ``sidelight_outputs`` (a mapping) comes before what the step returned.
+        It is taken: set to None, so that no step is shown with another one's values.
+    returned : mapping, Tensor or None
+        A mapping with ``input``, ``reconstruction``, ``loss`` and ``mse``, or the loss.
+    loss_scale : float
+        Factor of a returned loss: Lightning divides it by ``accumulate_grad_batches``.
+    """
+    values = _as_mapping(returned)
+    loss = _scaled(as_scalar(values.get("loss")), loss_scale)
+    exposed = getattr(module, EXPOSED, None)
+    if isinstance(exposed, Mapping):
+        setattr(module, EXPOSED, None)
+        values = {**values, **exposed}
+        loss = as_scalar(exposed["loss"]) if "loss" in exposed else loss
+    scalars = {"loss": loss, "mse": as_scalar(values.get("mse"))}
+    return StepOutputs(
+        input=_as_tensor(values.get("input")),
+        reconstruction=_as_tensor(values.get("reconstruction")),
+        scalars={name: value for name, value in scalars.items() if value is not None},
+    )
+
+
+def as_scalar(value: Any) -> Scalar | None:
+    """A number or a detached tensor of one element; None for anything else."""
+    if isinstance(value, Tensor):
+        return value.detach() if value.numel() == 1 else None
+    if isinstance(value, (int, float)):
+        return float(value)
+    return None
+
+
+def _as_mapping(returned: Any) -> Mapping[str, Any]:
+    if isinstance(returned, Mapping):
+        return returned
+    return {"loss": returned} if isinstance(returned, Tensor) else {}
+
+
+def _as_tensor(value: Any) -> Tensor | None:
+    return value if isinstance(value, Tensor) else None
+
+
+def _scaled(loss: Scalar | None, scale: float) -> Scalar | None:
+    if scale == 1.0 or not isinstance(loss, (float, Tensor)):
+        return loss
+    return loss * scale

@@ -1,0 +1,150 @@
+"""How long a step took: host clocks on a CPU, events on a GPU, read later."""
+
+import time
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from trainer.capture.values import Reading, Scalar
+
+
+class Clock(Protocol):
+    """Marks points in time on the training thread; waits for nothing."""
+
+    def mark(self) -> Any:
+        """Now, in the order of the queued work."""
+        ...
+
+    def between(self, start: Any, end: Any) -> Scalar:
+        """Milliseconds between two marks, now or later."""
+        ...
+
+
+class HostClock:
+    """Marks on the host's clock."""
+
+    def mark(self) -> float:
+        """Seconds."""
+        return time.perf_counter()
+
+    def between(self, start: float, end: float) -> float:
+        """Milliseconds from `start` to `end`."""
+        return (end - start) * 1000
+
+
+class CudaClock:
+    """Marks in the current stream of a device: events."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def mark(self) -> torch.cuda.Event:
+        """An event, recorded."""
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self._device))
+        return event
+
+    def between(self, start: torch.cuda.Event, end: torch.cuda.Event) -> Reading:
+        """Time between two events; ready when the device has passed `end`."""
+        return _EventSpan(start, end)
+
+
+class _EventSpan:
+    def __init__(self, start: torch.cuda.Event, end: torch.cuda.Event) -> None:
+        self._start = start
+        self._end = end
+
+    def ready(self) -> bool:
+        return bool(self._end.query())  # type: ignore[no-untyped-call]
+
+    def value(self) -> float:
+        return float(self._start.elapsed_time(self._end))
+
+
+def clock_for(device: torch.device) -> Clock:
+    """Clock of the device that the step runs on."""
+    return CudaClock(device) if device.type == "cuda" else HostClock()
+
+
+class StepTimer:
+    """Times the steps of one model.
+
+    `inference_time_ms` spans the forward calls of the model before the backward pass: of the
+    module itself when the step calls it, else of its children that have parameters.
+    `data_time_ms` is the host's time from the last batch's end to this one's start.
+    """
+
+    def __init__(self, model: nn.Module, clock: Clock) -> None:
+        self._model = model
+        self._clock = clock
+        self._depth = 0
+        self._frozen = False
+        self._forward: list[Any] = []
+        self._step_start: Any = None
+        self._data_time_ms: float | None = None
+        self._idle_since_s = time.perf_counter()
+        children = [part for part in model.children() if any(True for _ in part.parameters())]
+        self._handles: dict[nn.Module, list[RemovableHandle]] = {
+            part: self._watch(part) for part in (model, *children)
+        }
+
+    def waiting(self) -> None:
+        """Say that the loop now asks for the next batch."""
+        self._idle_since_s = time.perf_counter()
+
+    def batch_started(self) -> None:
+        """Say that a batch is there and its step begins."""
+        self._data_time_ms = (time.perf_counter() - self._idle_since_s) * 1000
+        self._forward = []
+        self._depth = 0
+        self._frozen = False
+        self._step_start = self._clock.mark()
+
+    def backward_started(self) -> None:
+        """Say that what runs from now on is no forward pass (checkpointing runs layers again)."""
+        self._frozen = True
+
+    def batch_ended(self, *, training: bool) -> dict[str, Scalar]:
+        """Times of the step by name; what was not seen is absent."""
+        times: dict[str, Scalar] = {}
+        if training and self._step_start is not None:
+            end = self._clock.mark()
+            times["training_time_ms"] = self._clock.between(self._step_start, end)
+        if len(self._forward) == 2:
+            times["inference_time_ms"] = self._clock.between(*self._forward)
+        if self._data_time_ms is not None:
+            times["data_time_ms"] = self._data_time_ms
+        self._forward, self._step_start, self._data_time_ms = [], None, None
+        return times
+
+    def remove(self) -> None:
+        """Take the hooks away."""
+        for handles in self._handles.values():
+            for handle in handles:
+                handle.remove()
+        self._handles = {}
+
+    def _watch(self, module: nn.Module) -> list[RemovableHandle]:
+        return [
+            module.register_forward_pre_hook(self._enter),
+            module.register_forward_hook(self._leave),
+        ]
+
+    def _enter(self, module: nn.Module, _args: Any) -> None:
+        if module is self._model and len(self._handles) > 1:
+            self._watch_only_the_model()
+        if self._depth == 0 and not self._frozen and not self._forward:
+            self._forward = [self._clock.mark()]
+        self._depth += 1
+
+    def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+        self._depth = max(0, self._depth - 1)
+        if self._depth == 0 and not self._frozen and self._forward:
+            self._forward[1:] = [self._clock.mark()]
+
+    def _watch_only_the_model(self) -> None:
+        for part in [part for part in self._handles if part is not self._model]:
+            for handle in self._handles.pop(part):
+                handle.remove()
