@@ -60,7 +60,7 @@ def draw_attention(sheet: Sheet, box: Box, data: DashboardData) -> None:
 def _missing(data: DashboardData) -> tuple[str, str]:
     if data.count("samples"):
         return "images not available", "this batch's frame is not stored"
-    return "frame not received", "the numbers of this batch are complete"
+    return "frame not received", "loss and timings of this batch are kept"
 
 
 def _draw_map(sheet: Sheet, room: Box, gray: NDArray[np.float32], view: GateView, name: str) -> Box:

@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 from analyzer_service.figures import ranges
 from analyzer_service.figures.colormaps import ERROR_COLORS, ERROR_LIMIT, error_image
 from analyzer_service.figures.data import DashboardData
-from analyzer_service.figures.lettering import BODY, FIGURE, MAT, SMALL, Lettering
+from analyzer_service.figures.lettering import BODY, FIGURE, MAT, MUTED, SMALL, Lettering
 from analyzer_service.figures.panels.layout import (
+    COLUMN,
     IMAGE,
     SIDE,
     draw_missing,
@@ -20,7 +21,8 @@ from analyzer_service.figures.panels.legend import draw_color_bar, draw_scale_ba
 from analyzer_service.figures.panels.marks import mark
 from analyzer_service.figures.scaling import scaled, shown_size
 from analyzer_service.figures.sheet import Box, Sheet
-from analyzer_service.figures.wording import number, with_unit
+from analyzer_service.figures.wording import UNDEFINED, number, with_unit
+from shared.messages import Sample
 
 _STAINS = {"he": "H&E", "ihc": "IHC", "unknown": "not stated"}
 
@@ -36,6 +38,7 @@ def draw_original(sheet: Sheet, box: Box, data: DashboardData) -> None:
     if data.mpp is not None:
         draw_scale_bar(sheet, shown, data.mpp * tile.shape[1] / shown.width)
     _list_facts(sheet, content, _tile_facts(data, tile.shape))
+    footnote(sheet, box, _identity(data.sample))
 
 
 def draw_reconstruction(sheet: Sheet, box: Box, data: DashboardData) -> None:
@@ -53,7 +56,9 @@ def draw_reconstruction(sheet: Sheet, box: Box, data: DashboardData) -> None:
         ("PSNR", with_unit(data.tile.psnr, "dB")),
         ("SSIM", number(data.tile.ssim)),
     ]
-    _list_facts(sheet, content, facts, FIGURE)
+    for index, (label, value) in enumerate(facts):
+        lettering = BODY.colored(MUTED) if value == UNDEFINED else FIGURE
+        _write_fact(sheet, content, index * 68, (label, value, lettering))
     sheet.text((content.x + SIDE, content.y + 210), verdict.text, SMALL.colored(verdict.color))
     footnote(sheet, box, "MSE, PSNR and SSIM of this tile")
 
@@ -95,7 +100,11 @@ def _draw_no_frame(sheet: Sheet, content: Box, data: DashboardData) -> None:
     if data.count("samples"):
         draw_missing(sheet, content, ("images not available", "this batch's frame is not stored"))
         return
-    draw_missing(sheet, content, ("frame not received", "the numbers of this batch are complete"))
+    draw_missing(sheet, content, ("frame not received", "loss and timings of this batch are kept"))
+
+
+def _identity(sample: Sample) -> str:
+    return sample.id if sample.slide is None else f"{sample.id} · slide {sample.slide}"
 
 
 def _tile_facts(data: DashboardData, shape: tuple[int, ...]) -> list[tuple[str, str]]:
@@ -108,12 +117,13 @@ def _tile_facts(data: DashboardData, shape: tuple[int, ...]) -> list[tuple[str, 
     return facts
 
 
-def _list_facts(
-    sheet: Sheet, content: Box, facts: list[tuple[str, str]], lettering: Lettering = BODY
-) -> None:
-    pitch = 48 if lettering is BODY else 68
-    x = content.x + SIDE
+def _list_facts(sheet: Sheet, content: Box, facts: list[tuple[str, str]]) -> None:
     for index, (label, value) in enumerate(facts):
-        y = content.y + 12 + index * pitch
-        sheet.text((x, y), label, SMALL)
-        sheet.text((x, y + lettering.pixels + 7), value, lettering, width=content.right - x)
+        _write_fact(sheet, content, index * 48, (label, value, BODY))
+
+
+def _write_fact(sheet: Sheet, content: Box, y: float, fact: tuple[str, str, Lettering]) -> None:
+    label, value, lettering = fact
+    x = content.x + SIDE
+    sheet.text((x, content.y + y + 12), label, SMALL)
+    sheet.text((x, content.y + y + lettering.pixels + 19), value, lettering, width=COLUMN - SIDE)

@@ -4,12 +4,12 @@ import math
 
 from analyzer_service.figures import ranges
 from analyzer_service.figures.data import DashboardData
-from analyzer_service.figures.lettering import BODY, FAINT, INK, SMALL, STRONG
+from analyzer_service.figures.lettering import BODY, FAINT, INK, MUTED, SMALL, STRONG
 from analyzer_service.figures.panels.layout import open_panel
 from analyzer_service.figures.panels.marks import mark
 from analyzer_service.figures.ranges import GoodRange
 from analyzer_service.figures.sheet import Box, Sheet
-from analyzer_service.figures.wording import number, of_total, with_unit
+from analyzer_service.figures.wording import UNDEFINED, number, of_total, with_unit
 
 _ROWS = (*ranges.GOOD_RANGES, ranges.CONTRAST_FLOOR)
 _VALUE, _RANGE, _MARK = 232, 258, 378
@@ -41,7 +41,8 @@ def _draw_row(sheet: Sheet, content: Box, y: float, what: tuple[GoodRange, Dashb
     verdict = mark(good.judge(value))
     text = with_unit(value, good.unit)
     sheet.text((content.x, y - 6), good.label, BODY)
-    sheet.text((content.x + _VALUE, y - 6), text, STRONG.right())
+    lettering = BODY.colored(MUTED) if text == UNDEFINED else STRONG
+    sheet.text((content.x + _VALUE, y - 6), text, lettering.right())
     sheet.text((content.x + _RANGE, y - 6), good.text(), BODY)
     sheet.text((content.x + _MARK, y - 6), verdict.text, BODY.colored(verdict.color))
     sheet.fill(Box(content.x, y + 1.5, content.width, 1), FAINT)
@@ -72,8 +73,8 @@ def _whole(value: float) -> str:
 
 def _speed_facts(data: DashboardData) -> list[tuple[str, str]]:
     return [
-        ("Step", with_unit(data.value("training_time_ms"), "ms")),
-        ("Data", with_unit(data.value("data_time_ms"), "ms")),
+        ("Step time", with_unit(data.value("training_time_ms"), "ms")),
+        ("Data wait", with_unit(data.value("data_time_ms"), "ms")),
         ("Throughput", with_unit(throughput(data), "tiles/s")),
         ("Memory", with_unit(data.value("memory_mb"), "MiB")),
     ]
@@ -117,8 +118,14 @@ def _caption(data: DashboardData) -> str:
     parts = [f"means of the {tiles} analyzed tile{'s' if tiles > 1 else ''}"]
     if data.primary:
         parts.append(f"attention of {data.primary}")
-    for name, word in (("flat", "constant"), ("low_contrast", "weak"), ("undefined", "undefined")):
-        count = data.count(f"attention_{data.primary}_{name}")
-        if count:
-            parts.append(f"{count} {word}")
+    counts = _gate_counts(data)
+    parts += [f"{count} {word}" for word, count in counts.items() if count > 0]
     return " · ".join(parts)
+
+
+def _gate_counts(data: DashboardData) -> dict[str, int]:
+    flat, low, undefined = (
+        data.count(f"attention_{data.primary}_{name}")
+        for name in ("flat", "low_contrast", "undefined")
+    )
+    return {"constant": flat, "weak": low - flat, "undefined": undefined}
