@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from shared.errors import ConfigurationError
 from shared.naming import check_run_name, is_layer_name
 
 SCHEMA_VERSION = (1, 0)
@@ -32,8 +33,12 @@ DropReason = Literal[
     "closed",  # still waiting when the producer had to end
 ]
 
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+Positive = Annotated[int, Field(ge=1, lt=2**63)]
+SequenceNumber = Annotated[int, Field(ge=1, lt=2**32)]  # recordings hold 32 bits
 ShortText = Annotated[str, Field(max_length=1024)]
+MAX_CONFIG_DEPTH = 32
 UInt8Images = NDArray[np.uint8]
 Float32Maps = NDArray[np.float32]
 
@@ -59,7 +64,7 @@ class FrameRef(_Part):
     """Which frame belongs to a batch: its stream and its number in that stream, from 1."""
 
     stream: Stream
-    fseq: Count
+    fseq: SequenceNumber
 
 
 class Sample(_Part):
@@ -72,8 +77,8 @@ class Sample(_Part):
     id: ShortText
     source: ShortText | None = None
     slide: ShortText | None = None
-    row: int | None = None
-    col: int | None = None
+    row: Number | None = None
+    col: Number | None = None
     mpp: float | None = Field(default=None, gt=0)
 
 
@@ -100,28 +105,30 @@ class RunStarted(_Part):
     run_name: ShortText
     project: ShortText = "histopath-kan-auto"
     producer: ShortText
-    incarnation: int = Field(default=1, ge=1)
+    incarnation: Annotated[int, Field(ge=1, lt=2**32)] = 1
     resumed_from_step: Count | None = None
     started_at_ns: Count
     device: ShortText = "cpu"
-    world_size: int = Field(default=1, ge=1)
+    world_size: Positive = 1
     layers: tuple[Layer, ...] = ()
     primary_layer: ShortText | None = None
-    tile_size: int | None = Field(default=None, ge=1)
+    tile_size: Positive | None = None
     stain: Stain = "unknown"
     mpp: float | None = Field(default=None, gt=0)
-    analysis_freq: int = Field(default=100, ge=1)
-    frame_samples: int = Field(default=4, ge=1)
-    max_epochs: int | None = None
-    total_steps: int | None = None
+    analysis_freq: Positive = 100
+    frame_samples: Positive = 4
+    max_epochs: Number | None = None
+    total_steps: Number | None = None
     config: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _names(self) -> "RunStarted":
+    def _consistent(self) -> "RunStarted":
         try:
             check_run_name(self.run_name)
-        except Exception as error:
+        except ConfigurationError as error:
             raise ValueError(str(error)) from error
+        if _is_deeper(self.config, MAX_CONFIG_DEPTH):
+            raise ValueError(f"config is nested more than {MAX_CONFIG_DEPTH} levels deep")
         names = [layer.name for layer in self.layers]
         if len(names) != len(set(names)):
             raise ValueError(f"layer names must differ from each other, got {names}")
@@ -146,7 +153,7 @@ class BatchMetrics(_Part):
     phase_step: Count
     rank: Count = 0
     captured_at_ns: Count
-    batch_size: int | None = Field(default=None, ge=0)
+    batch_size: Count | None = None
     loss: float | None = None
     mse: float | None = None
     training_time_ms: float | None = None
@@ -172,8 +179,8 @@ class DropNotice(_Part):
 
     type: Literal["drop_notice"] = "drop_notice"
     stream: Stream
-    first_fseq: Count
-    last_fseq: Count
+    first_fseq: SequenceNumber
+    last_fseq: SequenceNumber
     reason: DropReason
     captured_at_ns: Count
 
@@ -217,7 +224,7 @@ class BatchFrame(_Part):
     phase_step: Count
     rank: Count = 0
     stream: Stream
-    fseq: Count
+    fseq: SequenceNumber
     captured_at_ns: Count
     samples: tuple[Sample, ...]
     input: UInt8Images
@@ -243,6 +250,20 @@ class BatchFrame(_Part):
             if maps.dtype != np.float32 or maps.ndim != 3 or maps.shape[0] != n:
                 raise ValueError(f"{layer} must be float32 ({n}, h, w), got {_describe(maps)}")
         return self
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = [value]
+    for _ in range(levels):
+        parts = [_parts_of(part) for part in inner]
+        inner = list({id(part): part for some in parts for part in some}.values())
+    return any(_parts_of(part) for part in inner)
+
+
+def _parts_of(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _describe(array: NDArray[Any]) -> str:

@@ -22,19 +22,27 @@ Order of a connection::
 from typing import Annotated, Any, Final, Literal
 
 import msgpack
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.codec import Buffer
 from shared.errors import ContractError
-from shared.messages import SCHEMA_VERSION, Count, ShortText, Stream
+from shared.messages import SCHEMA_VERSION, Count, Positive, SequenceNumber, ShortText, Stream
 
 PROTOCOL_VERSION: Final = (1, 0)
 MAX_CONTROL_BYTES: Final = 1 << 20
 HEARTBEAT_INTERVAL_S: Final = 1.0
 SILENCE_LIMIT_S: Final = 5.0
 DEFAULT_CREDIT_BYTES: Final = 64 << 20
+_MAX_RANGES: Final = 1 << 17
 
-Ranges = list[tuple[Count, Count]]
+
+def _ordered(numbers: tuple[int, int]) -> tuple[int, int]:
+    if numbers[1] < numbers[0]:
+        raise ValueError(f"empty range {numbers[0]}..{numbers[1]}")
+    return numbers
+
+
+Ranges = list[Annotated[tuple[SequenceNumber, SequenceNumber], AfterValidator(_ordered)]]
 
 
 class _Control(BaseModel):
@@ -51,10 +59,10 @@ class Hello(_Control):
     run_name: ShortText
     producer: ShortText
     instance: ShortText
-    incarnation: int = Field(ge=1)
+    incarnation: SequenceNumber
     rank: Count = 0
-    world_size: int = Field(default=1, ge=1)
-    next_cseq: int = Field(ge=1)
+    world_size: Positive = 1
+    next_cseq: SequenceNumber
 
 
 class Welcome(_Control):
@@ -92,7 +100,7 @@ class Record(_Control):
     """A critical message follows; `cseq` is dense from 1 in each incarnation."""
 
     kind: Literal["record"] = "record"
-    cseq: int = Field(ge=1)
+    cseq: SequenceNumber
 
 
 class Frame(_Control):
@@ -100,7 +108,7 @@ class Frame(_Control):
 
     kind: Literal["frame"] = "frame"
     stream: Stream
-    fseq: int = Field(ge=1)
+    fseq: SequenceNumber
 
 
 class Ack(_Control):
@@ -165,10 +173,14 @@ def pack(control: Control) -> bytes:
 
 def unpack(part: Buffer) -> Control:
     """Control header of bytes; raises `ContractError` on anything else."""
-    if memoryview(part).nbytes > MAX_CONTROL_BYTES:
+    nbytes = memoryview(part).nbytes
+    if nbytes > MAX_CONTROL_BYTES:
         raise ContractError(f"control header beyond {MAX_CONTROL_BYTES} bytes")
     try:
-        fields: Any = msgpack.unpackb(part, raw=False, max_bin_len=0, max_ext_len=0)
+        # msgpack allocates a list as long as the bytes claim, before it reads one element.
+        fields: Any = msgpack.unpackb(
+            part, max_array_len=min(_MAX_RANGES, nbytes), max_bin_len=0, max_ext_len=0
+        )
         return _ADAPTER.validate_python(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -1,0 +1,143 @@
+"""The msgpack header of a message: contract version, body, and an index of the arrays behind it.
+
+Whatever the bytes are, reading gives a `Header` or raises `ContractError`, and no size that
+they claim is allocated.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ContractError
+from shared.messages import SCHEMA_VERSION
+
+MAX_HEADER_BYTES: Final = 1 << 20
+MAX_ARRAYS: Final = 64
+MAX_MESSAGE_BYTES: Final = 256 << 20
+MAX_DIMENSIONS: Final = 4
+
+Buffer = bytes | bytearray | memoryview
+
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {"|u1": np.dtype("|u1"), "<f4": np.dtype("<f4")}
+_MAX_LIST: Final = 1 << 14
+_LIMITS: Final[dict[str, Any]] = {
+    "raw": False,
+    "strict_map_key": True,
+    "max_str_len": 1 << 16,
+    "max_bin_len": 0,
+    "max_ext_len": 0,
+    "max_map_len": 1 << 14,
+    "read_size": 1 << 12,
+}
+
+
+class ArrayEntry(NamedTuple):
+    """One array that follows a header; ``nbytes == prod(shape) * dtype.itemsize``."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+class Header(NamedTuple):
+    """A header whose version can be read and whose index is consistent."""
+
+    body: dict[str, Any]
+    arrays: tuple[ArrayEntry, ...]
+
+
+def pack_header(body: Mapping[str, Any], arrays: Sequence[tuple[str, NDArray[Any]]]) -> bytes:
+    """Bytes of a header.
+
+    Raises
+    ------
+    ContractError
+        If no reader would take it: a value that is none of text, number, list or map, or
+        something larger than the limits.
+    """
+    index = [[name, array.dtype.str, list(array.shape), array.nbytes] for name, array in arrays]
+    try:
+        packed: bytes = msgpack.packb({"v": list(SCHEMA_VERSION), "m": body, "a": index})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ContractError(f"message cannot be encoded: {error}") from error
+    if len(packed) > MAX_HEADER_BYTES:
+        raise ContractError(f"header of {len(packed)} bytes, at most {MAX_HEADER_BYTES} are read")
+    try:
+        unpack_header(packed)
+    except ContractError as error:
+        raise ContractError(f"message cannot be encoded, no reader takes it: {error}") from error
+    return packed
+
+
+def unpack_header(part: Buffer) -> Header:
+    """Header of exactly these bytes; raises `ContractError` on anything else."""
+    header, nbytes = unpack_front(part)
+    if nbytes != memoryview(part).nbytes:
+        raise ContractError(f"header of {nbytes} bytes, {memoryview(part).nbytes} came")
+    return header
+
+
+def unpack_front(payload: Buffer) -> tuple[Header, int]:
+    """Header that `payload` begins with, and its length; raises `ContractError`."""
+    front = memoryview(payload).cast("B")[:MAX_HEADER_BYTES]
+    # Each claimed element takes a byte at least; msgpack allocates a list before it is read.
+    unpacker = msgpack.Unpacker(
+        **_LIMITS, max_array_len=min(_MAX_LIST, len(front)), max_buffer_size=MAX_HEADER_BYTES
+    )
+    try:
+        unpacker.feed(front)
+        fields = unpacker.unpack()
+    except Exception as error:
+        raise ContractError(f"unreadable header: {type(error).__name__}: {error}") from error
+    return _read_fields(fields), unpacker.tell()
+
+
+def _read_fields(fields: Any) -> Header:
+    if not isinstance(fields, dict):
+        raise ContractError(f"header must be a map, got {type(fields).__name__}")
+    _check_version(fields.get("v"))
+    body, index = fields.get("m"), fields.get("a")
+    if not isinstance(body, dict):
+        raise ContractError("message body must be a map")
+    if not isinstance(index, list) or len(index) > MAX_ARRAYS:
+        raise ContractError(f"array index must be a list of at most {MAX_ARRAYS} entries")
+    return Header(body, tuple(_read_entry(entry) for entry in index))
+
+
+def _check_version(version: Any) -> None:
+    if not (
+        isinstance(version, list)
+        and len(version) == 2
+        and all(type(number) is int for number in version)
+    ):
+        raise ContractError(f"message version must be [major, minor], got {version!r:.80}")
+    if version[0] != SCHEMA_VERSION[0]:
+        ours = ".".join(map(str, SCHEMA_VERSION))
+        raise ContractError(
+            f"message version {version[0]}.{version[1]} cannot be read by version {ours}: "
+            "install the same Sidelight on both sides"
+        )
+
+
+def _read_entry(entry: Any) -> ArrayEntry:
+    if not isinstance(entry, list) or len(entry) != 4:
+        raise ContractError("array entry must be [name, dtype, shape, nbytes]")
+    name, dtype, shape, nbytes = entry
+    if not isinstance(name, str) or not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ContractError(f"array {name!r:.80} of dtype {dtype!r:.20}, expected {list(_DTYPES)}")
+    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
+        raise ContractError(
+            f"array {name!r:.80}: shape must be a list of at most {MAX_DIMENSIONS} sizes"
+        )
+    if not all(type(size) is int and 0 <= size <= MAX_MESSAGE_BYTES for size in shape):
+        raise ContractError(f"array {name!r:.80}: impossible shape {shape!r:.80}")
+    if type(nbytes) is not int or nbytes != math.prod(shape) * _DTYPES[dtype].itemsize:
+        raise ContractError(f"array {name!r:.80}: {nbytes!r:.30} bytes do not fit {shape} {dtype}")
+    if nbytes > MAX_MESSAGE_BYTES:
+        raise ContractError(f"array {name!r:.80}: {nbytes} bytes are too many")
+    return ArrayEntry(name, _DTYPES[dtype], tuple(shape), nbytes)
