@@ -35,7 +35,11 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     """
     if min(x.shape[-2:]) < 2 * _RADIUS + 1:
         return torch.full((x.shape[0],), math.nan, device=x.device)
-    x, y = x.float(), y.float()
+    with torch.autocast(x.device.type, enabled=False):
+        return _mean_index(x.float(), y.float())
+
+
+def _mean_index(x: Tensor, y: Tensor) -> Tensor:
     mean_x, mean_y, xx, yy, xy = _blur(torch.cat((x, y, x * x, y * y, x * y), dim=1)).chunk(5, 1)
     covariance = xy - mean_x * mean_y
     variances = xx - mean_x**2 + yy - mean_y**2

@@ -28,7 +28,7 @@ class BAM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Float tensor (N, C, H, W) to the same shape."""
         c, s = self.channel_attention(x), self.spatial_attention(x)
-        gate = (c[:, :, None, None] + s[:, None]).sigmoid()
+        gate: Tensor = (c[:, :, None, None] + s[:, None]).sigmoid()
         return x + x * gate
 
 

@@ -22,5 +22,5 @@ class ECA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Float tensor (N, C, H, W) to the same shape."""
         means = x.mean(dim=(2, 3)).unsqueeze(1)
-        weights = self.conv(means).sigmoid()
+        weights: Tensor = self.conv(means).sigmoid()
         return x * weights.transpose(1, 2).unsqueeze(-1)

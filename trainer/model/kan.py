@@ -90,7 +90,7 @@ def expand(x: Tensor, grid_size: int, grid_range: tuple[float, float]) -> Tensor
     low, high = grid_range
     step = (high - low) / grid_size
     centers = tuple(low + (i - 1) * step for i in range(grid_size + ORDER))
-    expanded: Tensor = _Expansion.apply(x, centers, step)
+    expanded: Tensor = _Expansion.apply(x, centers, step)  # type: ignore[no-untyped-call]
     return expanded.flatten(1, 2)
 
 
