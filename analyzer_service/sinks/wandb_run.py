@@ -22,11 +22,11 @@ class LiveRun:
         Where the run is seen; None offline.
     """
 
-    def __init__(self, run: Any, wandb: Any) -> None:
+    def __init__(self, run: Any, wandb: Any, *, online: bool) -> None:
         self._run = run
         self._wandb = wandb
         self.directory: str = run.settings.sync_dir
-        self.url: str | None = run.url
+        self.url: str | None = run.url if online else None
 
     @classmethod
     def start(
@@ -49,7 +49,7 @@ class LiveRun:
         for group, step in STEP_KEYS.items():
             run.define_metric(step, hidden=True)
             run.define_metric(f"{group}/*", step_metric=step)
-        return cls(run, wandb)
+        return cls(run, wandb, online=mode == "online")
 
     def log(self, entry: Entry) -> int:
         """Log one entry; return how many of its images were no longer there."""

@@ -97,9 +97,13 @@ class Session:
         }
         try:
             reply = self.link.ask(request, until=self._deadline(START_TIMEOUT_S, share))
-        except SinkError:
+        except SinkError as error:
+            if self.mode == "offline":
+                raise
             self.mode = "offline"
-            raise
+            raise SinkError(
+                f"no run could be opened online ({error}), so it goes offline"
+            ) from None
         self.url = reply["url"]
         self._keep_directory(reply["directory"])
         return self.link

@@ -1,0 +1,128 @@
+"""The report's attention tables: each layer's metrics over tiles, epoch by epoch, by range."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from analyzer_service.figures.ranges import ATTENTION_RANGES, CONTRAST_FLOOR
+from analyzer_service.sinks.markdown import table
+from analyzer_service.sinks.report_batches import RunBatches
+from analyzer_service.sinks.report_tiles import Tiles
+from analyzer_service.sinks.report_wording import METRICS, change, mean_sd, plural
+from shared.messages import Layer
+
+_RANGES = {good.key: good for good in (*ATTENTION_RANGES, CONTRAST_FLOOR)}
+_COUNTS = ("undefined", "flat", "low_contrast")
+_VERDICTS = {"in": "in", "below": "**below**", "above": "**above**", "undefined": "undefined"}
+
+
+@dataclass(frozen=True)
+class LayerSection:
+    """One attention layer: its name, its table, what its maps were like, in words."""
+
+    name: str
+    table: str
+    maps: str
+
+
+def layer_sections(
+    layers: Sequence[Layer], batches: RunBatches, tiles: dict[str, Tiles], *, phase: str
+) -> list[LayerSection]:
+    """One section for each attention layer; `phase` is whose epochs are compared."""
+    gates = [layer.name for layer in layers if layer.kind == "attention"]
+    return [
+        LayerSection(
+            name=name,
+            table=_layer_table(name, gates, batches, tiles, phase),
+            maps=_maps_in_words(name, batches),
+        )
+        for name in gates
+    ]
+
+
+def activation_table(layers: Sequence[Layer], tiles: dict[str, Tiles]) -> str | None:
+    """Metrics of the mean absolute activation of KAN layers, over training tiles."""
+    names = [layer.name for layer in layers if layer.kind == "activation"]
+    train = tiles["train"]
+    keys = _in_order({key for name in names for key in _keys(train, "activation", name, names)})
+    if not keys:
+        return None
+    rows = [
+        [f"`{key}`", *(mean_sd(train.over_run(f"activation_{name}_{key}")) for name in names)]
+        for key in keys
+    ]
+    return table(["Training tiles, mean ± SD", *(f"`{name}`" for name in names)], rows)
+
+
+def explained(sections: Sequence[LayerSection]) -> list[str]:
+    """What the metrics of these tables mean, one line each."""
+    tables = "".join(section.table for section in sections)
+    return [f"`{key}` – {text}" for key, text in METRICS.items() if f"`{key}`" in tables]
+
+
+def _layer_table(
+    name: str, gates: Sequence[str], batches: RunBatches, tiles: dict[str, Tiles], phase: str
+) -> str:
+    start = f"attention_{name}_"
+    keys = {key for part in tiles.values() for key in _keys(part, "attention", name, gates)}
+    rows = [_tile_line(start, key, tiles, phase) for key in _in_order(keys)]
+    bias = "attention_position_bias"
+    over = {part: batches.moments(part, start + bias) for part in ("train", "val")}
+    if any(moments.n for moments in over.values()):
+        ends = [
+            batches.of_epoch(phase, number).get(start + bias, math.nan)
+            for number in batches.epoch_numbers(phase)
+        ]
+        means = [mean_sd(over["train"]), mean_sd(over["val"])]
+        rows.append([f"`{bias}`", *means, change(ends[0], ends[-1]), "–", "–"])
+    tiles_of = {part: plural(found.whole.rows, "tile") for part, found in tiles.items()}
+    header = [
+        "Metric",
+        f"Training, {tiles_of['train']}",
+        f"Validation, {tiles_of['val']}",
+        "First → last epoch",
+        "Good range",
+        "Last epoch",
+    ]
+    return table(header, rows)
+
+
+def _tile_line(start: str, key: str, tiles: dict[str, Tiles], phase: str) -> list[str]:
+    first, last = tiles[phase].evolution(start + key)
+    good = _RANGES.get(key)
+    return [
+        f"`{key}`",
+        mean_sd(tiles["train"].over_run(start + key)),
+        mean_sd(tiles["val"].over_run(start + key)),
+        change(first, last),
+        good.text() if good else "–",
+        _VERDICTS[good.judge(last)] if good else "–",
+    ]
+
+
+def _maps_in_words(name: str, batches: RunBatches) -> str:
+    counts = dict.fromkeys(_COUNTS, 0)
+    for phase in batches.phases:
+        for kind in _COUNTS:
+            moments = batches.moments(phase, f"attention_{name}_{kind}")
+            counts[kind] += round(moments.mean * moments.n) if moments.n else 0
+    return (
+        f"Without a value: {plural(counts['undefined'], 'tile')}; with a constant map: "
+        f"{counts['flat']:,}; with weak contrast: {counts['low_contrast']:,}."
+    )
+
+
+def _keys(tiles: Tiles, kind: str, name: str, names: Iterable[str]) -> list[str]:
+    """Metrics of one layer, without those of layers whose names only begin like its own."""
+    start = f"{kind}_{name}_"
+    others = tuple(f"{kind}_{other}_" for other in names if other.startswith(f"{name}_"))
+    return [
+        column[len(start) :]
+        for column in tiles.whole.columns()
+        if column.startswith(start) and not (others and column.startswith(others))
+    ]
+
+
+def _in_order(keys: set[str]) -> list[str]:
+    known = [key for key in METRICS if key in keys]
+    return known + sorted(keys - set(known) - set(_COUNTS))
