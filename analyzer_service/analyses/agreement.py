@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_map, as_maps
 from analyzer_service.analyses.density import GRID, densities, excess
 from analyzer_service.analyses.status import OK, status_codes
 from analyzer_service.analyses.values import unit_scale
 
-Maps: TypeAlias = Sequence[ArrayLike] | Mapping[str, ArrayLike]
+Maps: TypeAlias = Sequence[ArrayLike] | NDArray[Any] | Mapping[str, ArrayLike]
+
+_NO_PATTERN: Final = np.empty((0, GRID * GRID))
 
 
 def spatial_consistency(maps: Sequence[ArrayLike]) -> float:
@@ -35,9 +37,30 @@ def spatial_consistency(maps: Sequence[ArrayLike]) -> float:
     ArrayError
         If one of `maps` is not a real-valued 2-D array.
     """
-    grids = [_common_grids(as_map(gate)[None]) for gate in maps]
-    stack = np.concatenate([np.empty((0, GRID, GRID)), *grids])
-    return _mean_pair_correlation(_standardized(stack))
+    patterns = [layer_patterns(as_map(gate)[None]) for gate in maps]
+    return pattern_consistency(np.concatenate([_NO_PATTERN, *patterns]))
+
+
+def layer_patterns(maps: Floats) -> Floats:
+    """Densities of one layer's maps (N, H, W) on the common grid, ready to be correlated.
+
+    Returns
+    -------
+    ndarray of shape (N, 64)
+        Rows of mean 0 and length 1; NaN for a map without a pattern.
+    """
+    patterns = np.full((len(maps), GRID * GRID), np.nan)
+    shaped = np.flatnonzero(status_codes(maps) == OK)
+    if len(shaped):
+        common = densities(excess(maps[shaped]))[1]
+        visible = status_codes(common) == OK  # a fine checkerboard is flat on the common grid
+        patterns[shaped[visible]] = _standardized(common[visible])
+    return patterns
+
+
+def pattern_consistency(patterns: Floats) -> float:
+    """`spatial_consistency` of one tile, from its row of each layer's `layer_patterns`."""
+    return _mean_pair_correlation(patterns[~np.isnan(patterns[:, 0])])
 
 
 def position_bias(maps: ArrayLike) -> float:
@@ -115,21 +138,13 @@ def _pairs(maps_a: Maps, maps_b: Maps) -> list[tuple[ArrayLike, ArrayLike]]:
     return list(zip(maps_a, maps_b, strict=True))
 
 
-def _common_grids(maps: Floats) -> Floats:
-    """Densities (n, 8, 8) of those maps of a stack that have a pattern on that grid."""
-    shaped = maps[status_codes(maps) == OK]
-    if len(shaped) == 0:
-        return np.empty((0, GRID, GRID))
-    common = densities(excess(shaped))[1]
-    return common[status_codes(common) == OK]
-
-
 def _standardized(stack: Floats) -> Floats:
     """Cells of each map as a row of mean 0 and length 1."""
     count, height, width = stack.shape
-    rows = unit_scale(stack)[0].reshape(count, height * width) if count else np.empty((0, 1))
+    rows = unit_scale(stack)[0].reshape(count, height * width)
     centered = rows - rows.mean(axis=1, keepdims=True)
-    return centered / np.linalg.norm(centered, axis=1, keepdims=True)
+    result: Floats = centered / np.linalg.norm(centered, axis=1, keepdims=True)
+    return result
 
 
 def _mean_pair_correlation(rows: Floats) -> float:

@@ -45,27 +45,22 @@ def as_maps(maps: ArrayLike) -> Floats:
     return _as_floats(maps, ndim=3, expected="a stack (N, H, W) of maps of one size")
 
 
-def as_unit_image(image: ArrayLike) -> Floats:
-    """Return an image as float64 on the scale [0, 1]: uint8 is divided by 255.
-
-    Parameters
-    ----------
-    image : array of shape (H, W) or (H, W, C), uint8 or float
-        Floats are taken as they are, they should lie in [0, 1].
+def as_image(image: ArrayLike) -> NDArray[Any]:
+    """Return an image of shape (H, W) or (H, W, C) as it is, if its values have a known scale.
 
     Raises
     ------
     ArrayError
-        If the shape or the dtype is another one.
+        If the shape is another one, or the dtype is neither uint8 nor a float.
     """
     array = _as_array(image, "an image")
     if array.ndim not in (2, 3):
         raise ArrayError(f"expected an image (H, W) or (H, W, C), got shape {array.shape}")
-    if array.dtype == np.uint8:
-        return array / 255.0
-    if array.dtype.kind != "f":
-        raise ArrayError(f"expected an image of uint8 or of float in [0, 1], got {array.dtype}")
-    return array.astype(np.float64, copy=False)
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise ArrayError(
+            f"expected an image of uint8 (0..255) or float (0..1), got {array.dtype}: convert it"
+        )
+    return array
 
 
 def _as_floats(value: ArrayLike, *, ndim: int, expected: str) -> Floats:

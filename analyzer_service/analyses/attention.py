@@ -5,10 +5,11 @@ from 2 x 2. `docs/metrics.md` says how to read each number.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from analyzer_service.analyses.agreement import (
     pearson,
@@ -115,11 +116,14 @@ def stack_metrics(maps: ArrayLike) -> dict[str, Floats]:
     if shaped.any():
         _fill(columns, shaped, _pattern_metrics(stack[shaped]))
     if flat.any():
-        _fill(columns, flat, value_metrics(stack[flat]) | _flat_limits(*stack.shape[1:]))
+        _fill(columns, flat, value_metrics(stack[flat]))
+        _fill(columns, flat, _flat_limits(*stack.shape[1:]))
     return columns
 
 
-def _fill(columns: dict[str, Floats], where: Floats, values: dict[str, Floats]) -> None:
+def _fill(
+    columns: dict[str, Floats], where: NDArray[np.bool_], values: Mapping[str, Floats | float]
+) -> None:
     for name, value in values.items():
         columns[name][where] = value
 

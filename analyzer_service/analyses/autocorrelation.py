@@ -54,4 +54,5 @@ def _moran_i(maps: Floats) -> Floats:
     ]
     products = sum((one * other).sum(axis=(1, 2)) for one, other in pairs)
     neighbors = sum(one.shape[1] * one.shape[2] for one, _ in pairs)
-    return cells / neighbors * products / (centered * centered).sum(axis=(1, 2))
+    result: Floats = cells / neighbors * products / (centered * centered).sum(axis=(1, 2))
+    return result

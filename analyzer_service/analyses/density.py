@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_map
+from analyzer_service.analyses.status import OK, STATUSES, status_codes
 from analyzer_service.analyses.values import unit_scale
 
 GRID: Final = 8  # cells a side of the common grid of all layers
@@ -105,8 +106,9 @@ def lower_quartile(values: Floats) -> Floats:
     ordered = np.partition(values, [below, below + 1], axis=1)
     low, high = ordered[:, below], ordered[:, below + 1]
     if weight >= 0.5:
-        return high - (high - low) * (1.0 - weight)
-    return low + (high - low) * weight
+        low, high, weight = high, low, 1.0 - weight
+    quartile: Floats = low + (high - low) * weight
+    return quartile
 
 
 def densities(excesses: Floats) -> tuple[Floats, Floats]:
@@ -119,7 +121,9 @@ def densities(excesses: Floats) -> tuple[Floats, Floats]:
         Both non-negative; each map sums to 1.
     """
     total = excesses.sum(axis=(1, 2))[:, None, None]
-    return excesses / total, regrid(excesses, (GRID, GRID)) / total
+    native: Floats = excesses / total
+    common: Floats = regrid(excesses, (GRID, GRID)) / total
+    return native, common
 
 
 def excess_density(gate: ArrayLike) -> Floats:
@@ -128,9 +132,11 @@ def excess_density(gate: ArrayLike) -> Floats:
     Raises
     ------
     ArrayError
-        If `gate` is no 2-D map, or is one that has no density: not finite or constant.
+        If `gate` is no 2-D map, or has no density: it is constant, tiny or not finite.
     """
-    values = as_map(gate)
-    if values.size == 0 or not np.isfinite(values).all() or values.max() == values.min():
-        raise ArrayError("a map that is empty, constant or not finite has no excess density")
-    return densities(excess(values[None]))[0][0]
+    maps = as_map(gate)[None]
+    code = int(status_codes(maps)[0])
+    if code != OK:
+        raise ArrayError(f"a map that is {STATUSES[code]} has no density: check `map_status` first")
+    native: Floats = densities(excess(maps))[0][0]
+    return native

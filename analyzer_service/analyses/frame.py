@@ -7,7 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from analyzer_service.analyses.agreement import position_bias, spatial_consistency
+from analyzer_service.analyses.agreement import (
+    layer_patterns,
+    pattern_consistency,
+    position_bias,
+)
 from analyzer_service.analyses.arrays import Floats, as_maps
 from analyzer_service.analyses.attention import stack_metrics
 from analyzer_service.analyses.autocorrelation import stack_moran_i
@@ -54,14 +58,13 @@ def analyze_frame(frame: BatchFrame) -> FrameResult:
     PSNR: theirs is NaN.
     """
     count = len(frame.samples)
-    layers = [(ATTENTION, frame.attention), (ACTIVATION, frame.activation)]
     columns = _quality_columns(frame)
     batch: dict[str, float] = {"samples": float(count)}
-    for kind, maps_by_layer in layers:
-        for layer, maps in maps_by_layer.items():
-            prefix = f"{kind}_{layer}_"
-            columns |= _prefixed(prefix, _layer_columns(maps))
-            batch |= {prefix + name: value for name, value in _layer_values(maps, kind).items()}
+    for kind, layers in ((ATTENTION, frame.attention), (ACTIVATION, frame.activation)):
+        for layer, maps in layers.items():
+            per_tile, whole = _layer_numbers(as_maps(maps), kind)
+            columns |= {f"{kind}_{layer}_{name}": column for name, column in per_tile.items()}
+            batch |= {f"{kind}_{layer}_{name}": value for name, value in whole.items()}
     columns["spatial_consistency"] = _consistency_column(frame.attention, count)
     row = {name: _mean(column) for name, column in columns.items()} | batch
     return FrameResult(row, _by_tile(columns, count))
@@ -77,33 +80,25 @@ def _quality_columns(frame: BatchFrame) -> Columns:
     }
 
 
-def _layer_columns(maps: Float32Maps) -> Columns:
-    stack = as_maps(maps)
-    return stack_metrics(stack) | {"attention_moran_i": stack_moran_i(stack)}
-
-
-def _layer_values(maps: Float32Maps, kind: str) -> dict[str, float]:
-    """Numbers that a batch has and its tiles have not."""
-    stack = as_maps(maps)
-    codes = status_codes(stack)
-    values = {
-        "attention_position_bias": position_bias(stack),
+def _layer_numbers(maps: Floats, kind: str) -> tuple[Columns, dict[str, float]]:
+    """Numbers of each map of a layer, and those that only the batch has."""
+    columns = stack_metrics(maps) | {"attention_moran_i": stack_moran_i(maps)}
+    codes = status_codes(maps)
+    whole = {
+        "attention_position_bias": position_bias(maps),
         "undefined": float(np.isin(codes, (NONFINITE, TINY)).sum()),
         "flat": float((codes == FLAT).sum()),
     }
-    if kind == ATTENTION:
-        weak = is_low_contrast(stack_metrics(stack)["attention_std"])
-        values["low_contrast"] = float(weak.sum())
-    return values
+    if kind == ATTENTION:  # the limit is one of sigmoid gates
+        whole["low_contrast"] = float(is_low_contrast(columns["attention_std"]).sum())
+    return columns, whole
 
 
 def _consistency_column(attention: Mapping[str, Float32Maps], count: int) -> Floats:
-    values = [spatial_consistency([maps[i] for maps in attention.values()]) for i in range(count)]
-    return np.array(values, dtype=np.float64)
-
-
-def _prefixed(prefix: str, columns: Columns) -> Columns:
-    return {prefix + name: column for name, column in columns.items()}
+    if len(attention) < 2:
+        return np.full(count, np.nan)
+    patterns = np.stack([layer_patterns(as_maps(maps)) for maps in attention.values()])
+    return np.array([pattern_consistency(patterns[:, i]) for i in range(count)], dtype=np.float64)
 
 
 def _mean(column: Floats) -> float:

@@ -15,14 +15,15 @@ def center_distance(density: Floats) -> Floats:
     """Distance of the centroid of each density (..., H, W) from the tile's center; [0, 1)."""
     rows, columns = _axes(*density.shape[-2:])
     row, column = _centroid(density)
-    return np.hypot(row, column) / _half_diagonal(len(rows), len(columns))
+    distance: Floats = np.hypot(row, column) / _half_diagonal(len(rows), len(columns))
+    return distance
 
 
 def radial_distance(density: Floats) -> Floats:
     """Mean distance of the mass of each density (..., H, W) from the tile's center; [0, 1)."""
     height, width = density.shape[-2:]
-    radii = _radii(height, width)
-    return (density * radii).sum(axis=(-2, -1)) / _half_diagonal(height, width)
+    distance: Floats = (density * _radii(height, width)).sum(axis=(-2, -1))
+    return distance / _half_diagonal(height, width)
 
 
 def spatial_variance(density: Floats) -> Floats:
@@ -34,7 +35,7 @@ def spatial_variance(density: Floats) -> Floats:
     rows, columns = _axes(*density.shape[-2:])
     row, column = _centroid(density)
     by_row, by_column = density.sum(axis=-1), density.sum(axis=-2)
-    spread = (by_row * (rows - row[..., None]) ** 2).sum(axis=-1)
+    spread: Floats = (by_row * (rows - row[..., None]) ** 2).sum(axis=-1)
     spread += (by_column * (columns - column[..., None]) ** 2).sum(axis=-1)
     return (spread + 1.0 / 6.0) / ((len(rows) ** 2 + len(columns) ** 2) / 12.0)
 
@@ -65,7 +66,7 @@ def _radii(height: int, width: int) -> Floats:
 
 
 def _offsets(cells: int) -> Floats:
-    return np.arange(cells) + 0.5 - cells / 2.0
+    return np.arange(cells, dtype=np.float64) + 0.5 - cells / 2.0
 
 
 def _read_only(array: Floats) -> Floats:

@@ -1,52 +1,61 @@
-"""How close a reconstruction is to its original: squared error, PSNR and windowed SSIM."""
+"""How close a reconstruction is to its original: squared error, PSNR and windowed SSIM.
+
+Images are arrays (H, W) or (H, W, C), uint8 or float in [0, 1], compared on the scale [0, 1].
+Undefined is NaN: images without a pixel, with a value that is not finite or, for SSIM, with a
+side shorter than its window.
+"""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from analyzer_service.analyses.arrays import ArrayError, Floats, as_unit_image
+from analyzer_service.analyses.arrays import ArrayError, as_image
+from analyzer_service.analyses.similarity import WINDOW, plane_ssim
 
-WINDOW: Final = 11
-SIGMA: Final = 1.5
-LUMINANCE_FLOOR: Final = 0.01**2
-CONTRAST_FLOOR: Final = 0.03**2
+UINT8_PEAK: Final = 255.0
+
+Image = NDArray[Any]
 
 
 def mse(x: ArrayLike, y: ArrayLike) -> float:
-    """Mean squared error over all pixels and channels, images on the scale [0, 1].
+    """Mean squared error over all pixels and channels.
 
     Parameters
     ----------
-    x, y : arrays of shape (H, W) or (H, W, C), each uint8 or float in [0, 1]
+    x, y : arrays of one shape (H, W) or (H, W, C), each uint8 or float in [0, 1]
 
     Returns
     -------
     float
-        In [0, 1] for images in range, 0 for equal ones; NaN for images without a pixel.
+        In [0, 1] for images in range, 0 for equal ones; NaN if undefined.
 
     Raises
     ------
     ArrayError
         If one is no image, or their shapes differ.
     """
-    one, other = _images(x, y)
-    if one.size == 0:
+    one, other, peak = _on_one_scale(x, y)
+    if not _is_measurable(one, other):
         return math.nan
-    difference = (one - other).ravel()
-    return float(difference @ difference) / difference.size
+    if one.dtype == np.uint8:
+        total = cv2.norm(one.reshape(1, -1), other.reshape(1, -1), cv2.NORM_L2SQR)  # exact
+    else:
+        difference = (one - other).ravel()
+        total = float(difference @ difference)
+    return total / (peak**2 * one.size)
 
 
 def psnr(x: ArrayLike, y: ArrayLike) -> float:
-    """Peak signal to noise ratio in dB, peak 1; infinite for equal images.
+    """Peak signal to noise ratio in dB for a peak of 1; infinite for equal images.
 
-    Takes, returns NaN for and raises what `mse` does.
+    Takes what `mse` takes, is NaN where it is and raises what it raises.
 
     Examples
     --------
-    >>> psnr(np.zeros((4, 4)), np.full((4, 4), 0.1))
+    >>> round(psnr(np.zeros((4, 4)), np.full((4, 4), 0.1)), 6)
     20.0
     """
     error = mse(x, y)
@@ -54,16 +63,16 @@ def psnr(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def ssim(x: ArrayLike, y: ArrayLike) -> float:
-    """Structural similarity, windowed: local means, contrasts and structure compared.
+    """Structural similarity: local brightness, contrast and structure compared in windows.
 
     Parameters
     ----------
-    x, y : arrays of shape (H, W) or (H, W, C), each uint8 or float in [0, 1]
+    x, y : arrays of one shape (H, W) or (H, W, C), each uint8 or float in [0, 1]
 
     Returns
     -------
     float
-        In [-1, 1], 1 for equal images; NaN if a side is shorter than the window of 11 pixels.
+        In [-1, 1], 1 for equal images; NaN if undefined or a side is under 11 pixels.
 
     Raises
     ------
@@ -77,42 +86,35 @@ def ssim(x: ArrayLike, y: ArrayLike) -> float:
     and sigma 1.5, K1 0.01, K2 0.03, data range 1, population covariance, each channel by
     itself, the mean over the pixels whose window lies inside the image.
     """
-    one, other = _images(x, y)
-    if min(one.shape[:2]) < WINDOW or one.size == 0:
+    one, other, peak = _on_one_scale(x, y)
+    if not _is_measurable(one, other) or min(one.shape[:2]) < WINDOW:
         return math.nan
-    return float(_ssim_map(one, other).mean())
+    pairs = list(zip(_planes(one), _planes(other), strict=True))
+    return math.fsum(plane_ssim(a, b, peak=peak) for a, b in pairs) / len(pairs)
 
 
-def _images(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    one, other = as_unit_image(x), as_unit_image(y)
+def _on_one_scale(x: ArrayLike, y: ArrayLike) -> tuple[Image, Image, float]:
+    """Both images with the value that stands for 1: uint8 if both are, else float64."""
+    one, other = as_image(x), as_image(y)
     if one.shape != other.shape:
         raise ArrayError(f"images to compare must have one shape, got {one.shape}, {other.shape}")
-    return one, other
+    if one.dtype == other.dtype == np.uint8:
+        return np.ascontiguousarray(one), np.ascontiguousarray(other), UINT8_PEAK
+    return _as_unit(one), _as_unit(other), 1.0
 
 
-def _ssim_map(x: Floats, y: Floats) -> Floats:
-    """SSIM at each pixel whose window lies inside; float64, as flat regions cancel in float32."""
-    mean_x, mean_y, power = _local_mean(x), _local_mean(y), _local_mean(x * x + y * y)
-    cross = mean_x * mean_y
-    squares = mean_x * mean_x + mean_y * mean_y
-    covariance = _local_mean(x * y) - cross
-    luminance = (2 * cross + LUMINANCE_FLOOR) / (squares + LUMINANCE_FLOOR)
-    structure = (2 * covariance + CONTRAST_FLOOR) / (power - squares + CONTRAST_FLOOR)
-    result: Floats = luminance * structure
-    return result
+def _as_unit(image: Image) -> Image:
+    scale = UINT8_PEAK if image.dtype == np.uint8 else 1.0
+    return image.astype(np.float64) / scale
 
 
-def _local_mean(image: Floats) -> Floats:
-    edge = WINDOW // 2
-    blurred: Floats = cv2.sepFilter2D(image, -1, _WEIGHTS, _WEIGHTS)
-    return blurred[edge:-edge, edge:-edge]
+def _is_measurable(one: Image, other: Image) -> bool:
+    if one.size == 0 or one.dtype == np.uint8:
+        return one.size > 0
+    return bool(np.isfinite(one).all() and np.isfinite(other).all())
 
 
-def _gaussian() -> Floats:
-    offsets = np.arange(WINDOW) - WINDOW // 2
-    weights = np.exp(-0.5 * (offsets / SIGMA) ** 2)
-    normalized: Floats = weights / weights.sum()
-    return normalized
-
-
-_WEIGHTS: Final = _gaussian()
+def _planes(image: Image) -> list[Image]:
+    if image.ndim == 2:
+        return [image]
+    return [np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2])]

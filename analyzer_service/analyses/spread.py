@@ -16,8 +16,8 @@ def entropy(density: Floats) -> Floats:
     """Shannon entropy in nats of each density (..., H, W), from 0 to ln(H W); 0 ln 0 is 0."""
     logs = np.log(density, out=np.zeros_like(density), where=density > 0)
     cells = density.shape[-2] * density.shape[-1]
-    total = -(density * logs).sum(axis=(-2, -1))
-    return np.clip(total, 0.0, math.log(cells))
+    total: Floats = np.clip(-(density * logs).sum(axis=(-2, -1)), 0.0, math.log(cells))
+    return total
 
 
 def entropy_bits(density: Floats) -> Floats:
@@ -28,7 +28,8 @@ def entropy_bits(density: Floats) -> Floats:
 def effective_area(density: Floats) -> Floats:
     """Share of the tile that a uniform density of the same entropy would cover, to 1."""
     cells = density.shape[-2] * density.shape[-1]
-    return np.minimum(np.exp(entropy(density)) / cells, 1.0)
+    area: Floats = np.minimum(np.exp(entropy(density)) / cells, 1.0)
+    return area
 
 
 def concentration(density: Floats, *, share: float = TOP_SHARE) -> Floats:
@@ -51,13 +52,15 @@ def concentration(density: Floats, *, share: float = TOP_SHARE) -> Floats:
     wanted = share * ordered.shape[-1]
     whole = int(wanted)
     rest = ordered[..., whole : whole + 1].sum(axis=-1) * (wanted - whole)
-    return np.clip(ordered[..., :whole].sum(axis=-1) + rest, share, 1.0)
+    mass: Floats = np.clip(ordered[..., :whole].sum(axis=-1) + rest, share, 1.0)
+    return mass
 
 
 def sparsity(density: Floats) -> Floats:
     """Share of cells with less than a tenth of the largest cell's mass; [0, 1)."""
     largest = density.max(axis=(-2, -1), keepdims=True)
-    return (density < NEAR_EMPTY * largest * (1.0 - TIE)).mean(axis=(-2, -1))
+    empty: Floats = (density < NEAR_EMPTY * largest * (1.0 - TIE)).mean(axis=(-2, -1))
+    return empty
 
 
 def gini(density: Floats) -> Floats:
@@ -65,7 +68,8 @@ def gini(density: Floats) -> Floats:
     ordered = _sorted_cells(density)
     cells = ordered.shape[-1]
     weights = 2.0 * np.arange(1, cells + 1) - cells - 1.0
-    return np.clip(ordered @ weights / (cells * ordered.sum(axis=-1)), 0.0, 1.0)
+    inequality: Floats = ordered @ weights / (cells * ordered.sum(axis=-1))
+    return np.clip(inequality, 0.0, 1.0)
 
 
 def _sorted_cells(density: Floats) -> Floats:

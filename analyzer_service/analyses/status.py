@@ -54,7 +54,7 @@ def map_status(gate: ArrayLike) -> MapStatus:
 
 def status_codes(maps: Floats) -> NDArray[np.intp]:
     """Index into `STATUSES` of each map of a stack (N, H, W); shape (N,)."""
-    count, height, width = maps.shape
+    height, width = maps.shape[1:]
     if min(height, width) < SMALLEST_SIDE:
         finite = np.isfinite(maps).all(axis=(1, 2))
         return np.where(finite, TINY, NONFINITE)
