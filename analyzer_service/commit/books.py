@@ -13,7 +13,7 @@ from typing import Final
 from shared.messages import Totals
 from shared.sequences import Range, RangeSet
 
-
+UNDECODABLE: Final = "undecodable"
 _FORGET_BEYOND: Final = 64
 
 
@@ -38,23 +38,22 @@ class StreamBooks:
             return
         self.offered += 1
         reason = self.reason(fseq)
-        if fseq in self.arrived:
+        if fseq in self.arrived and reason != UNDECODABLE:
             self.delivered += 1
         elif reason is not None:
             self._drop(reason, 1)
         else:
             self.pending += 1
 
-    def deliver(self, fseq: int) -> None:
-        """A frame arrived and was dealt with."""
-        if not self.arrived.add(fseq) or fseq not in self.known:
+    def take(self, fseq: int, *, readable: bool = True) -> None:
+        """A frame arrived and was dealt with; one that cannot be read counts as dropped."""
+        if fseq in self.arrived:
             return
-        self.delivered += 1
-        reason = self.reason(fseq)
-        if reason is None:
-            self.pending -= 1
+        if readable:
+            self._deliver(fseq)
         else:
-            self._drop(reason, -1)
+            self.give_up(fseq, fseq, UNDECODABLE)
+        self.arrived.add(fseq)
 
     def give_up(self, first: int, last: int, reason: str) -> None:
         """Frames `first` to `last` will not arrive; one that has arrived all the same stays."""
@@ -95,6 +94,16 @@ class StreamBooks:
     def balanced(self) -> bool:
         """Tell whether every offered frame is counted exactly once."""
         return self.offered == self.delivered + self.dropped + self.pending
+
+    def _deliver(self, fseq: int) -> None:
+        if fseq not in self.known:
+            return
+        self.delivered += 1
+        reason = self.reason(fseq)
+        if reason is None:
+            self.pending -= 1
+        else:
+            self._drop(reason, -1)
 
     def _unexplained(self, first: int, last: int) -> list[Range]:
         """Parts of a range that no earlier notice covers."""

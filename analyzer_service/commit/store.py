@@ -170,8 +170,9 @@ class Store:
         found = self.connection.execute(query, (origin, stream, fseq)).fetchone()
         if found is None:
             return None
-        *keys, number, blob = found
-        return FoundFrame(*keys, None if blob is None else self.lists.unpack(number, blob))
+        id_, state, phase, step, number, blob = found
+        part = None if blob is None else self.lists.unpack(number, blob)
+        return FoundFrame(id_, state, phase, step, part)
 
     def put_books(self, origin: int, stream: str, books: StreamBooks) -> None:
         """Keep the counts of a stream."""

@@ -1,0 +1,187 @@
+"""Releases batches in the order in which they were said, each with its frame or without.
+
+A batch waits for its frame to be analyzed, or for word that it will not come. Each start of a
+producer is released in the order of its `cseq`; a later incarnation begins when the earlier ones
+are through. What is released, and in which order, depends on the records and on the frames that
+arrived, not on when they did or how fast they were analyzed.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from analyzer_service.commit.producers import ProducerState
+from analyzer_service.commit.released import Released, Source
+from analyzer_service.commit.store import FoundFrame, Store
+from shared.messages import (
+    BatchMetrics,
+    CriticalMessage,
+    EpochEnded,
+    FrameRef,
+    RunEnded,
+    RunStarted,
+)
+
+logger = logging.getLogger(__name__)
+
+# Beyond every step, so that a resume takes the files of the run's end back.
+_AT_THE_END = 2**62
+_WORST_FIRST = ("failed", "interrupted", "finished")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The frame of a batch has neither come nor been given up."""
+
+
+@dataclass
+class Sequencer:
+    """Releases what can be released; every method runs inside a transaction of the store.
+
+    `is_in_work` tells whether a frame (producer's number, stream, fseq) is being analyzed.
+    `stale_files` grows by files that are to be deleted once the transaction has ended.
+    """
+
+    store: Store
+    released: Released
+    is_in_work: Callable[[int, str, int], bool]
+    stale_files: list[str] = field(default_factory=list)
+
+    def release(self, producers: list[ProducerState], *, limit: int) -> int:
+        """Release at most `limit` records of `producers`; return how many."""
+        released = 0
+        for group in _by_incarnation(producers):
+            for state in group:
+                if not state.drained:
+                    released += self._advance(state, limit - released)
+            if not all(state.drained for state in group):
+                break
+        return released
+
+    def _advance(self, state: ProducerState, limit: int) -> int:
+        """Release records of one producer's start until one has to wait."""
+        for count in range(limit):
+            message = state.message(self.store, state.next_release)
+            if message is None:
+                if not (state.gone and self._skip_gap(state)):
+                    return count
+            elif not self._release(state, message):
+                return count
+            else:
+                state.next_release += 1
+        return limit
+
+    def _skip_gap(self, state: ProducerState) -> bool:
+        """Go on behind records that never came; False at the end of all records."""
+        following = self.store.record_after(state.id, state.next_release)
+        if following is None:
+            if not state.drained:
+                self._drain(state, _gone_without_end(state))
+            return False
+        first, last = state.next_release, following - 1
+        self._fail("missing_records", f"{_name(state)}: records {first}..{last} never came")
+        state.next_release = following
+        return True
+
+    def _release(self, state: ProducerState, message: CriticalMessage) -> bool:
+        if isinstance(message, BatchMetrics):
+            found = self._frame_of(state, message)
+            if isinstance(found, _Waiting):
+                return False
+            source = Source(state.id, state.next_release, state.started)
+            self.released.add_batch(source, message, found)
+            if message.frame is not None:
+                state.stream(message.frame.stream).settle(message.frame.fseq)
+        elif isinstance(message, EpochEnded):
+            self.released.add_epoch(message)
+        elif isinstance(message, RunStarted) and message.incarnation > 1:
+            step = message.resumed_from_step or 0
+            self.stale_files += self.released.supersede(message.incarnation, step)
+        elif isinstance(message, RunEnded):
+            self._drain(state, message)
+        return True
+
+    def _frame_of(self, state: ProducerState, batch: BatchMetrics) -> FoundFrame | _Waiting | None:
+        ref = batch.frame
+        if ref is None:
+            return None
+        books = state.stream(ref.stream)
+        if self.is_in_work(state.id, ref.stream, ref.fseq):
+            return _Waiting()
+        if ref.fseq in books.arrived:
+            return self._arrived(state, batch, ref)
+        if books.reason(ref.fseq) is not None:
+            return None
+        if not state.gone:
+            return _Waiting()
+        self._give_up(state, ref)
+        return None
+
+    def _arrived(
+        self, state: ProducerState, batch: BatchMetrics, ref: FrameRef
+    ) -> FoundFrame | None:
+        found = self.store.frame(state.id, ref.stream, ref.fseq)
+        if found is None or found.state == "undecodable":
+            return None
+        if found.phase is None:  # its analysis did not live to say which batch it belongs to
+            return found
+        if (found.phase, found.phase_step) != (batch.phase, batch.phase_step):
+            frame = f"{_name(state)}: {ref.stream} frame {ref.fseq}"
+            of, named = f"{found.phase} {found.phase_step}", f"{batch.phase} {batch.phase_step}"
+            self._fail("frame_mismatch", f"{frame} is of batch {of}, batch {named} names it")
+            return None
+        return found
+
+    def _give_up(self, state: ProducerState, ref: FrameRef) -> None:
+        """A frame will not come: its producer is gone."""
+        if state.ended is None:
+            state.stream(ref.stream).give_up(ref.fseq, ref.fseq, "peer_lost")
+            return
+        frame = f"{_name(state)}: {ref.stream} frame {ref.fseq}"
+        self._fail("unexplained_frames", f"{frame} neither arrived nor was dropped by name")
+
+    def _drain(self, state: ProducerState, end: RunEnded) -> None:
+        state.drained = True
+        self.store.connection.execute(
+            "UPDATE producers SET status = ?, reason = ?, ended_at_ns = ? WHERE id = ?",
+            (end.status, end.reason, end.ended_at_ns, state.id),
+        )
+        self._end_run()
+
+    def _end_run(self) -> None:
+        """End the run when every producer of its latest incarnation has ended."""
+        query = (
+            "SELECT status, reason, ended_at_ns FROM producers "
+            "WHERE incarnation = (SELECT max(incarnation) FROM producers)"
+        )
+        ends = self.store.connection.execute(query).fetchall()
+        statuses = {status for status, _, _ in ends}
+        if None in statuses:
+            return
+        status = next(each for each in _WORST_FIRST if each in statuses)
+        reason = next((why for how, why, _ in ends if how == status and why), None)
+        ended_at_ns = max(at for _, _, at in ends)
+        self.store.put(status=status, reason=reason, ended_at_ns=ended_at_ns)
+        for kind in ("final", "report"):
+            self.released.due(kind, 0, _AT_THE_END)
+        logger.info("run ended: %s after %d rows", status, self.released.release)
+
+    def _fail(self, kind: str, what: str) -> None:
+        logger.error("%s", what)
+        self.store.count_failure(kind, what)
+
+
+def _by_incarnation(producers: list[ProducerState]) -> Iterator[list[ProducerState]]:
+    ordered = sorted(producers, key=lambda state: (state.origin.incarnation, state.id))
+    for incarnation in dict.fromkeys(state.origin.incarnation for state in ordered):
+        yield [state for state in ordered if state.origin.incarnation == incarnation]
+
+
+def _gone_without_end(state: ProducerState) -> RunEnded:
+    reason = f"{state.origin.producer} went away without ending the run"
+    return RunEnded(status="failed", reason=reason, ended_at_ns=state.last_seen_ns)
+
+
+def _name(state: ProducerState) -> str:
+    start = f" (start {state.origin.incarnation})" if state.origin.incarnation > 1 else ""
+    return f"{state.origin.producer}{start}"

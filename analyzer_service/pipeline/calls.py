@@ -1,0 +1,92 @@
+"""What runs inside workers: a frame's analysis, and any function by its name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from analyzer_service.commit.store import StoredFrame
+from analyzer_service.sinks.frames import is_detailed, write_frame
+from shared.codec import decode_payload
+from shared.errors import ContractError
+from shared.messages import BatchFrame
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCall:
+    """Which frame a payload must be, how to analyze it, and where to keep it."""
+
+    stream: str
+    fseq: int
+    analyze: str
+    folder: Path
+    incarnation: int
+    analysis_freq: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReply:
+    """A frame's results, and what went wrong with its file, if anything."""
+
+    frame: StoredFrame
+    file_error: str | None = None
+
+
+def resolve(name: str) -> Callable[..., Any]:
+    """Function that is named ``module:name``."""
+    module, _, attribute = name.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), attribute)
+    return function
+
+
+def call_by_name(name: str, *args: Any) -> str:
+    """Name of the file that the function named `name` writes for `args`."""
+    return Path(resolve(name)(*args)).name
+
+
+def analyze_payload(payload: bytes, call: FrameCall) -> FrameReply:
+    """Results of a frame's payload; whatever is wrong with it is said in the reply.
+
+    The frame of a detailed step is written to the frames folder here, before its results can
+    be committed.
+    """
+    try:
+        frame = _decode(payload, call)
+    except ContractError as error:
+        return FrameReply(StoredFrame(call.stream, call.fseq, "undecodable", error=str(error)))
+    keys: dict[str, Any] = {"phase": frame.phase, "phase_step": frame.phase_step}
+    results = _analyze(frame, call.analyze)
+    detailed = is_detailed(
+        frame.phase, frame.phase_step, frame.batch_idx, analysis_freq=call.analysis_freq
+    )
+    if not detailed:
+        return FrameReply(StoredFrame(call.stream, call.fseq, **results, **keys))
+    try:
+        file, size = write_frame(call.folder, frame, incarnation=call.incarnation)
+    except OSError as error:
+        stored = StoredFrame(call.stream, call.fseq, **results, **keys)
+        return FrameReply(stored, file_error=str(error))
+    keys |= {"file": file, "file_bytes": size}
+    return FrameReply(StoredFrame(call.stream, call.fseq, **results, **keys))
+
+
+def _decode(payload: bytes, call: FrameCall) -> BatchFrame:
+    message = decode_payload(payload)
+    if not isinstance(message, BatchFrame):
+        raise ContractError(f"expected a batch_frame, got a {message.type}")
+    if (message.stream, message.fseq) != (call.stream, call.fseq):
+        came = f"{message.stream} {message.fseq}"
+        raise ContractError(f"sent as frame {call.stream} {call.fseq}, says that it is {came}")
+    return message
+
+
+def _analyze(frame: BatchFrame, name: str) -> dict[str, Any]:
+    try:
+        result = resolve(name)(frame)
+        described = [sample.model_dump_json() for sample in frame.samples]
+        samples = list(zip(described, result.samples, strict=True))
+    except Exception as error:  # the stage's edge: it counts as a failed analysis
+        text = " ".join(str(error).split())
+        return {"state": "failed", "error": f"{type(error).__name__}: {text}"[:500]}
+    return {"state": "analyzed", "part": dict(result.row), "samples": samples}

@@ -1,0 +1,91 @@
+"""The folder of a run: made, or taken up again, and held by one analyzer at a time."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from analyzer_service.commit.database import open_reader, run_database
+from shared.errors import ConfigurationError
+from shared.messages import RunStarted
+from shared.naming import run_folder_name
+
+
+class FolderLock:
+    """Holds a run's folder against other analyzers; the kernel lets go when this process ends.
+
+    Raises
+    ------
+    ConfigurationError
+        If another process holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise ConfigurationError(
+                f"{folder} is being written by another analyzer: wait until it ends, or choose "
+                "another --output-dir"
+            ) from error
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._descriptor)
+
+
+def claim_folder(output_dir: Path, started: RunStarted) -> tuple[Path, FolderLock]:
+    """Folder of the run inside `output_dir`, made if it is not there, and the hold on it.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be written, or holds anything else than this run or its recordings.
+    """
+    folder = output_dir / run_folder_name(started.run_name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be made ({error.strerror}): choose another --output-dir"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{folder} is not writable: choose another --output-dir")
+    lock = FolderLock(folder)
+    try:
+        _check_content(folder, started)
+    except BaseException:
+        lock.release()
+        raise
+    return folder, lock
+
+
+def _check_content(folder: Path, started: RunStarted) -> None:
+    if run_database(folder).exists():
+        held = _run_id(folder)
+        if held not in (None, started.run_id):
+            raise ConfigurationError(
+                f"{folder} holds another run ({held}): choose another --run-name or "
+                "--output-dir, or move that folder away"
+            )
+        return
+    foreign = [entry.name for entry in folder.iterdir() if entry.suffix != ".mcap"]
+    if foreign:
+        raise ConfigurationError(
+            f"{folder} exists and holds no run ({sorted(foreign)[0]} is in it): choose another "
+            "--run-name or --output-dir, or move that folder away"
+        )
+
+
+def _run_id(folder: Path) -> str | None:
+    """Run that the database belongs to; None if its making was cut short."""
+    connection = open_reader(folder)
+    try:
+        found = connection.execute("SELECT value FROM state WHERE key = 'run_id'").fetchone()
+    except sqlite3.OperationalError:
+        return None
+    finally:
+        connection.close()
+    return None if found is None else str(found[0])

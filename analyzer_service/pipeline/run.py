@@ -1,0 +1,264 @@
+"""`RunPipeline`: one run, from arriving records and frames to finished files."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from analyzer_service.commit.producers import Origin, ProducerState
+from analyzer_service.commit.store import Store
+from analyzer_service.pipeline.due import DueFiles
+from analyzer_service.pipeline.folder import FolderLock, claim_folder
+from analyzer_service.pipeline.frames import FrameWork
+from analyzer_service.pipeline.ledger import Intake, Ledger, TakenRecord
+from analyzer_service.pipeline.settings import PipelineSettings
+from analyzer_service.workers import Workers
+from shared.codec import encode, join
+from shared.messages import CriticalMessage, RunStarted, RunStatus
+from shared.sequences import RangeSet
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit made safe, for the producers to hear.
+
+    Attributes
+    ----------
+    acked : dict
+        By origin, the cseq up to which every record is committed.
+    delivered : dict
+        By origin and stream, the frames that need not be sent again.
+    credit : dict
+        By origin, bytes of frames that this process no longer holds.
+    """
+
+    acked: dict[Origin, int] = field(default_factory=dict)
+    delivered: dict[Origin, dict[str, list[int]]] = field(default_factory=dict)
+    credit: dict[Origin, int] = field(default_factory=dict)
+
+
+class RunPipeline:
+    """Driven by the ingest loop or by a replay, on one thread; made by `open`.
+
+    `record` and `frame` only take in; `commit` does everything else and must be called again
+    and again, also while nothing arrives, until `settled`.
+    """
+
+    def __init__(
+        self, folder: Path, lock: FolderLock, workers: Workers, settings: PipelineSettings
+    ) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._workers = workers
+        self._settings = settings
+        self._store = Store(folder)
+        self._work = FrameWork(folder, workers, settings)
+        self._ledger = Ledger(
+            self._store, self._work.is_running, frames_limit_bytes=settings.frames_limit_bytes
+        )
+        self._due = DueFiles(self._store, folder, workers, settings)
+        self._intake = Intake()
+        self._sizes: dict[tuple[Origin, str, int], int] = {}
+        self._held_already: dict[Origin, dict[str, list[int]]] = {}
+        self._returned: defaultdict[Origin, int] = defaultdict(int)
+        self._ended_since: dict[Origin, float] = {}
+        self._stirred = True
+
+    @classmethod
+    def open(
+        cls,
+        output_dir: Path,
+        started: RunStarted,
+        *,
+        workers: Workers,
+        settings: PipelineSettings | None = None,
+    ) -> Self:
+        """Make the run's folder in `output_dir`, or take the run in it up again.
+
+        Raises
+        ------
+        ConfigurationError
+            If the folder cannot be written, belongs to another run or to no run, or is being
+            written by another analyzer.
+        StoreError
+            If the database cannot be written.
+        """
+        folder, lock = claim_folder(output_dir, started)
+        with _released_on_error(lock):
+            pipeline = cls(folder, lock, workers, settings or PipelineSettings())
+        try:
+            with pipeline._store.transaction():
+                pipeline._store.put(run_id=started.run_id)
+            pipeline._ledger.join(started)
+            pipeline.rebuild()
+        except BaseException:
+            pipeline.close()
+            raise
+        return pipeline
+
+    @property
+    def frames_waiting(self) -> int:
+        """Frames that are being analyzed or wait for a worker."""
+        return len(self._work)
+
+    @property
+    def work_lag_ms(self) -> float:
+        """Age of the oldest of them."""
+        return self._work.oldest_ms
+
+    @property
+    def status(self) -> RunStatus | None:
+        """How the run ended, as far as it is released; None while it runs."""
+        status: RunStatus | None = self._store.get("status")
+        return status
+
+    def committed_cseq(self, producer: str, incarnation: int) -> int:
+        """Every record up to this one is committed."""
+        state = self._ledger.producers.get(Origin(producer, incarnation))
+        return 0 if state is None else state.committed_cseq
+
+    def delivered(self, producer: str, incarnation: int) -> dict[str, RangeSet]:
+        """Frames by stream that need not be sent (again).
+
+        Those that are committed, and all whose batches are released, frame or not.
+        """
+        state = self._ledger.producers.get(Origin(producer, incarnation))
+        books = {} if state is None else state.books
+        return {stream: RangeSet(of.arrived.ranges) for stream, of in books.items() if of.arrived}
+
+    def record(self, origin: Origin, cseq: int, message: CriticalMessage) -> None:
+        """Take in a critical message; one that is there already changes nothing."""
+        state = self._state(origin, message)
+        if cseq not in state.committed:
+            payload = join(encode(message))
+            self._intake.records.append(TakenRecord(origin, cseq, message, payload))
+
+    def frame(self, origin: Origin, stream: str, fseq: int, payload: bytes) -> bool:
+        """Take in a frame and have it analyzed; False if it is there already or too late."""
+        state = self._state(origin)
+        books = state.stream(stream)
+        if (state.id, stream, fseq) in self._work:
+            self._returned[origin] += len(payload)
+            return False
+        settled = fseq <= books.floor
+        held = self._is_stored(state, stream, fseq) if settled else fseq in books.arrived
+        if held or (settled and not self._settings.accept_late_frames):
+            books.late += not held
+            self._returned[origin] += len(payload)
+            self._held_already.setdefault(origin, {}).setdefault(stream, []).append(fseq)
+            return False
+        self._sizes[origin, stream, fseq] = len(payload)
+        self._work.submit(state, stream, fseq, payload)
+        return True
+
+    def lost(self, origin: Origin) -> None:
+        """Expect nothing more of a producer: what it owes is counted, its run ends as failed."""
+        if origin in self._ledger.producers:
+            self._intake.lost.add(origin)
+
+    def commit(self) -> Committed:
+        """Commit what came and what the workers finished, release rows, start due files.
+
+        Raises
+        ------
+        StoreError
+            If nothing could be written. Nothing is lost or acknowledged: call it again later.
+        """
+        self._workers.poll()
+        self._end_waiting()
+        if self._nothing_new():
+            self._due.start(busy=len(self._work) > 0)
+            return self._answer(Intake())
+        self._intake.frames = list(self._work.gathered.values())
+        intake, limit = self._intake, self._settings.release_limit
+        released, stale = self._ledger.commit(intake, self._due.note, limit=limit)
+        self._intake = Intake()
+        self._work.gathered.clear()
+        self._due.noted()
+        self._stirred = released >= limit
+        for file in stale:
+            (self.folder / file).unlink(missing_ok=True)
+        self._due.start(busy=len(self._work) > 0)
+        return self._answer(intake)
+
+    def settled(self) -> bool:
+        """Tell whether all that arrived is committed and released, and every due file written."""
+        waits = self._stirred or self._intake.records or self._intake.lost
+        if waits or self._work or self._work.gathered or not self._due.idle:
+            return False
+        return all(
+            state.drained or (state.next_release > state.highest_cseq and not state.gone)
+            for state in self._ledger.producers.values()
+        )
+
+    def rebuild(self) -> bool:
+        """Release the whole run again if facts came after the rows that they belong to.
+
+        Returns whether it was so; then `commit` until `settled`.
+        """
+        if not self._store.get("rebuild_due"):
+            return False
+        self._ledger.clear()
+        self._due.look_again()
+        self._stirred = True
+        return True
+
+    def close(self) -> None:
+        """Give up what is at work and let go of the folder; what is committed stays."""
+        self._work.cancel()
+        self._due.cancel()
+        self._store.close()
+        self._lock.release()
+
+    def _state(self, origin: Origin, message: CriticalMessage | None = None) -> ProducerState:
+        state = self._ledger.producers.get(origin)
+        if state is not None:
+            return state
+        if isinstance(message, RunStarted):
+            return self._ledger.join(message)
+        # Its RunStarted is lost (a torn recording): the run's other facts hold for it too.
+        facts = next(reversed(self._ledger.producers.values())).started
+        producer, incarnation = origin
+        update = {"producer": producer, "incarnation": incarnation, "resumed_from_step": None}
+        return self._ledger.join(facts.model_copy(update=update))
+
+    def _is_stored(self, state: ProducerState, stream: str, fseq: int) -> bool:
+        return self._store.frame(state.id, stream, fseq) is not None
+
+    def _nothing_new(self) -> bool:
+        came = self._intake.records or self._intake.lost or self._work.gathered
+        return not (came or self._due.gathered or self._stirred)
+
+    def _end_waiting(self) -> None:
+        """Stop waiting for frames of producers that ended a while ago."""
+        for origin, state in self._ledger.producers.items():
+            if state.ended is None or state.gone or state.drained:
+                self._ended_since.pop(origin, None)
+                continue
+            since = self._ended_since.setdefault(origin, time.monotonic())
+            over = time.monotonic() - since >= self._settings.end_grace_s
+            if over and not self._work.of(state):
+                state.gone = self._stirred = True
+
+    def _answer(self, intake: Intake) -> Committed:
+        origins = {record.origin for record in intake.records}
+        acked = {each: self.committed_cseq(*each) for each in origins}
+        delivered, self._held_already = self._held_already, {}
+        credit, self._returned = self._returned, defaultdict(int)
+        for analyzed in intake.frames:
+            origin, frame = analyzed.origin, analyzed.frame
+            credit[origin] += self._sizes.pop((origin, frame.stream, frame.fseq), 0)
+            delivered.setdefault(origin, {}).setdefault(frame.stream, []).append(frame.fseq)
+        return Committed(acked, delivered, dict(credit))
+
+
+@contextmanager
+def _released_on_error(lock: FolderLock) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        lock.release()
+        raise

@@ -1,0 +1,42 @@
+"""Limits of a `RunPipeline`, and the functions that its workers call."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Functions by ``module:name``, imported in the worker that runs them."""
+
+    analyze: str = "analyzer_service.analyses.frame:analyze_frame"
+    dashboard: str = "analyzer_service.figures.draw:draw_dashboard"
+    epoch: str = "analyzer_service.sinks.json_files:write_epoch"
+    final: str = "analyzer_service.sinks.json_files:write_final"
+    report: str = "analyzer_service.sinks.report:write_report"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """How long things may take and how much is kept.
+
+    Attributes
+    ----------
+    frame_timeout_s, dashboard_timeout_s, file_timeout_s : float
+        Limits of one analysis, one drawing, and one JSON file or report.
+    frames_limit_bytes : int
+        Size of the frames folder beyond which the oldest training frames go.
+    end_grace_s : float
+        How long frames may still arrive after a producer has said that the run ended.
+    release_limit : int
+        Most records released in one commit, so that a commit stays short.
+    accept_late_frames : bool
+        Analyze frames of batches that are released without them, for `RunPipeline.rebuild`.
+    """
+
+    frame_timeout_s: float = 30.0
+    dashboard_timeout_s: float = 120.0
+    file_timeout_s: float = 1800.0
+    frames_limit_bytes: int = 2 << 30
+    end_grace_s: float = 1.0
+    release_limit: int = 256
+    accept_late_frames: bool = False
+    calls: Calls = field(default_factory=Calls)

@@ -1,0 +1,214 @@
+"""Workers as processes that can be killed: one thread a process, one connection each.
+
+A process shares nothing with its siblings, so one that is killed at any moment, idle or in the
+middle of a message, takes no lock and no queue with it.
+"""
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from analyzer_service.workers.process import WorkerDiedError, WorkerProcess
+from analyzer_service.workers.protocol import Outcome, T, Ticket, describe
+from analyzer_service.workers.wakeup import Wakeup
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS: Final = 2
+_CANCELLED: Final[Outcome[Any]] = Outcome("cancelled", error="cancelled")
+
+
+@dataclass
+class _Task:
+    ticket: Ticket
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    timeout_s: float
+    on_done: Callable[[Outcome[Any]], None]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class PoolWorkers:
+    """At most `size` calls at once, each in a process of its own.
+
+    Processes are started with the first calls. See `Workers` for the rules.
+    """
+
+    def __init__(self, size: int = 1) -> None:
+        if size < 1:
+            raise ValueError(f"a pool needs at least one worker, got {size}")
+        self._size = size
+        self._tickets = itertools.count(1)
+        self._tasks: dict[Ticket, _Task] = {}
+        self._queue: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[tuple[_Task, Outcome[Any]]] = queue.SimpleQueue()
+        self._wakeup = Wakeup()
+        self._closed = False
+        self._slots: list[_Slot] = []
+
+    @property
+    def size(self) -> int:
+        """How many calls run at once."""
+        return self._size
+
+    @property
+    def wakeup_fd(self) -> int:
+        """Readable while there are outcomes for `poll`."""
+        return self._wakeup.fileno()
+
+    def submit(
+        self,
+        call: Callable[..., T],
+        *args: Any,
+        timeout_s: float,
+        on_done: Callable[[Outcome[T]], None],
+    ) -> Ticket:
+        """Queue ``call(*args)``; a thread and its process are added while fewer than `size` are."""
+        if self._closed:
+            raise RuntimeError("the workers are closed")
+        task = _Task(Ticket(next(self._tickets)), call, args, timeout_s, on_done)
+        self._tasks[task.ticket] = task
+        if len(self._slots) < min(self._size, len(self._tasks)):
+            self._slots.append(_Slot(self._queue, self._finish))
+        self._queue.put(task)
+        return task.ticket
+
+    def poll(self) -> int:
+        """Hand finished outcomes to their `on_done`, on this thread; return how many."""
+        self._wakeup.clear()
+        for count in itertools.count():
+            try:
+                task, outcome = self._outcomes.get_nowait()
+            except queue.Empty:
+                return count
+            if self._tasks.pop(task.ticket, None) is not None:
+                task.on_done(outcome)
+        raise AssertionError  # not reached: the loop has no end of its own
+
+    def cancel(self, ticket: Ticket) -> None:
+        """End a call, running or not; nothing happens if it is done."""
+        task = self._tasks.get(ticket)
+        if task is None:
+            return
+        task.cancelled.set()
+        for slot in self._slots:
+            slot.kill_if_running(task)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Kill what runs, drop what waits, and join the threads; may be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        deadline = time.monotonic() + timeout_s
+        for ticket in list(self._tasks):
+            self.cancel(ticket)
+        for _ in self._slots:
+            self._queue.put(None)
+        for slot in self._slots:
+            slot.close()
+        for slot in self._slots:
+            if not slot.join(max(0.0, deadline - time.monotonic())):
+                logger.error("a worker did not end within %.1f s", timeout_s)
+        self._tasks.clear()
+        self._wakeup.close()
+
+    def _finish(self, task: _Task, outcome: Outcome[Any]) -> None:
+        self._outcomes.put((task, outcome))
+        self._wakeup.set()
+
+
+class _Slot:
+    """A thread that owns one process and starts it again when it is lost."""
+
+    def __init__(
+        self,
+        tasks: "queue.SimpleQueue[_Task | None]",
+        finish: Callable[[_Task, Outcome[Any]], None],
+    ) -> None:
+        self._tasks = tasks
+        self._finish = finish
+        self._lock = threading.Lock()
+        self._process: WorkerProcess | None = None
+        self._running: _Task | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="worker", daemon=True)
+        self._thread.start()
+
+    def kill_if_running(self, task: _Task) -> None:
+        """Kill the process if it runs `task`."""
+        with self._lock:
+            if self._running is task and self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """Let nothing new start, and kill what runs."""
+        with self._lock:
+            self._closing = True
+            if self._process is not None:
+                self._process.kill()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread; tell whether it ended."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                outcome = self._attempts(task)
+            except Exception as error:  # the stage's edge: the pool must go on
+                logger.exception("a worker failed in an unforeseen way")
+                outcome = Outcome("died", error=describe(error))
+                self._discard()
+            self._finish(task, outcome)
+        self._discard()
+
+    def _attempts(self, task: _Task) -> Outcome[Any]:
+        outcome: Outcome[Any] = _CANCELLED
+        for _ in range(_ATTEMPTS):
+            if task.cancelled.is_set() or self._closing:
+                return _CANCELLED
+            try:
+                outcome = self._attempt(task)
+            except (WorkerDiedError, OSError) as error:
+                self._discard()
+                outcome = Outcome("died", error=describe(error))
+                continue
+            if outcome.how == "timed_out":
+                self._discard()
+            return outcome
+        return _CANCELLED if task.cancelled.is_set() else outcome
+
+    def _attempt(self, task: _Task) -> Outcome[Any]:
+        process = self._ready_process()
+        with self._lock:
+            if task.cancelled.is_set() or self._closing:
+                return _CANCELLED
+            self._running = task
+        try:
+            return process.run(task.call, task.args, task.timeout_s)
+        finally:
+            with self._lock:
+                self._running = None
+
+    def _ready_process(self) -> WorkerProcess:
+        if self._process is not None:
+            return self._process
+        process = WorkerProcess()
+        with self._lock:
+            self._process = process
+            if self._closing:
+                process.kill()
+        process.wait_ready()
+        return process
+
+    def _discard(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.discard()
