@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.codec import encode, join
 from shared.messages import (
     BatchFrame,
     BatchMetrics,
@@ -16,10 +17,12 @@ from shared.messages import (
     EpochEnded,
     FrameRef,
     Layer,
+    Message,
     RunEnded,
     RunStarted,
     Sample,
 )
+from shared.recording import Recorded
 
 START_NS = 1_760_000_000_000_000_000
 STEP_NS = 250_000_000
@@ -162,6 +165,22 @@ def make_run_ended(**overrides: Any) -> RunEnded:
     """A run that finished an hour after its start."""
     fields: dict[str, Any] = {"status": "finished", "ended_at_ns": START_NS + 3_600_000_000_000}
     return RunEnded(**(fields | overrides))
+
+
+def make_recorded(message: Message, sequence: int = 1, **overrides: Any) -> Recorded:
+    """`message` as a recording of the run of `make_run_started` holds it."""
+    at_ns = getattr(message, "captured_at_ns", START_NS)
+    fields: dict[str, Any] = {
+        "run_id": "run-0001",
+        "run_name": "demo",
+        "producer": "rank0",
+        "incarnation": 1,
+        "channel": message.stream if isinstance(message, BatchFrame) else "ctl",
+        "sequence": message.fseq if isinstance(message, BatchFrame) else sequence,
+        "captured_at_ns": at_ns,
+        "payload": join(encode(message)),
+    }
+    return Recorded(**(fields | overrides))
 
 
 def _keys(number: int, phase: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ MESSAGE_ENCODING: Final = "msgpack"
 MAX_CHANNELS: Final = 2**16 - 1
 MAX_SEQUENCE: Final = 2**32 - 1
 MAX_TIME_NS: Final = 2**64 - 1
-MAX_NAME_CHARACTERS: Final = 1024
+MAX_NAME_BYTES: Final = 4096  # what the contract allows, in UTF-8
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ def check_item(item: Recorded) -> None:
         raise ValueError(f"incarnation {item.incarnation} is beyond 1..{MAX_SEQUENCE}")
     if len(item.payload) > MAX_MESSAGE_BYTES:
         raise ValueError(f"payload of {len(item.payload)} bytes, at most {MAX_MESSAGE_BYTES}")
-    if max(map(len, (item.run_id, item.run_name, item.producer))) > MAX_NAME_CHARACTERS:
-        raise ValueError(f"a name of more than {MAX_NAME_CHARACTERS} characters")
+    names = item.run_id, item.run_name, item.producer
+    if max(len(name.encode()) for name in names) > MAX_NAME_BYTES:
+        raise ValueError(f"a name of more than {MAX_NAME_BYTES} bytes")
 
 
 def make_channel(number: int, key: ChannelKey, token: str) -> Channel:
