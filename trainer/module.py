@@ -99,6 +99,10 @@ class AnalysisEnabledMainModel(pl.LightningModule):
             **sidecar_options,
         }
 
+    def describe(self, config: dict[str, Any]) -> None:
+        """Set what the run's files say about its settings; before the fit starts."""
+        self._sidecar["config"] = config
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tiles (N, 3, H, W) to (encoded, decoded, z); see `DAEKAN.forward`."""
         outputs: tuple[Tensor, Tensor, Tensor] = self.model(x)

@@ -154,6 +154,7 @@ class Decoder(nn.Module):
             nn.Conv2d(widths.narrow, 3, 3, padding=1),
         )
         self.refine = KANConv2d(3, 3)
+        self.refine.start_as_identity()
 
     def forward(self, z: Tensor, wide: Tensor, encoded: Tensor) -> Tensor:
         """Latent (N, latent, H/8, W/8) and both residuals to (N, 3, H, W)."""

@@ -55,6 +55,22 @@ class KANConv2d(nn.Module):
         nn.init.kaiming_uniform_(self.base_weight, a=math.sqrt(5))
         nn.init.normal_(self.spline_weight, std=0.1 / math.sqrt(in_channels * kernel_size**2))
 
+    @torch.no_grad()
+    def start_as_identity(self) -> None:
+        """Make each channel pass through unchanged where the splines are complete.
+
+        The random weights stay, at a tenth, so that every function can be learned. Splines
+        hold the identity exactly (Marsden: its coefficients are the bases' centers), and
+        nearly what SiLU takes away from it.
+        """
+        self.base_weight.mul_(0.1)
+        middle = self.base_weight.shape[-1] // 2
+        centers = self.base_weight.new_tensor(_centers(self.grid_size, self.grid_range))
+        for channel in range(min(self.in_channels, self.out_channels)):
+            self.base_weight[channel, channel, middle, middle] += 1.0
+            missing = centers - functional.silu(centers)
+            self.spline_weight[channel, channel, :, middle, middle] += missing
+
     def forward(self, x: Tensor) -> Tensor:
         """Float tensor (N, C, H, W) to (N, out_channels, H', W')."""
         pad = self.padding
@@ -87,11 +103,17 @@ def expand(x: Tensor, grid_size: int, grid_range: tuple[float, float]) -> Tensor
     Tensor of shape (N, C * (1 + grid_size + 3), H, W), float32
         For each channel its SiLU, then its bases from left to right.
     """
-    low, high = grid_range
-    step = (high - low) / grid_size
-    centers = tuple(low + (i - 1) * step for i in range(grid_size + ORDER))
+    centers = _centers(grid_size, grid_range)
+    step = (grid_range[1] - grid_range[0]) / grid_size
     expanded: Tensor = _Expansion.apply(x, centers, step)  # type: ignore[no-untyped-call]
     return expanded.flatten(1, 2)
+
+
+def _centers(grid_size: int, grid_range: tuple[float, float]) -> tuple[float, ...]:
+    """Where each basis has its maximum."""
+    low, high = grid_range
+    step = (high - low) / grid_size
+    return tuple(low + (i - 1) * step for i in range(grid_size + ORDER))
 
 
 class _Expansion(torch.autograd.Function):

@@ -1,0 +1,115 @@
+"""``python -m trainer``: the guide's flags, and what became of a run."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shared.errors import ConfigurationError
+from trainer.settings import TrainSettings, read_settings
+
+if TYPE_CHECKING:  # torch and Lightning are imported when a run starts, not for --help
+    from trainer.fit import Finished
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command()
+def train(
+    gpu: Annotated[int | None, typer.Option(help="GPU to use.  [default: 0]")] = None,
+    no_cuda: Annotated[bool, typer.Option("--no-cuda", help="Train on the CPU.")] = False,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Tiles in a batch; found for the machine when left out.")
+    ] = None,
+    num_workers: Annotated[
+        int, typer.Option(help="Most processes that read ahead; data in memory needs none.")
+    ] = 4,
+    analysis_freq: Annotated[
+        int, typer.Option(help="Draw a dashboard every N training batches.")
+    ] = 100,
+    project_name: Annotated[str, typer.Option(help="W&B project.")] = "histopath-kan-auto",
+    data: Annotated[
+        str,
+        typer.Option(help="'ihc' (an image inside scikit-image), a folder, .npz or whole slide."),
+    ] = "ihc",
+    stain: Annotated[str, typer.Option(help="he, ihc or auto (by color).")] = "auto",
+    mpp: Annotated[
+        float | None, typer.Option(help="Micrometers per pixel, where the files do not say.")
+    ] = None,
+    tile_size: Annotated[
+        int | None, typer.Option(help="Side of a tile in pixels, a multiple of 8.  [default: 128]")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="full, small or auto (full on CUDA, small on the CPU).")
+    ] = "auto",
+    epochs: Annotated[int, typer.Option(help="Epochs to train.")] = 6,
+    max_steps: Annotated[int, typer.Option(help="Steps to train at most; -1: no limit.")] = -1,
+    precision: Annotated[
+        str, typer.Option(help="32-true, 16-mixed, bf16-mixed or 64-true.")
+    ] = "32-true",
+    seed: Annotated[int, typer.Option(help="Of weights, tiles and noise.")] = 0,
+    run_name: Annotated[
+        str | None, typer.Option(help="Name of the run.  [default: date and time]")
+    ] = None,
+    output_dir: Annotated[Path, typer.Option(help="Folder that results go to.")] = Path(),
+    resume: Annotated[Path | None, typer.Option(help="Checkpoint of a run to go on with.")] = None,
+    frame_samples: Annotated[
+        int, typer.Option(help="Tiles of each batch that are shown and analyzed.")
+    ] = 4,
+    sidecar: Annotated[
+        str, typer.Option(help="local (starts an analyzer), off, or tcp://HOST:PORT.")
+    ] = "local",
+    record: Annotated[
+        Path | None, typer.Option(help="MCAP file that gets everything, to be replayed.")
+    ] = None,
+    drain_timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds to wait for the analyzer at the end.  [default: 600 if local, else 10]"
+        ),
+    ] = None,
+    wandb: Annotated[
+        str | None, typer.Option(help="online, offline or disabled, for a local analyzer.")
+    ] = None,
+) -> None:
+    """Train DAE-KAN on tissue while another process analyzes it."""
+    _run(read_settings(**locals()))
+
+
+def main() -> None:
+    """Run the command line; one line and exit code 2 on settings that cannot be used."""
+    try:
+        app()
+    except ConfigurationError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+def _run(settings: TrainSettings) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    from trainer.fit import fit
+
+    for line in describe(fit(settings)):
+        typer.echo(line)
+
+
+def describe(finished: "Finished") -> list[str]:
+    """Lines that say where a run's results are."""
+    lines = [f"Run {finished.run_name} has ended."]
+    if finished.val_ssim is not None and finished.val_loss is not None:
+        lines.append(f"  Validation   loss {finished.val_loss:.5f}, SSIM {finished.val_ssim:.3f}")
+    if finished.run_folder is not None:
+        lines.append(f"  Run folder   {finished.run_folder}")
+        lines.append(f"  Report       {finished.run_folder / 'final_summary_report.md'}")
+    lines.append(f"  Checkpoints  {finished.checkpoints}")
+    lines.append(f"  Replay       {_how_to_replay(finished)}")
+    return lines
+
+
+def _how_to_replay(finished: "Finished") -> str:
+    command = "python -m analyzer_service replay"
+    if finished.recording is None:
+        return f"nothing was recorded; with --record FILE.mcap: {command} FILE.mcap"
+    return f"{command} {finished.recording} --output-dir replayed"

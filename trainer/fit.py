@@ -1,0 +1,223 @@
+"""One training run from start to end."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger
+
+from trainer.batch_size import choose_batch_size
+from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
+from trainer.module import AnalysisEnabledMainModel
+from trainer.plan import Plan, make_plan
+from trainer.settings import TrainSettings
+
+log = logging.getLogger(__name__)
+
+_GRADIENT_CLIP = 1.0
+_BEST_KEPT = 3
+# What Lightning says about choices that are made on purpose here.
+_EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*LeafSpec.*is deprecated.*",
+    ".*GPU available but not used.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*dirpath has changed from.*",
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    run_folder : Path or None
+        What the analyzer wrote, where that is known.
+    recording : Path or None
+        What can be replayed.
+    complete : bool
+        Whether everything that was offered reached the analyzer.
+    """
+
+    run_name: str
+    checkpoints: Path
+    run_folder: Path | None
+    recording: Path | None
+    complete: bool
+    val_loss: float | None
+    val_ssim: float | None
+
+
+def fit(settings: TrainSettings) -> Finished:
+    """Check everything, train, and say where the results are.
+
+    Raises
+    ------
+    ConfigurationError
+        Before anything is written, if the settings cannot be used.
+    """
+    if settings.tile_size is not None:
+        check_tile_size(settings.tile_size)
+    plan = make_plan(settings)
+    with _quiet_lightning():
+        pl.seed_everything(settings.seed, workers=True, verbose=False)
+        data = TissueTiles(
+            settings.data,
+            tile_size=settings.tile_size,
+            stain=settings.stain,
+            mpp=settings.mpp,
+            batch_size=settings.batch_size or 1,
+            num_workers=settings.num_workers,
+            seed=settings.seed,
+        )
+        module = _make_module(settings, plan, data)
+        trainer = _make_trainer(settings, plan, data)
+        trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
+        return _finish(settings, plan, trainer)
+
+
+def _make_module(
+    settings: TrainSettings, plan: Plan, data: TissueTiles
+) -> AnalysisEnabledMainModel:
+    module = AnalysisEnabledMainModel(
+        settings.batch_size or 1,
+        settings.analysis_freq,
+        model=plan.model,
+        seed=settings.seed,
+        sidecar=settings.sidecar,
+        record=settings.record,
+        run_name=plan.run_name,
+        project_name=settings.project_name,
+        output_dir=settings.output_dir,
+        frame_samples=settings.frame_samples,
+        **_facts_for_sidecar(settings, data.facts),
+    )
+    log.info("model: %s, on %s", plan.model, "the CPU" if plan.gpu is None else f"GPU {plan.gpu}")
+    if settings.batch_size is None:
+        data.batch_size = choose_batch_size(module.model, data.facts.tile_size, gpu=plan.gpu)
+    module.describe(_config(settings, plan, data))
+    return module
+
+
+def _facts_for_sidecar(settings: TrainSettings, facts: DataFacts) -> dict[str, Any]:
+    return {
+        "stain": facts.stain,
+        "mpp": facts.mpp,
+        "tile_size": facts.tile_size,
+        "drain_timeout_s": settings.drain_timeout,
+        "wandb": settings.wandb,
+    }
+
+
+def _config(settings: TrainSettings, plan: Plan, data: TissueTiles) -> dict[str, Any]:
+    """What the run's files say about how it was made; no path of this machine."""
+    chosen = settings.model_dump(mode="json", exclude={"output_dir", "resume", "record"})
+    found = {
+        "model": plan.model,
+        "batch_size": data.batch_size,
+        "tile_size": data.facts.tile_size,
+        "stain": data.facts.stain,
+        "mpp": data.facts.mpp,
+        "train_tiles": data.facts.train_tiles,
+        "val_tiles": data.facts.val_tiles,
+        "split": data.facts.how_split,
+        "skipped_images": data.facts.skipped,
+    }
+    return chosen | found
+
+
+def _make_trainer(settings: TrainSettings, plan: Plan, data: TissueTiles) -> pl.Trainer:
+    callbacks: list[pl.Callback] = [_checkpoints(plan), LearningRateMonitor("step")]
+    on_terminal = sys.stdout.isatty()
+    callbacks.append(RichProgressBar() if on_terminal else EpochLines())
+    steps_per_epoch = len(data.train_dataloader())
+    short = 0 < settings.max_steps < steps_per_epoch
+    return pl.Trainer(
+        accelerator="cpu" if plan.gpu is None else "gpu",
+        devices=1 if plan.gpu is None else [plan.gpu],
+        max_epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        val_check_interval=settings.max_steps if short else None,
+        precision=settings.precision,
+        gradient_clip_val=_GRADIENT_CLIP,
+        log_every_n_steps=10,
+        callbacks=callbacks,
+        logger=CSVLogger(plan.training_folder, name="logs"),
+        enable_progress_bar=on_terminal,
+        enable_model_summary=False,
+    )
+
+
+def _checkpoints(plan: Plan) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=plan.checkpoints,
+        filename="epoch{epoch}-step{step}-val_loss{val/loss:.5f}",
+        auto_insert_metric_name=False,
+        monitor="val/loss",
+        save_top_k=_BEST_KEPT,
+        save_last=True,
+    )
+
+
+class EpochLines(pl.Callback):
+    """Says how each epoch ended, where a progress bar cannot be drawn."""
+
+    def on_validation_end(self, trainer: pl.Trainer, _pl_module: pl.LightningModule) -> None:
+        """Log loss and SSIM of the validation that ended."""
+        if not trainer.sanity_checking:
+            loss, index = (_metric(trainer, name) for name in ("val/loss", "val/ssim"))
+            log.info(
+                "epoch %d, step %d: validation loss %.5f, SSIM %.3f",
+                *(trainer.current_epoch, trainer.global_step, loss, index),
+            )
+
+
+def _metric(trainer: pl.Trainer, name: str) -> float | None:
+    value = trainer.callback_metrics.get(name)
+    return None if value is None else float(value)
+
+
+def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finished:
+    finished = Finished(
+        run_name=plan.run_name,
+        checkpoints=plan.checkpoints,
+        run_folder=plan.run_folder,
+        recording=settings.record,
+        complete=True,
+        val_loss=_metric(trainer, "val/loss"),
+        val_ssim=_metric(trainer, "val/ssim"),
+    )
+    outcomes = [getattr(callback, "outcome", None) for callback in trainer.callbacks]  # type: ignore[attr-defined]
+    for outcome in filter(None, outcomes):
+        folder = None if outcome.run_folder is None else Path(outcome.run_folder)
+        finished = replace(
+            finished,
+            run_folder=plan.run_folder or folder,
+            recording=settings.record or outcome.journal,
+            complete=outcome.complete,
+        )
+    return finished
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    torch.set_float32_matmul_precision("high")
+    with warnings.catch_warnings():
+        for message in _EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

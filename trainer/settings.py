@@ -1,0 +1,89 @@
+"""What the command line chooses, read once and passed on as a value."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.errors import ConfigurationError
+from shared.naming import check_run_name
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed", "64-true"]
+_SIDECAR = r"^(local|off|tcp://.+|ipc://.+)$"
+
+
+class TrainSettings(BaseModel):
+    """Flags of ``python -m trainer``; a field is a flag, ``None`` means that it was not given.
+
+    Attributes
+    ----------
+    gpu : int, optional
+        CUDA device; a device that is not there is an error only when it was given.
+    batch_size : int, optional
+        Left out: found by `trainer.batch_size.choose_batch_size`.
+    tile_size : int, optional
+        Left out: 128 pixels, or what the images allow when all are smaller.
+    mpp : float, optional
+        Micrometers per pixel.
+    max_steps : int
+        Optimizer steps after which training ends; -1 for no such end.
+    drain_timeout : float, optional
+        Seconds to wait for the analyzer at the end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gpu: int | None = Field(default=None, ge=0)
+    no_cuda: bool = False
+    batch_size: int | None = Field(default=None, ge=1, le=65536)
+    num_workers: int = Field(default=4, ge=0, le=256)
+    analysis_freq: int = Field(default=100, ge=1)
+    project_name: str = Field(default="histopath-kan-auto", min_length=1, max_length=128)
+    data: str = Field(default="ihc", min_length=1)
+    stain: Literal["he", "ihc", "auto"] = "auto"
+    mpp: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+    tile_size: int | None = None
+    model: Literal["auto", "full", "small"] = "auto"
+    epochs: int = Field(default=6, ge=1)
+    max_steps: int = Field(default=-1, ge=-1)
+    precision: Precision = "32-true"
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    run_name: str | None = None
+    output_dir: Path = Path()
+    resume: Path | None = None
+    frame_samples: int = Field(default=4, ge=1, le=64)
+    sidecar: str = Field(default="local", pattern=_SIDECAR)
+    record: Path | None = None
+    drain_timeout: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    wandb: Literal["online", "offline", "disabled"] | None = None
+
+
+def read_settings(**flags: Any) -> TrainSettings:
+    """Settings of the given flags.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the first flag that cannot be used.
+    """
+    try:
+        settings = TrainSettings(**flags)
+    except ValidationError as error:
+        raise ConfigurationError(_first_problem(error)) from None
+    if settings.gpu is not None and settings.no_cuda:
+        raise ConfigurationError("--gpu and --no-cuda contradict each other: give one of them")
+    if settings.run_name is not None:
+        check_run_name(settings.run_name)
+    if settings.max_steps == 0:
+        raise ConfigurationError("--max-steps 0 trains nothing: use 1 or more, or -1 for no limit")
+    return settings
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    flag = "--" + name.replace("_", "-")
+    if name == "sidecar":
+        return f"--sidecar {problem['input']!r} must be local, off or tcp://HOST:PORT"
+    said = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{flag} {problem['input']!r}: {said}"
