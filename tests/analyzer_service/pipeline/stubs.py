@@ -1,0 +1,107 @@
+"""Stand-ins for what workers call: quick, exact, and able to fail on demand."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from analyzer_service.analyses.frame import FrameResult
+from analyzer_service.commit.reader import RunReader
+from analyzer_service.pipeline import Calls
+from shared.messages import BatchFrame
+
+_HERE = "tests.analyzer_service.pipeline.stubs"
+CALLS = Calls(
+    analyze=f"{_HERE}:analyze",
+    dashboard=f"{_HERE}:dashboard",
+    epoch=f"{_HERE}:epoch",
+    final=f"{_HERE}:final",
+    report=f"{_HERE}:report",
+)
+SLOW = Calls(
+    **{name: getattr(CALLS, name) for name in ("dashboard", "epoch", "final", "report")},
+    analyze=f"{_HERE}:analyze_slowly",
+)
+
+
+def analyze(frame: BatchFrame) -> FrameResult:
+    """Means of the images; a frame of train batch 13 raises."""
+    if (frame.phase, frame.phase_step) == ("train", 13):
+        raise ValueError("thirteen is not analyzed")
+    samples = [
+        {
+            "mse": float(i) + frame.fseq,
+            "ssim": float(image.mean()) / 255,
+            "attention_bam_384_attention_entropy": float(frame.attention["bam_384"][i].sum()),
+        }
+        for i, image in enumerate(frame.reconstruction)
+    ]
+    row = {name: sum(one[name] for one in samples) / len(samples) for name in samples[0]}
+    row |= {"psnr": float("nan"), "samples": float(len(samples))}
+    row |= {"attention_bam_384_undefined": 0.0, "attention_bam_16_attention_entropy": 2.5}
+    return FrameResult(row=row, samples=samples)
+
+
+def analyze_slowly(frame: BatchFrame) -> FrameResult:
+    """Takes ever less time, so that frames come back in another order than they went."""
+    time.sleep(0.02 * (frame.fseq % 3))
+    return analyze(frame)
+
+
+def analyze_hanging(frame: BatchFrame) -> FrameResult:
+    """Never returns for train batch 2."""
+    if (frame.phase, frame.phase_step) == ("train", 2):
+        time.sleep(3600)
+    return analyze(frame)
+
+
+def analyze_dying(frame: BatchFrame) -> FrameResult:
+    """Is killed with train batch 2, every time."""
+    if (frame.phase, frame.phase_step) == ("train", 2):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return analyze(frame)
+
+
+def dashboard(folder: Path, phase: str, number: int, release: int) -> Path:
+    """What a dashboard depends on: history up to its row, and whether its images are there."""
+    with RunReader(folder) as reader:
+        frame = reader.frame(phase, number)
+        history = reader.history(phase=phase, upto=release, names=["loss", "ssim"])
+        content = {
+            "row": reader.row(release).values["phase_step"],
+            "images": None if frame is None else float(frame.input.mean()),
+            "loss": history["loss"].tolist(),
+            "steps": history["global_step"].tolist(),
+        }
+    return _write(folder / f"{phase}_batch_{number:06d}.png", content)
+
+
+def epoch(folder: Path, number: int, release: int) -> Path:
+    """Losses of an epoch's rows up to `release`."""
+    with RunReader(folder) as reader:
+        losses = [row.values["loss"] for row in reader.rows(epoch=number, upto=release)]
+    return _write(folder / f"epoch_{number}_metrics.json", losses)
+
+
+def final(folder: Path, release: int) -> Path:
+    """Every row up to `release`."""
+    with RunReader(folder) as reader:
+        rows = [row.values for row in reader.rows(upto=release)]
+    return _write(folder / "final_training_metrics.json", rows)
+
+
+def report(folder: Path, release: int) -> Path:
+    """The names of the files that are there."""
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in (".png", ".json"))
+    return _write(folder / "final_summary_report.md", names)
+
+
+def report_missing(folder: Path, release: int) -> Path:
+    """Cannot be written."""
+    raise OSError("no report today")
+
+
+def _write(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
