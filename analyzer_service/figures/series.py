@@ -26,8 +26,9 @@ class Scale:
         """Places of `values`; NaN where a value has none."""
         if not self.logarithmic:
             return np.asarray((values - self.low) / (self.high - self.low))
-        positive = np.where(values > 0, values, np.nan)
-        return np.asarray(np.log10(positive / self.low) / math.log10(self.high / self.low))
+        powers = np.log10(np.where(values > 0, values, np.nan))
+        low, high = math.log10(self.low), math.log10(self.high)
+        return np.asarray((powers - low) / (high - low))
 
 
 def finite(values: Series) -> Series:
@@ -42,7 +43,7 @@ def free_scale(values: Series, *, ticks: int = 3) -> Scale:
     if known.size == 0:
         return Scale(0.0, 1.0, ())
     low, high = float(known.min()), float(known.max())
-    if low > 0 and high / low >= _LOG_FROM:
+    if low > 0 and high >= _LOG_FROM * low:
         return _log_scale(low, high, ticks)
     low = min(low, 0.0)
     high = max(high, low + 1e-12) if high > low else low + 1.0
@@ -88,7 +89,7 @@ def _linear_ticks(low: float, high: float, count: int, *, whole: bool = False) -
 
 
 def _log_scale(low: float, high: float, count: int) -> Scale:
-    margin = (high / low) ** 0.04
+    margin = 10.0 ** (0.04 * (math.log10(high) - math.log10(low)))
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     bases = (1.0,) if len(exponents) > count else (1.0, 3.0)
     ticks = [base * 10.0**power for power in exponents for base in bases]

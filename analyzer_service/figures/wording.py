@@ -24,7 +24,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_unit(value: float | None, unit: str, digits: int = 3) -> str:
-    """As `number`, followed by its unit when it is defined.
+    """As `number`, followed by its unit when it has one and is defined.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def with_unit(value: float | None, unit: str, digits: int = 3) -> str:
     ('23.5 dB', 'undefined')
     """
     text = number(value, digits)
-    return text if text == UNDEFINED else f"{text} {unit}"
+    return f"{text} {unit}" if unit and text != UNDEFINED else text
 
 
 def tick_text(value: float) -> str:

@@ -1,0 +1,233 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib.image import FigureImage
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from analyzer_service.figures.colormaps import color_table
+from analyzer_service.figures.dashboard import DashboardData, draw_sheet, render_dashboard
+from analyzer_service.figures.panels.layout import panel_box
+from analyzer_service.figures.sheet import HEIGHT, WIDTH, Sheet, own_settings
+from shared.messages import Sample
+from tests.analyzer_service.figures.cases import frame, normal, row, run
+from tests.analyzer_service.figures.hard_cases import CASES
+
+TITLES = ["Original", "Reconstruction", "Error map", "Attention", "Training progress", "Summary"]
+
+
+@pytest.fixture(autouse=True)
+def _settings() -> Iterator[None]:
+    with own_settings():
+        yield
+
+
+def texts(sheet: Sheet) -> list[Text]:
+    return [text for text in sheet.figure.texts if text.get_text().strip()]
+
+
+def words(data: DashboardData) -> list[str]:
+    return [text.get_text() for text in texts(draw_sheet(data))]
+
+
+def image(data: DashboardData, name: str) -> NDArray[np.uint8]:
+    found = [part for part in draw_sheet(data).figure.images if part.get_label() == name]
+    assert len(found) == 1
+    return np.asarray(found[0].get_array())
+
+
+def pixels(png: bytes) -> NDArray[np.uint8]:
+    decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(decoded)[..., ::-1]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_dashboard_is_a_picture_of_one_size_with_six_titled_panels(name: str) -> None:
+    data = CASES[name]()
+    assert pixels(render_dashboard(data)).shape == (HEIGHT, WIDTH, 3)
+    written = words(data)
+    for title in TITLES:
+        assert any(text == title or text.startswith(f"{title} · ") for text in written), title
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_text_touches_another_or_leaves_the_sheet(name: str) -> None:
+    sheet = draw_sheet(CASES[name]())
+    boxes = {text: _inner(text.get_window_extent()) for text in texts(sheet)}
+    for text, box in boxes.items():
+        assert 0 <= box.x0 < box.x1 <= WIDTH, text
+        assert 0 <= box.y0 < box.y1 <= HEIGHT, text
+    touching = [
+        (one.get_text(), other.get_text())
+        for (one, box), (other, place) in combinations(boxes.items(), 2)
+        if Bbox.intersection(box, place) is not None
+    ]
+    assert touching == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_text_stays_in_its_panel_and_off_the_images(name: str) -> None:
+    sheet = draw_sheet(CASES[name]())
+    images = [_image_box(part) for part in sheet.figure.images]
+    for text in texts(sheet):
+        box = _inner(text.get_window_extent())
+        if HEIGHT - box.y1 > panel_box(0, 0).y:
+            assert any(_contains(*place, box) for place in np.ndindex(2, 3)), text
+        if text.get_color() != "white":
+            assert all(Bbox.intersection(box, part) is None for part in images), text
+
+
+def test_image_panels_say_which_tile_they_show() -> None:
+    caption = "immunohistochemistry.png · row 128, col 256 · 0.5 µm/px"
+    assert words(normal()).count(caption) == 4
+    unknown = normal(run=run(mpp=None), frame=frame(sample=Sample(id="tile-7")))
+    assert words(unknown).count("tile-7 · position unknown · pixel size unknown") == 4
+
+
+def test_there_is_a_scale_bar_only_when_the_pixel_size_is_known() -> None:
+    # A tile of 128 px at 0.5 um/px is 64 um wide; 10 um is the longest round length up to 0.3.
+    assert "10 µm" in words(normal())
+    unknown = normal(run=run(mpp=None), frame=frame(sample=Sample(id="tile-7")))
+    assert "10 µm" not in words(unknown)
+
+
+def test_images_are_shown_in_their_own_colors() -> None:
+    data = normal(run=run(mpp=None), frame=frame(sample=Sample(id="tile-7")))
+    assert data.frame is not None
+    shown = pixels(render_dashboard(data))
+    for column, tile in enumerate((data.frame.input[0], data.frame.reconstruction[0])):
+        box = panel_box(0, column)
+        y, x = round(box.y) + 46, round(box.x)
+        np.testing.assert_array_equal(shown[y : y + 384, x : x + 384][1::3, 1::3], tile)
+
+
+def test_the_error_map_is_green_where_nothing_is_wrong_and_red_where_much_is() -> None:
+    data = normal()
+    assert data.frame is not None
+    wrong = data.frame.input.copy()
+    wrong[:, :, 64:] = np.where(data.frame.input[:, :, 64:] < 128, 255, 0)
+    shown = image(
+        replace(data, frame=data.frame.model_copy(update={"reconstruction": wrong})), "error"
+    )
+    right, left = shown[:, 192:].astype(int), shown[:, :192].astype(int)
+    assert (left[..., 1] > left[..., 0] + 60).all()
+    assert (right[..., 0] > right[..., 1] + 100).all()
+
+
+def test_attention_is_red_where_it_is_high_and_blue_where_it_is_low() -> None:
+    gate = np.full((32, 32), 0.2, np.float32)
+    gate[:, :4] = 0.9
+    shown = image(normal(frame=frame(gates={"bam_384": gate})), "attention bam_384").astype(int)
+    attended, ignored = shown[:, :30], shown[:, 120:]
+    assert (attended[..., 0] > attended[..., 2] + 40).all()
+    assert (ignored[..., 2] > ignored[..., 0] + 20).all()
+
+
+def test_the_attention_scale_does_not_depend_on_the_gate() -> None:
+    bars = [
+        next(part for part in draw_sheet(CASES[name]()).figure.images if _is_attention_bar(part))
+        for name in ("normal", "big_tile")
+    ]
+    assert np.array_equal(bars[0].get_array(), bars[1].get_array())
+    for label in ("0  none", "1× uniform", "2×", "3×", "4× strong"):
+        assert label in words(normal())
+
+
+def test_remarks_on_gates_are_written_on_the_map() -> None:
+    assert "constant gate: no spatial attention" in words(CASES["constant_gate"]())
+    assert "gate is not finite: no attention map" in words(CASES["all_nan"]())
+    weak = np.full((32, 32), 0.5, np.float32)
+    weak[::2] += 0.008
+    written = words(normal(frame=frame(gates={"bam_384": weak})))
+    assert "weak: contrast 0.00794, may be noise" in written
+
+
+def test_the_summary_marks_each_metric_in_or_out_without_needing_color() -> None:
+    values = row(attention_sparsity=0.9, num_attention_peaks=0.4, attention_entropy=float("nan"))
+    sheet = draw_sheet(normal(row=values))
+    assert _mark_beside(sheet, "SSIM") == "✓ in range"
+    assert _mark_beside(sheet, "Entropy") == "– undefined"
+    assert _mark_beside(sheet, "Sparsity") == "▲ too high"
+    assert _mark_beside(sheet, "Peaks") == "▼ too low"
+    assert _mark_beside(sheet, "Inference") == "✓ in range"
+
+
+def test_undefined_is_never_zero() -> None:
+    written = words(CASES["all_nan"]())
+    assert written.count("undefined") == 8 + 8 + 3
+    assert written.count("– undefined") == 8 + 1
+
+
+def test_throughput_and_progress() -> None:
+    written = words(normal())
+    # By hand: 16 tiles in 412.3 + 12.6 ms.
+    assert "37.7 tiles/s" in written
+    assert "Epoch 3 (4 of 10)" in written
+    assert "Step 1,200 of 4,000" in written
+
+
+def test_the_header_names_run_phase_step_epoch_and_project() -> None:
+    written = words(normal())
+    assert "ihc-small-2025-11-23" in written
+    assert "training" in written
+    assert any(
+        "step 1,200" in text and "epoch 3" in text and text.endswith("project histopath-kan-auto")
+        for text in written
+    )
+    assert "validation" in words(CASES["validation"]())
+
+
+def test_a_dropped_frame_is_said_in_every_image_panel() -> None:
+    assert words(CASES["dropped"]()).count("frame not received") == 4
+    evicted = replace(CASES["dropped"](), row=row(samples=4))
+    assert words(evicted).count("images not available") == 4
+
+
+def test_losses_that_are_not_finite_are_counted() -> None:
+    assert "not finite at 399 of 1,000 points" in words(CASES["diverged"]())
+
+
+def test_foreign_text_is_not_read_as_mathematics() -> None:
+    assert any(
+        text.endswith("project $\\frac{") for text in words(normal(run=run(project="$\\frac{")))
+    )
+
+
+def _inner(box: Bbox) -> Bbox:
+    return Bbox.from_extents(box.x0 + 0.5, box.y0 + 0.5, box.x1 - 0.5, box.y1 - 0.5)
+
+
+def _image_box(part: FigureImage) -> Bbox:
+    height, width = part.get_array().shape[:2]
+    return Bbox.from_bounds(part.ox, part.oy, width, height)
+
+
+def _contains(row: int, column: int, box: Bbox) -> bool:
+    panel = panel_box(row, column)
+    top, bottom = HEIGHT - box.y1, HEIGHT - box.y0
+    across = panel.x - 1 <= box.x0 and box.x1 <= panel.right + 1
+    return across and panel.y - 2 <= top and bottom <= panel.bottom + 2
+
+
+def _is_attention_bar(part: FigureImage) -> bool:
+    first = np.asarray(part.get_array())[-1, 0]
+    from analyzer_service.figures.colormaps import ATTENTION_COLORS
+
+    return part.get_label() == "color bar" and bool(
+        (first == color_table(ATTENTION_COLORS)[0]).all()
+    )
+
+
+def _mark_beside(sheet: Sheet, label: str) -> str:
+    panel = panel_box(1, 2)
+    beside = [text for text in texts(sheet) if text.get_position()[0] >= panel.x]
+    at = next(text.get_position()[1] for text in beside if text.get_text() == label)
+    return max(
+        (text for text in beside if text.get_position()[1] == at),
+        key=lambda text: text.get_position()[0],
+    ).get_text()
