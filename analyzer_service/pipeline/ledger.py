@@ -166,7 +166,7 @@ class Ledger:
 
     def _revive(self, state: ProducerState) -> None:
         """A producer that was taken for gone has more to say."""
-        state.drained = state.lost = state.gone = False
+        state.drained = state.lost = state.gone = state.frames_over = False
         self.store.connection.execute(
             "UPDATE producers SET status = NULL, reason = NULL, ended_at_ns = NULL WHERE id = ?",
             (state.id,),
@@ -210,7 +210,10 @@ class Ledger:
                 self.store.put_books(state.id, stream, books)
 
     def _evict(self) -> list[str]:
-        """Give up the oldest kept frames while the folder is too large, training's first."""
+        """Give up the oldest kept frames while the folder is too large, training's first.
+
+        None goes before its dashboard is drawn.
+        """
         if self._frames_bytes <= self._frames_limit_bytes:
             return []
         query = (
@@ -218,7 +221,8 @@ class Ledger:
             "JOIN streams s ON s.origin = f.origin AND s.stream = f.stream "
             "WHERE f.file IS NOT NULL AND f.fseq <= s.floor AND NOT EXISTS (SELECT 1 FROM jobs j "
             "WHERE j.kind = 'dashboard' AND j.phase = f.phase AND j.number = f.phase_step "
-            f"AND j.state = 'due') ORDER BY f.phase, f.id LIMIT {_EVICTED_AT_ONCE}"
+            "AND j.state = 'due') AND f.phase = (SELECT min(phase) FROM frames "
+            f"WHERE file IS NOT NULL) ORDER BY f.id LIMIT {_EVICTED_AT_ONCE}"
         )
         evicted = []
         for number, file, size in self.store.connection.execute(query).fetchall():

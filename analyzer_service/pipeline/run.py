@@ -233,15 +233,16 @@ class RunPipeline:
         return not (came or self._due.gathered or self._stirred)
 
     def _end_waiting(self) -> None:
-        """Stop waiting for frames of producers that ended a while ago."""
+        """Stop waiting for frames of producers that said everything a while ago."""
         for origin, state in self._ledger.producers.items():
-            if state.ended is None or state.gone or state.drained:
+            complete = state.ended is not None and state.committed_cseq == state.highest_cseq
+            if not complete or state.frames_over or state.drained:
                 self._ended_since.pop(origin, None)
                 continue
             since = self._ended_since.setdefault(origin, time.monotonic())
             over = time.monotonic() - since >= self._settings.end_grace_s
             if over and not self._work.of(state):
-                state.gone = self._stirred = True
+                state.frames_over = self._stirred = True
 
     def _answer(self, intake: Intake) -> Committed:
         origins = {record.origin for record in intake.records}
