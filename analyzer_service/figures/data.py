@@ -61,8 +61,8 @@ class DashboardData:
 
     @property
     def sample(self) -> Sample | None:
-        """The shown tile's origin."""
-        return self.frame.samples[0] if self.frame and self.frame.samples else None
+        """The shown tile's origin; None when there is nothing to show."""
+        return self.frame.samples[0] if self.frame and self.frame.input.size else None
 
     @property
     def mpp(self) -> float | None:

@@ -54,7 +54,7 @@ def draw_attention(sheet: Sheet, box: Box, data: DashboardData) -> None:
     for index, name in enumerate(others[:_THUMBNAILS]):
         small = view_gate(data.frame.attention[name][0])
         _draw_thumbnail(sheet, content, gray, (name, small), (index, len(others[:_THUMBNAILS])))
-    footnote(sheet, box, _explanation(view))
+    footnote(sheet, box, _explanation(view, len(others) - _THUMBNAILS))
 
 
 def _missing(data: DashboardData) -> tuple[str, str]:
@@ -112,6 +112,7 @@ def _thumbnail_label(name: str, view: GateView) -> str:
     return f"{name}: {view.short}" if view.short else name
 
 
-def _explanation(view: GateView) -> str:
+def _explanation(view: GateView, hidden: int) -> str:
     text = "gate above its lowest quartile, 1× = uniform share, fixed scale"
-    return f"{text} · contrast {number(view.contrast)}"
+    more = f" · {hidden} more layers" if hidden > 0 else ""
+    return f"{text} · contrast {number(view.contrast)}{more}"

@@ -55,7 +55,8 @@ def _draw_facts(sheet: Sheet, content: Box, top: float, data: DashboardData) -> 
         for index, (label, value) in enumerate(facts):
             y = top + index * 22
             sheet.text((left, y), label, SMALL)
-            sheet.text((left + half - 14, y), value, BODY.right())
+            color = MUTED if value == UNDEFINED else INK
+            sheet.text((left + half - 14, y), value, BODY.colored(color).right())
 
 
 def _result_facts(data: DashboardData) -> list[tuple[str, str]]:
@@ -97,8 +98,10 @@ def _draw_training(sheet: Sheet, content: Box, y: float, data: DashboardData) ->
     half = content.width / 2 - 10
     sheet.text((content.x, y - 14), _epoch_text(epoch, epochs), BODY, width=half)
     sheet.text((content.right, y - 14), f"Step {of_total(step, total)}", BODY.right(), width=half)
-    sheet.fill(Box(content.x, y - 6, content.width, 5), FAINT)
+    if total is None and epochs is None:
+        return
     share = step / total if total else epoch / epochs if epochs else 0.0
+    sheet.fill(Box(content.x, y - 6, content.width, 5), FAINT)
     sheet.fill(Box(content.x, y - 6, content.width * min(share, 1.0), 5), INK)
 
 
@@ -115,11 +118,11 @@ def _caption(data: DashboardData) -> str:
     tiles = data.count("samples")
     if not tiles:
         return "no tile of this batch was analyzed"
-    parts = [f"means of the {tiles} analyzed tile{'s' if tiles > 1 else ''}"]
+    parts = [f"means of the {tiles:,} analyzed tile{'s' if tiles > 1 else ''}"]
     if data.primary:
         parts.append(f"attention of {data.primary}")
     counts = _gate_counts(data)
-    parts += [f"{count} {word}" for word, count in counts.items() if count > 0]
+    parts += [f"{count:,} {word}" for word, count in counts.items() if count > 0]
     return " · ".join(parts)
 
 

@@ -188,6 +188,20 @@ def test_a_dropped_frame_is_said_in_every_image_panel() -> None:
     assert words(evicted).count("images not available") == 4
 
 
+def test_a_frame_without_any_tile_has_nothing_to_show() -> None:
+    none = frame().model_copy(
+        update={"samples": (), "input": np.zeros((0, 8, 8, 3), np.uint8), "attention": {}}
+    )
+    assert words(normal(frame=none, tile=None, row=row(samples=0))).count("frame not received") == 4
+
+
+def test_layers_beyond_the_fourth_are_counted() -> None:
+    gates = {f"layer_{index}": np.eye(8, dtype=np.float32) for index in range(6)}
+    assert any(
+        text.endswith(" · 2 more layers") for text in words(normal(frame=frame(gates=gates)))
+    )
+
+
 def test_losses_that_are_not_finite_are_counted() -> None:
     assert "not finite at 399 of 1,000 points" in words(CASES["diverged"]())
 
