@@ -129,11 +129,11 @@ class SidecarCallback(pl.Callback):
         """How many times watching a step failed; training went on."""
         return self._contained.failures
 
-    def log(self, name: str, value: Any) -> None:
+    def log_scalar(self, name: str, value: Any) -> None:
         """Add a scalar to the batch that ends next: a number, or a tensor of one element.
 
         A name that Sidelight itself uses gets the prefix ``user_``. Anything that is no
-        number is left out.
+        number is left out. (Lightning puts its module's own ``log`` on every callback.)
         """
         if self._session is not None:
             with self._contained():

@@ -1,4 +1,4 @@
-"""Chooses how a step is captured: by where its tensors are."""
+"""Chooses how steps are captured: by where they run."""
 
 import logging
 
@@ -18,13 +18,25 @@ log = logging.getLogger(__name__)
 class Capturer:
     """Makes captures; nothing that goes wrong with a frame reaches the training step.
 
-    `failures` counts frames that could not be captured; the first one is logged.
+    Parameters
+    ----------
+    device : torch.device
+        Where the steps run.
+    settings : CaptureSettings, optional
+        Bounds for a GPU.
+
+    Attributes
+    ----------
+    failures : int
+        Frames that could not be captured; the first one is logged.
     """
 
-    def __init__(self, settings: CaptureSettings | None = None) -> None:
-        self._settings = settings or CaptureSettings()
+    def __init__(self, device: torch.device, settings: CaptureSettings | None = None) -> None:
+        self._device = device
         self._reader = CpuReader()
-        self._devices: dict[torch.device, CudaCapturer] = {}
+        self._cuda = (
+            CudaCapturer(device, settings or CaptureSettings()) if device.type == "cuda" else None
+        )
         self.failures = 0
 
     def capture(self, values: StepValues) -> Capture:
@@ -38,14 +50,11 @@ class Capturer:
             return LostCapture(values, "capture_failed")
 
     def _capture(self, values: StepValues) -> Capture:
-        device = _device_of(values)
-        if device.type == "cpu":
-            return CpuCapture(values, self._reader)
-        if device.type != "cuda":
-            raise ValueError(f"tensors on {device}: only CPU and CUDA tensors are captured")
-        if device not in self._devices:
-            self._devices[device] = CudaCapturer(device, self._settings)
-        return self._devices[device].capture(values)
+        if self._cuda is not None:
+            return self._cuda.capture(values)
+        if self._device.type != "cpu":
+            raise ValueError(f"steps on {self._device}: only CPU and CUDA are captured")
+        return CpuCapture(values, self._reader)
 
 
 class LostCapture:
@@ -75,14 +84,3 @@ class LostCapture:
 
     def drop_frame(self) -> None:
         """Nothing is held."""
-
-
-def _device_of(values: StepValues) -> torch.device:
-    """Device of the first tensor that is not on the CPU, else the CPU."""
-    tensors = [values.input, values.reconstruction]
-    tensors += [held.tensor for layer in values.maps for held in layer.held]
-    tensors += [scalar for scalar in values.scalars.values() if isinstance(scalar, Tensor)]
-    for tensor in tensors:
-        if tensor is not None and tensor.device.type != "cpu":
-            return tensor.device
-    return torch.device("cpu")

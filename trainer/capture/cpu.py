@@ -62,8 +62,7 @@ class CpuCapture:
 
     def ready(self) -> bool:
         """Whether the copy is made, and old enough to tell whether it can be trusted."""
-        if self._read_at_s is None:
-            self._reader.read_ahead()
+        self._reader.read_ahead()
         if self._source is None or self._error is not None:
             return True
         return self._read_at_s is not None and self._reader.clock() - self._read_at_s >= SETTLE_S
@@ -103,8 +102,7 @@ class CpuCapture:
     def _hold(self, values: StepValues, clean: Tensor, output: Tensor) -> None:
         self.nbytes = 1
         try:
-            images = tuple(hold(image, first=values.frame_samples) for image in (clean, output))
-            self._source = _Source(values, images)
+            self._source = _Source(values, clean, output)
         except Exception as error:  # the scalars still go; `frame` tells
             self._error = error
             return
@@ -115,13 +113,15 @@ class CpuCapture:
 class _Source:
     """References to everything that one frame is made of."""
 
-    def __init__(self, values: StepValues, images: tuple[Held, ...]) -> None:
+    def __init__(self, values: StepValues, clean: Tensor, output: Tensor) -> None:
         self._values = values
-        self._images = images
-        held = [*images, *(part for maps in values.maps for part in maps.held)]
+        first = values.frame_samples
+        self._images = (hold(clean, first=first), hold(output, first=first))
+        self._held = [*self._images]
+        for layer in values.maps:
+            self._held += layer.held
         # Storages that two tensors share are counted once.
-        alive = {part.tensor.untyped_storage().data_ptr(): part.nbytes for part in held}
-        self._held = held
+        alive = {held.address: held.nbytes for held in self._held}
         self.nbytes = max(1, sum(alive.values()))
 
     @property

@@ -86,7 +86,7 @@ class CudaCapturer:
         # to another kernel of the current stream while the copy stream still reads it.
         slot.sources = tensors
         with torch.cuda.stream(self._stream):
-            for region, tensor in zip(_lay_out(tensors)[0], tensors, strict=True):
+            for region, tensor in zip(lay_out(tensors)[0], tensors, strict=True):
                 region.of(slot.buffer).copy_(tensor, non_blocking=True)
             event.record(self._stream)
         slot.event = event
@@ -174,7 +174,7 @@ class CudaCapture:
             return
         reduced = reduce_step(values)
         tensors = list(reduced.values())
-        regions, self.nbytes = _lay_out(tensors)
+        regions, self.nbytes = lay_out(tensors)
         self._regions = dict(zip(reduced, regions, strict=True))
         self._slot = send(tensors, self.nbytes)
         self._lost = "no_slot" if self._slot is None else None
@@ -196,7 +196,8 @@ def reduce_step(values: StepValues) -> Reduced:
     return reduced
 
 
-def _lay_out(tensors: list[Tensor]) -> tuple[list[_Region], int]:
+def lay_out(tensors: list[Tensor]) -> tuple[list[_Region], int]:
+    """Regions for `tensors` one behind the other, aligned, and the bytes that they take."""
     regions: list[_Region] = []
     end = 0
     for tensor in tensors:

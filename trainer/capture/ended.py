@@ -1,13 +1,11 @@
 """A step that is over, as Lightning tells of it."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.messages import Phase
 
 
-@dataclass(frozen=True, slots=True)
-class EndedStep:
+class EndedStep(NamedTuple):
     """One step that ran.
 
     Attributes

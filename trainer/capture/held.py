@@ -15,15 +15,18 @@ class Held:
     ----------
     tensor : Tensor
         Shares memory with the original, unless the original was copied.
+    address : int
+        Where its storage begins: the same for tensors that share one.
     nbytes : int
         Bytes that the reference keeps alive.
     """
 
-    __slots__ = ("_version", "nbytes", "tensor")
+    __slots__ = ("_version", "address", "nbytes", "tensor")
 
-    def __init__(self, tensor: Tensor, nbytes: int) -> None:
+    def __init__(self, tensor: Tensor, storage: torch.UntypedStorage) -> None:
         self.tensor = tensor
-        self.nbytes = nbytes
+        self.address = storage.data_ptr()
+        self.nbytes = storage.nbytes()
         self._version = tensor._version
 
     @property
@@ -45,11 +48,11 @@ def hold(tensor: Tensor, *, first: int, copy: bool = False) -> Held:
     device and waits for nothing.
     """
     detached = tensor.detach()
-    alive = detached.untyped_storage().nbytes()
-    if copy or detached.is_inference() or alive > _LARGEST_SHARE * max(detached.nbytes, 1):
+    storage = detached.untyped_storage()
+    if copy or detached.is_inference() or storage.nbytes() > _LARGEST_SHARE * detached.nbytes:
         detached = _copy(detached[:first])
-        alive = detached.nbytes
-    return Held(detached, alive)
+        storage = detached.untyped_storage()
+    return Held(detached, storage)
 
 
 def _copy(tensor: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
 """What a step gave back: input, reconstruction and scalars, from any LightningModule."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -11,8 +10,7 @@ from trainer.capture.values import Scalar
 EXPOSED = "sidelight_outputs"
 
 
-@dataclass(frozen=True, slots=True)
-class StepOutputs:
+class StepOutputs(NamedTuple):
     """Tensors of one step; what the step did not give is None or absent."""
 
     input: Tensor | None
@@ -35,17 +33,18 @@ def read_outputs(module: nn.Module, returned: Any, *, loss_scale: float = 1.0) -
     """
     values = _as_mapping(returned)
     loss = _scaled(as_scalar(values.get("loss")), loss_scale)
-    exposed = getattr(module, EXPOSED, None)
+    # Not getattr: a missing attribute of a module costs more than all the rest.
+    exposed = module.__dict__.get(EXPOSED)
     if isinstance(exposed, Mapping):
         setattr(module, EXPOSED, None)
         values = {**values, **exposed}
         loss = as_scalar(exposed["loss"]) if "loss" in exposed else loss
-    scalars = {"loss": loss, "mse": as_scalar(values.get("mse"))}
-    return StepOutputs(
-        input=_as_tensor(values.get("input")),
-        reconstruction=_as_tensor(values.get("reconstruction")),
-        scalars={name: value for name, value in scalars.items() if value is not None},
-    )
+    scalars: dict[str, Scalar] = {} if loss is None else {"loss": loss}
+    mse = as_scalar(values.get("mse"))
+    if mse is not None:
+        scalars["mse"] = mse
+    images = _as_tensor(values.get("input")), _as_tensor(values.get("reconstruction"))
+    return StepOutputs(*images, scalars)
 
 
 def as_scalar(value: Any) -> Scalar | None:

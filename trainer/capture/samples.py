@@ -10,22 +10,26 @@ from trainer.capture.ended import EndedStep
 
 SampleNames = Callable[[int], tuple[Sample, ...]]
 
-_FIELDS = ("id", "source", "slide", "row", "col", "mpp")
+_FIELDS = ("samples", "id", "source", "slide", "row", "col", "mpp")
 
 
 def name_samples(ended: EndedStep, *, rank: int = 0) -> SampleNames:
     """Return a function that names the first n samples of a step's batch.
 
-    A batch that is a mapping may say where its tiles come from, a list (or a CPU tensor) a
-    field: ``id`` and, where known, ``source``, ``slide``, ``row``, ``col`` and ``mpp``; see
-    `shared.messages.Sample`. Without ``id``, the samples get names that are the same in every
-    epoch as long as the loader's order is: ``val/3/1`` is sample 1 of validation batch 3.
-    Training loaders shuffle, so their names carry the epoch: ``train/0/3/1``.
+    A batch that is a mapping may say where its tiles come from: by ``samples``, a sequence of
+    `shared.messages.Sample`, or by a list (or a CPU tensor) a field: ``id`` and, where known,
+    ``source``, ``slide``, ``row``, ``col`` and ``mpp``. Otherwise the samples get names that
+    are the same in every epoch as long as the loader's order is: ``val/3/1`` is sample 1 of
+    validation batch 3. Training loaders shuffle, so their names carry the epoch:
+    ``train/0/3/1``.
 
     Only the fields are kept, not the batch: its tensors stay free to go.
     """
     prefix = _prefix(ended, rank)
     fields = _fields_of(ended.batch)
+    given = fields.pop("samples", ())
+    if given and all(isinstance(sample, Sample) for sample in given):
+        return lambda n: tuple(given[:n])
     if "id" not in fields:
         return lambda n: tuple(Sample(id=f"{prefix}/{i}") for i in range(n))
     return lambda n: _described(fields, n)
@@ -57,5 +61,4 @@ def _described(fields: Mapping[str, Any], n: int) -> tuple[Sample, ...]:
 
 
 def _column(values: Any, n: int) -> list[Any]:
-    column = values[:n].tolist() if isinstance(values, Tensor) else list(values[:n])
-    return [str(value) if isinstance(value, bytes) else value for value in column]
+    return values[:n].tolist() if isinstance(values, Tensor) else list(values[:n])

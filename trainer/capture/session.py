@@ -60,7 +60,7 @@ class FitSession:
         self._model = model
         self.timer = StepTimer(model, clock_for(device))
         self._memory = MemoryGauge(device)
-        self._capturer = Capturer()
+        self._capturer = Capturer(device)
         self._taps = taps
         self._counters = counters
         self._receiver = receiver
@@ -118,7 +118,7 @@ class FitSession:
             global_step=self._counters.global_step,
             phase_step=phase_step,
             rank=self._rank,
-            batch_size=None if outputs.input is None else len(outputs.input),
+            batch_size=None if outputs.input is None else outputs.input.shape[0],
         )
 
     def _take_maps(self) -> tuple[MapTensors, ...]:

@@ -1,8 +1,11 @@
-"""What one training or validation step leaves behind, before anything is copied."""
+"""What one training or validation step leaves behind, before anything is copied.
+
+Named tuples rather than frozen dataclasses: the training thread makes them in every step, and
+they are made several times as fast.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -27,8 +30,7 @@ class Reading(Protocol):
 Scalar = float | Tensor | Reading
 
 
-@dataclass(frozen=True, slots=True)
-class MapTensors:
+class MapTensors(NamedTuple):
     """Tensors that one layer's map is made of.
 
     Attributes
@@ -49,8 +51,7 @@ class MapTensors:
     held: tuple[Held, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StepValues:
+class StepValues(NamedTuple):
     """One step as the training thread knows it at the step's end.
 
     Attributes
@@ -72,4 +73,4 @@ class StepValues:
     maps: tuple[MapTensors, ...]
     samples: Callable[[int], tuple[Sample, ...]]
     frame_samples: int
-    scalars: dict[str, Scalar] = field(default_factory=dict)
+    scalars: dict[str, Scalar]

@@ -1,0 +1,3 @@
+from tests.trainer.capture.builders import publishers
+
+__all__ = ["publishers"]
