@@ -19,10 +19,6 @@ CALLS = Calls(
     final=f"{_HERE}:final",
     report=f"{_HERE}:report",
 )
-SLOW = Calls(
-    **{name: getattr(CALLS, name) for name in ("dashboard", "epoch", "final", "report")},
-    analyze=f"{_HERE}:analyze_slowly",
-)
 
 
 def analyze(frame: BatchFrame) -> FrameResult:

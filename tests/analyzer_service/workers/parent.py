@@ -1,0 +1,13 @@
+"""A process with a busy worker, to be killed."""
+
+import sys
+import time
+from pathlib import Path
+
+from analyzer_service.workers import PoolWorkers
+from tests.analyzer_service.workers import tasks
+
+if __name__ == "__main__":
+    workers = PoolWorkers(1)
+    workers.submit(tasks.mark_and_sleep, Path(sys.argv[1]), timeout_s=600.0, on_done=print)
+    time.sleep(600)

@@ -1,0 +1,224 @@
+"""The `Workers` contract over its implementations, and what only processes can do."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer_service.workers import InlineWorkers, Outcome, PoolWorkers, Workers
+from tests.analyzer_service.workers import tasks
+
+LIMIT_S = 60.0
+
+
+@pytest.fixture(params=["inline", "pool"])
+def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
+    made: Workers = InlineWorkers() if request.param == "inline" else PoolWorkers(2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pool() -> Iterator[PoolWorkers]:
+    made = PoolWorkers(1)
+    yield made
+    made.close()
+
+
+def test_a_result_comes_on_the_thread_that_polls(workers: Workers) -> None:
+    seen: list[tuple[int | None, str, int]] = []
+
+    def on_done(outcome: Outcome[int]) -> None:
+        seen.append((outcome.value, outcome.how, threading.get_ident()))
+
+    workers.submit(tasks.add, 2, 3, timeout_s=LIMIT_S, on_done=on_done)
+    assert seen == []
+    _poll_until(workers, lambda: len(seen) == 1)
+    assert seen == [(5, "done", threading.get_ident())]
+
+
+def test_the_descriptor_tells_when_to_poll(workers: Workers) -> None:
+    done: list[Outcome[int]] = []
+    workers.submit(tasks.add, 1, 1, timeout_s=LIMIT_S, on_done=done.append)
+    readable, _, _ = select.select([workers.wakeup_fd], [], [], LIMIT_S)
+    assert readable
+    assert workers.poll() == len(done) == 1
+    assert select.select([workers.wakeup_fd], [], [], 0) == ([], [], [])
+
+
+def test_an_exception_is_an_outcome_in_one_line(workers: Workers) -> None:
+    outcome = _outcome(workers, tasks.fail)
+    assert (outcome.how, outcome.error) == ("failed", "ValueError: on purpose")
+    assert _outcome(workers, tasks.add, 1, 2).value == 3
+
+
+def test_many_calls_each_have_one_outcome(workers: Workers) -> None:
+    values: list[int | None] = []
+    for number in range(50):
+        workers.submit(
+            tasks.add, number, 0, timeout_s=LIMIT_S, on_done=lambda o: values.append(o.value)
+        )
+    _poll_until(workers, lambda: len(values) == 50)
+    assert sorted(values) == list(range(50))  # type: ignore[type-var]
+
+
+def test_a_call_that_waits_can_be_cancelled(workers: Workers) -> None:
+    outcomes: list[str] = []
+    tickets = [
+        workers.submit(tasks.add, 1, 1, timeout_s=LIMIT_S, on_done=lambda o: outcomes.append(o.how))
+        for _ in range(20)
+    ]
+    workers.cancel(tickets[-1])
+    _poll_until(workers, lambda: len(outcomes) == 20)
+    assert outcomes.count("cancelled") == 1
+    workers.cancel(tickets[-1])
+    assert workers.poll() == 0
+
+
+def test_closing_drops_what_waits(workers: Workers) -> None:
+    outcomes: list[str] = []
+    workers.submit(tasks.add, 1, 1, timeout_s=LIMIT_S, on_done=lambda o: outcomes.append(o.how))
+    workers.close()
+    workers.close()
+    assert outcomes == []
+
+
+def test_a_call_beyond_its_time_limit_is_killed(pool: PoolWorkers) -> None:
+    before = _outcome(pool, tasks.process_id).value
+    outcome = _outcome(pool, tasks.sleep, timeout_s=0.2)
+    assert outcome.how == "timed_out"
+    assert "0.2 s" in (outcome.error or "")
+    assert not _is_running(before)
+    assert _outcome(pool, tasks.add, 1, 2).value == 3
+
+
+def test_a_killed_worker_is_replaced_and_its_call_tried_again(
+    pool: PoolWorkers, tmp_path: Path
+) -> None:
+    assert _outcome(pool, tasks.die_once, tmp_path / "marker").value == "alive"
+    outcome = _outcome(pool, tasks.die)
+    assert outcome.how == "died"
+    assert "signal 9" in (outcome.error or "")
+    assert _outcome(pool, tasks.add, 1, 2).value == 3
+
+
+def test_a_worker_killed_while_idle_is_replaced(pool: PoolWorkers) -> None:
+    first = _outcome(pool, tasks.process_id).value
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    second = _outcome(pool, tasks.process_id).value
+    assert second not in (None, first)
+
+
+def test_a_running_call_can_be_cancelled(pool: PoolWorkers, tmp_path: Path) -> None:
+    outcomes: list[str] = []
+    marker = tmp_path / "marker"
+    ticket = pool.submit(
+        tasks.mark_and_sleep, marker, timeout_s=LIMIT_S, on_done=lambda o: outcomes.append(o.how)
+    )
+    process = _wait_for_text(marker)
+    pool.cancel(ticket)
+    _poll_until(pool, lambda: outcomes == ["cancelled"])
+    assert not _is_running(int(process))
+
+
+def test_closing_kills_what_runs_in_time(tmp_path: Path) -> None:
+    pool = PoolWorkers(2)
+    markers = [tmp_path / "one", tmp_path / "two"]
+    for marker in markers:
+        pool.submit(tasks.mark_and_sleep, marker, timeout_s=LIMIT_S, on_done=_ignore)
+    processes = [int(_wait_for_text(marker)) for marker in markers]
+    start = time.monotonic()
+    pool.close(timeout_s=10.0)
+    assert time.monotonic() - start < 5.0
+    assert not any(map(_is_running, processes))
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(tasks.add, 1, 1, timeout_s=1.0, on_done=_ignore)
+
+
+def test_a_stopped_worker_is_killed_at_the_limit(pool: PoolWorkers) -> None:
+    process = _outcome(pool, tasks.process_id).value
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    assert _outcome(pool, tasks.add, 1, 1, timeout_s=0.3).how == "timed_out"
+    assert not _is_running(process)
+
+
+def test_workers_ignore_ctrl_c(pool: PoolWorkers) -> None:
+    process = _outcome(pool, tasks.process_id).value
+    assert process is not None
+    os.kill(process, signal.SIGINT)
+    assert _outcome(pool, tasks.process_id).value == process
+
+
+def test_an_exit_or_an_odd_result_is_a_failure(pool: PoolWorkers) -> None:
+    assert _outcome(pool, tasks.leave).error == "SystemExit: 3"
+    assert _outcome(pool, tasks.unpicklable).how == "failed"
+    assert _outcome(pool, lambda: 1).how == "failed"
+
+
+def test_large_arguments_arrive_whole(pool: PoolWorkers) -> None:
+    assert _outcome(pool, tasks.length, bytes(20_000_000)).value == 20_000_000
+
+
+def test_workers_have_one_math_thread(pool: PoolWorkers) -> None:
+    assert _outcome(pool, tasks.threads).value == {"omp": "1", "cv2": 1}
+
+
+def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    command = [sys.executable, "-m", "tests.analyzer_service.workers.parent", str(marker)]
+    with subprocess.Popen(command) as parent:
+        worker = int(_wait_for_text(marker))
+        parent.kill()
+    deadline = time.monotonic() + LIMIT_S
+    while _is_running(worker):
+        assert time.monotonic() < deadline, "the worker outlived its parent"
+        time.sleep(0.01)
+
+
+def _outcome(
+    workers: Workers, call: Callable[..., Any], *args: Any, timeout_s: float = LIMIT_S
+) -> Outcome[Any]:
+    done: list[Outcome[Any]] = []
+    workers.submit(call, *args, timeout_s=timeout_s, on_done=done.append)
+    _poll_until(workers, lambda: len(done) == 1)
+    return done[0]
+
+
+def _poll_until(workers: Workers, reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not reached():
+        select.select([workers.wakeup_fd], [], [], 1.0)
+        workers.poll()
+        assert time.monotonic() < deadline, "no outcome in time"
+
+
+def _wait_for_text(path: Path) -> str:
+    deadline = time.monotonic() + LIMIT_S
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline, f"{path} was never written"
+        time.sleep(0.01)
+    return path.read_text()
+
+
+def _ignore(outcome: Outcome[Any]) -> None:
+    pass
+
+
+def _is_running(process: int | None) -> bool:
+    """A process that is there; one that only waits to be reaped by another is not."""
+    assert process is not None
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
