@@ -90,6 +90,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "evidence": table(
             ["Evidence", "Value", "n", "Reference"],
             evidence(reader, batches, tiles, phase=phase),
+            words=(0, 3),
         ),
         "tiles": _tile_words(tiles[phase]),
         "files": table(

@@ -13,6 +13,9 @@ from shared.messages import Layer
 
 _RANGES = {good.key: good for good in (*ATTENTION_RANGES, CONTRAST_FLOOR)}
 _COUNTS = ("undefined", "flat", "low_contrast")
+# One value per batch, not per tile: it compares the batch's tiles with each other.
+_PER_BATCH = "attention_position_bias"
+_TITLES = {"train": "Training", "val": "Validation"}
 _VERDICTS = {"in": "in", "below": "**below**", "above": "**above**", "undefined": "undefined"}
 
 
@@ -64,40 +67,37 @@ def _layer_table(
     name: str, gates: Sequence[str], batches: RunBatches, tiles: dict[str, Tiles], phase: str
 ) -> str:
     start = f"attention_{name}_"
-    keys = {key for part in tiles.values() for key in _keys(part, "attention", name, gates)}
-    rows = [_tile_line(start, key, tiles, phase) for key in _in_order(keys)]
-    bias = "attention_position_bias"
-    over = {part: batches.moments(part, start + bias) for part in ("train", "val")}
-    if any(moments.n for moments in over.values()):
-        ends = [
-            batches.of_epoch(phase, number).get(start + bias, math.nan)
-            for number in batches.epoch_numbers(phase)
+    shown = [part for part, found in tiles.items() if found.whole.rows]
+    keys = {key for part in shown for key in _keys(tiles[part], "attention", name, gates)}
+    rows = [
+        [
+            f"`{key}`",
+            *(mean_sd(tiles[part].over_run(start + key)) for part in shown),
+            *_evolution(key, *tiles[phase].evolution(start + key)),
         ]
-        means = [mean_sd(over["train"]), mean_sd(over["val"])]
-        rows.append([f"`{bias}`", *means, change(ends[0], ends[-1]), "–", "–"])
-    tiles_of = {part: plural(found.whole.rows, "tile") for part, found in tiles.items()}
-    header = [
-        "Metric",
-        f"Training, {tiles_of['train']}",
-        f"Validation, {tiles_of['val']}",
-        "First → last epoch",
-        "Good range",
-        "Last epoch",
+        for key in _in_order(keys)
     ]
+    if any(batches.moments(part, start + _PER_BATCH).n for part in shown):
+        means = [mean_sd(batches.moments(part, start + _PER_BATCH)) for part in shown]
+        ends = _epoch_ends(batches, phase, start + _PER_BATCH)
+        rows.append([f"`{_PER_BATCH}`", *means, *_evolution(_PER_BATCH, *ends)])
+    counted = [f"{_TITLES[part]}, {plural(tiles[part].whole.rows, 'tile')}" for part in shown]
+    header = ["Metric", *counted, "First → last epoch", "Good range", "Last epoch"]
     return table(header, rows)
 
 
-def _tile_line(start: str, key: str, tiles: dict[str, Tiles], phase: str) -> list[str]:
-    first, last = tiles[phase].evolution(start + key)
+def _evolution(key: str, first: float, last: float) -> list[str]:
     good = _RANGES.get(key)
-    return [
-        f"`{key}`",
-        mean_sd(tiles["train"].over_run(start + key)),
-        mean_sd(tiles["val"].over_run(start + key)),
-        change(first, last),
-        good.text() if good else "–",
-        _VERDICTS[good.judge(last)] if good else "–",
+    judged = [good.text(), _VERDICTS[good.judge(last)]] if good else ["–", "–"]
+    return [change(first, last), *judged]
+
+
+def _epoch_ends(batches: RunBatches, phase: str, name: str) -> tuple[float, float]:
+    means = [
+        batches.of_epoch(phase, number).get(name, math.nan)
+        for number in batches.epoch_numbers(phase)
     ]
+    return (means[0], means[-1]) if means else (math.nan, math.nan)
 
 
 def _maps_in_words(name: str, batches: RunBatches) -> str:
