@@ -85,7 +85,7 @@ def position_bias(maps: ArrayLike) -> float:
     """
     stack = as_maps(maps)
     shaped = stack[status_codes(stack) == OK]
-    return _mean_pair_correlation(_standardized(shaped))
+    return _mean_pair_correlation(_standardized(shaped)) if len(shaped) > 1 else math.nan
 
 
 def temporal_consistency(maps_a: Maps, maps_b: Maps) -> float:

@@ -78,7 +78,7 @@ def _count(field: Floats) -> int:
 
 
 class _Edges(NamedTuple):
-    """Meetings of two basins, the highest first: rank of the saddle, ranks of both tops."""
+    """Where two basins meet first, the highest first: rank of the saddle, ranks of both tops."""
 
     saddle: Ints
     first: Ints
@@ -124,7 +124,10 @@ def _edges(grid: Ints, top_of: Ints) -> _Edges:
     one, other = one[between], other[between]
     saddle = np.minimum(one, other)
     fall = np.argsort(-saddle, kind="stable")
-    return _Edges(saddle[fall], top_of[one[fall]], top_of[other[fall]])
+    first, second = top_of[one[fall]], top_of[other[fall]]
+    pair = np.minimum(first, second) * len(top_of) + np.maximum(first, second)
+    highest = np.sort(np.unique(pair, return_index=True)[1])  # later meetings join nothing
+    return _Edges(saddle[fall][highest], first[highest], second[highest])
 
 
 def _mergers(edges: _Edges) -> list[tuple[int, int]]:
