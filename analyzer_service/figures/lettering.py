@@ -55,7 +55,7 @@ BODY = Lettering(13.5)
 STRONG = Lettering(13.5, bold=True)
 CAPTION = Lettering(12.5, MUTED)
 SMALL = Lettering(11.5, MUTED)
-FIGURE = Lettering(19)
+FIGURE = Lettering(17)
 
 
 def text_width(text: str, lettering: Lettering) -> float:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from analyzer_service.figures.colormaps import color_table
 from analyzer_service.figures.dashboard import DashboardData, draw_sheet, render_dashboard
+from analyzer_service.figures.data import TileQuality
 from analyzer_service.figures.panels.layout import panel_box
 from analyzer_service.figures.sheet import HEIGHT, WIDTH, Sheet, own_settings
+from analyzer_service.figures.wording import number, with_unit
 from shared.messages import Sample
 from tests.analyzer_service.figures.cases import frame, normal, row, run
 from tests.analyzer_service.figures.hard_cases import CASES
@@ -104,6 +106,13 @@ def test_images_are_shown_in_their_own_colors() -> None:
         box = panel_box(0, column)
         y, x = round(box.y) + 46, round(box.x)
         np.testing.assert_array_equal(shown[y : y + 384, x : x + 384][1::3, 1::3], tile)
+
+
+@pytest.mark.parametrize("mse", [0.000731, 0.00391, 0.25, 8.88e-9])
+def test_the_quality_of_the_tile_is_written_in_full(mse: float) -> None:
+    written = words(normal(tile=TileQuality(mse=mse, psnr=-10 * np.log10(mse), ssim=0.5)))
+    assert number(mse) in written
+    assert with_unit(-10 * np.log10(mse), "dB") in written
 
 
 def test_the_error_map_is_green_where_nothing_is_wrong_and_red_where_much_is() -> None:
