@@ -30,6 +30,7 @@ class StreamBooks:
     reasons: Counter[str] = field(default_factory=Counter)
     known: RangeSet = field(default_factory=RangeSet)
     arrived: RangeSet = field(default_factory=RangeSet)
+    spoiled: RangeSet = field(default_factory=RangeSet)
     given_up: dict[str, RangeSet] = field(default_factory=dict)
 
     def offer(self, fseq: int) -> None:
@@ -38,7 +39,7 @@ class StreamBooks:
             return
         self.offered += 1
         reason = self.reason(fseq)
-        if fseq in self.arrived and reason != UNDECODABLE:
+        if fseq in self.arrived and fseq not in self.spoiled:
             self.delivered += 1
         elif reason is not None:
             self._drop(reason, 1)
@@ -52,6 +53,7 @@ class StreamBooks:
         if readable:
             self._deliver(fseq)
         else:
+            self.spoiled.add(fseq)
             self.give_up(fseq, fseq, UNDECODABLE)
         self.arrived.add(fseq)
 

@@ -33,8 +33,10 @@ class Origin(NamedTuple):
 class ProducerState:
     """One start of one producer, as far as its records are committed.
 
-    `gone`: no more of its frames will come (it ended and the wait for stragglers is over, it
-    was lost, or a later start took its place). `lost`: it went away without saying `RunEnded`.
+    `frames_over`: it said everything up to `RunEnded`, and the wait for its last frames is over.
+    `gone`: nothing more will come of it, neither records nor frames, because it is lost or a
+    later start took its place. `lost`: it went away without saying `RunEnded`. `drained`: all
+    of it is released, its end too.
     """
 
     id: int
@@ -45,6 +47,7 @@ class ProducerState:
     last_seen_ns: int = 0
     ended: RunEnded | None = None
     lost: bool = False
+    frames_over: bool = False
     gone: bool = False
     drained: bool = False
     books: dict[str, StreamBooks] = field(default_factory=dict)

@@ -112,7 +112,7 @@ class Sequencer:
             return self._arrived(state, batch, ref)
         if books.reason(ref.fseq) is not None:
             return None
-        if not state.gone:
+        if not (state.gone or state.frames_over):
             return _Waiting()
         self._give_up(state, ref)
         return None

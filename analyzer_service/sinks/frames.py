@@ -29,9 +29,7 @@ def is_detailed(phase: str, phase_step: int, batch_idx: int, *, analysis_freq: i
 def frame_file(frame: BatchFrame, *, incarnation: int) -> str:
     """Path of a frame's file inside the run's folder, with forward slashes.
 
-    Examples
-    --------
-    ``frames/train_000100.npz``; of a later start or another rank ``frames/val_000007_i2_r1.npz``.
+    ``frames/train_000100.npz``; of a second start and rank 1 ``frames/train_000100_i2_r1.npz``.
     """
     start = f"_i{incarnation}" if incarnation > 1 else ""
     rank = f"_r{frame.rank}" if frame.rank else ""
@@ -66,7 +64,7 @@ def write_frame(folder: Path, frame: BatchFrame, *, incarnation: int = 1) -> tup
 def read_frame(folder: Path, name: str) -> BatchFrame | None:
     """Frame of a file that `write_frame` wrote; None if it is gone or not whole."""
     try:
-        with np.load(folder / name, allow_pickle=False) as stored:
+        with (folder / name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
     except (OSError, ValueError, BadZipFile):
         return None

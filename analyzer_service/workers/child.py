@@ -14,9 +14,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from analyzer_service.workers.protocol import Outcome, describe
-
-READY = b"ready"
+from analyzer_service.workers.protocol import READY, Outcome, describe
 
 
 def main(descriptor: int) -> None:

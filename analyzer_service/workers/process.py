@@ -11,8 +11,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from analyzer_service.workers.child import READY
-from analyzer_service.workers.protocol import Outcome
+from analyzer_service.workers.protocol import READY, Outcome
 
 _START_LIMIT_S: Final = 60.0
 _STUCK_LIMIT_S: Final = 30

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NewType, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, NewType, Protocol, TypeVar
 
 T = TypeVar("T")
 Ticket = NewType("Ticket", int)
+READY: Final = b"ready"
 How = Literal["done", "failed", "timed_out", "died", "cancelled"]
 
 
