@@ -9,7 +9,12 @@ from analyzer_service.commit.reader import RunReader, RunState
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.plain import utc
 from analyzer_service.sinks.replacing import replacing
-from analyzer_service.sinks.report_attention import activation_table, explained, layer_sections
+from analyzer_service.sinks.report_attention import (
+    activation_table,
+    agreement,
+    explained,
+    layer_sections,
+)
 from analyzer_service.sinks.report_batches import read_batches
 from analyzer_service.sinks.report_delivery import delivery
 from analyzer_service.sinks.report_evidence import evidence, judged_ranges
@@ -83,6 +88,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "phase": {"train": "training", "val": "validation"}[phase],
         "layers": sections,
         "analyzed": any(part.whole.rows for part in tiles.values()),
+        "agreement": agreement(tiles),
         "explained": explained(sections),
         "activations": activation_table(started.layers, tiles),
         "performance": performance_table(batches),

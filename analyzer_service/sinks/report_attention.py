@@ -16,6 +16,7 @@ _COUNTS = ("undefined", "flat", "low_contrast")
 # One value per batch, not per tile: it compares the batch's tiles with each other.
 _PER_BATCH = "attention_position_bias"
 _TITLES = {"train": "Training", "val": "Validation"}
+_TILES = {"train": "training tile", "val": "validation tile"}
 _VERDICTS = {"in": "in", "below": "**below**", "above": "**above**", "undefined": "undefined"}
 
 
@@ -41,6 +42,22 @@ def layer_sections(
         )
         for name in gates
     ]
+
+
+def agreement(tiles: dict[str, Tiles]) -> str | None:
+    """How far the maps of different layers agree, in words; None with a single layer."""
+    moments = {part: found.over_run("spatial_consistency") for part, found in tiles.items()}
+    said = [
+        f"{mean_sd(found)} over {plural(found.n, _TILES[part])}"
+        for part, found in moments.items()
+        if found.n
+    ]
+    if not said:
+        return None
+    return (
+        f"Agreement between the layers (`spatial_consistency`, 1 is the same place, 0 is "
+        f"unrelated): {', '.join(said)}."
+    )
 
 
 def activation_table(layers: Sequence[Layer], tiles: dict[str, Tiles]) -> str | None:

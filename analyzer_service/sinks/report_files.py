@@ -13,7 +13,7 @@ _KINDS: Final = (
     ("epoch_*_metrics.json", "statistics of one epoch, over batches and over tiles"),
     ("final_training_metrics.json", "every batch, with statistics and the run's facts"),
     ("final_summary_report.md", "this report"),
-    ("metrics.sqlite", "database that everything here is made from"),
+    ("metrics.sqlite", "database that everything here is made from; still open"),
     ("*.mcap", "recording, for `python -m analyzer_service replay`"),
 )
 _FOLDERS: Final = {
@@ -25,7 +25,8 @@ _FOLDERS: Final = {
 def inventory(folder: Path, report: str) -> list[list[str]]:
     """Rows of name, size, what it is; sorted by kind, folders below summed up.
 
-    The `report` that is being written is listed without a size.
+    The `report`, which is being written, and the database, which is open and has a part of its
+    rows beside it, are listed without a size.
     More than `LISTED_OF_A_KIND` files of one kind are one row, with their count.
     """
     files = sorted({*filter(_is_result, folder.iterdir()), folder / report})
@@ -35,6 +36,8 @@ def inventory(folder: Path, report: str) -> list[list[str]]:
         rows += _listed(matching, pattern, meaning)
         files = [path for path in files if path not in matching]
     rows += _listed(files, "*", "other file")
+    for row in rows:
+        row[1] = "–" if row[0] in (f"`{report}`", "`metrics.sqlite`") else row[1]
     return rows + [_summed(path) for path in sorted(folder.iterdir()) if path.is_dir()]
 
 
@@ -42,10 +45,7 @@ def _listed(paths: list[Path], pattern: str, meaning: str) -> list[list[str]]:
     if len(paths) > LISTED_OF_A_KIND:
         total = sum(map(_size_of, paths))
         return [[f"`{pattern}`", size(total), f"{meaning} ({plural(len(paths), 'file')})"]]
-    return [
-        [f"`{path.name}`", "–" if meaning == "this report" else size(_size_of(path)), meaning]
-        for path in paths
-    ]
+    return [[f"`{path.name}`", size(_size_of(path)), meaning] for path in paths]
 
 
 def _summed(folder: Path) -> list[str]:

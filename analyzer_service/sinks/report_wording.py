@@ -26,8 +26,14 @@ METRICS = {
     "attention_contrast": "Contrast: SD of the raw gate over its mean. Below 0.02 the other "
     "metrics describe noise.",
     "attention_moran_i": "Moran's I: whether neighboring cells are alike. 0 is noise, 1 is smooth.",
-    "attention_position_bias": "Position bias: correlation between the maps of different tiles. "
-    "Near 1, attention follows the position and not the tissue.",
+    "attention_entropy_native_bits": "Entropy on the map's own grid, in bits; layers with other "
+    "grids cannot be compared by it.",
+    "attention_mean": "Mean of the raw gate.",
+    "attention_std": "SD of the raw gate.",
+    "attention_min": "Lowest value of the raw gate.",
+    "attention_max": "Highest value of the raw gate.",
+    "attention_position_bias": "Position bias, one value per batch: correlation between the maps "
+    "of different tiles. Near 1, attention follows the position and not the tissue.",
 }
 
 DROP_REASONS = {

@@ -64,11 +64,13 @@ class Session:
                 self._failed(str(error))
 
     def finish(self) -> None:
-        """Log the rest, set the summary, close the run."""
-        while not (self.complete or self.given_up):
-            self.catch_up()
-            if self.link is not None:
-                self._close_run(self.link)
+        """Log the rest, set the summary, close the run.
+
+        Closing is tried once: when it fails, what was logged is on disk all the same.
+        """
+        self.catch_up()
+        if self.link is not None and not self.given_up:
+            self._close_run(self.link)
 
     def close(self, grace_s: float) -> None:
         """End the child, by force where it does not end by itself within `grace_s`."""

@@ -246,7 +246,7 @@ def test_memory_does_not_grow_with_the_run(folder: Path, keep: Keep) -> None:
     run = keep(RunWriter(folder))
     run.store.connection.execute("PRAGMA synchronous = OFF")
     for number in range(1, 501):
-        run.batch(number, epoch=0, batch_idx=number - 1)
+        run.batch(number, epoch=0, batch_idx=number - 1, framed=False)
     small = _peak(folder, run.release)
     _repeat_rows(run, times=40)
 

@@ -89,6 +89,7 @@ def test_attention_is_measured_over_tiles(run: RunWriter) -> None:
     assert line[3] == f"{number(epochs[0])} → {number(epochs[1])}"
     assert line[4:] == ["2–4 nats", "in"]
     assert cells(text.split("### `bam_16`")[0], "`attention_center_distance`")[5] == "**below**"
+    assert "1 is the same place, 0 is unrelated): 0.200 ± 0 over 40 training tiles" in text
     assert "Training, 40 tiles" in text
     assert "Validation, 8 tiles" in text
 
@@ -169,6 +170,7 @@ def test_every_file_is_listed_with_its_size(run: RunWriter, folder: Path) -> Non
     assert cells(text, r"`notes\|.txt`")[1:] == ["4 B", "other file"]
     for name in ("epoch_0_metrics.json", "final_training_metrics.json", "metrics.sqlite"):
         assert cells(text, f"`{name}`")[2] != "other file"
+    assert cells(text, "`metrics.sqlite`")[1] == "–"
     assert cells(text, "`final_summary_report.md`")[1:] == ["–", "this report"]
 
 
