@@ -1,0 +1,144 @@
+"""``python -m analyzer_service serve | replay``."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from analyzer_service.settings import (
+    DEFAULT_BIND,
+    ServeSettings,
+    check_bind,
+    check_workers,
+    default_wandb_mode,
+    default_workers,
+    parse_speed,
+)
+from analyzer_service.sinks.wandb_outcome import Mode
+from shared.errors import ConfigurationError, RecordingError, SidelightError
+
+logger = logging.getLogger(__name__)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+_INTERRUPTED = 130
+Output = Annotated[Path, typer.Option(help="Folder that the run folders are made in.")]
+Wandb = Annotated[str | None, typer.Option(help="online, offline or disabled.")]
+Project = Annotated[
+    str | None, typer.Option(help="W&B project.  [default: the one that the trainer names]")
+]
+WorkerCount = Annotated[
+    int | None, typer.Option(help="Processes that analyze and draw.  [default: by processors]")
+]
+
+
+@app.command()
+def serve(
+    bind: Annotated[
+        str, typer.Option(help="tcp://HOST:PORT (the next port is used too) or ipc://PATH.")
+    ] = DEFAULT_BIND,
+    output_dir: Output = Path(),
+    wandb: Wandb = None,
+    project_name: Project = None,
+    workers: WorkerCount = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep everything in stream.mcap, to be replayed.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="End after the first run.")] = False,
+    producer_timeout: Annotated[
+        float, typer.Option(help="Seconds of silence after which a trainer counts as lost.")
+    ] = 30.0,
+    allow_plaintext_network: Annotated[
+        bool,
+        typer.Option(
+            "--allow-plaintext-network",
+            help="Listen beyond this machine, though nothing is encrypted and anyone may connect.",
+        ),
+    ] = False,
+    parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
+    log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Receive runs from trainers and analyze them."""
+    from analyzer_service.receive.serve import serve as run
+
+    _log_to(log_file)
+    run(
+        ServeSettings(
+            address=check_bind(bind, allow_plaintext_network=allow_plaintext_network),
+            output_dir=output_dir,
+            wandb_mode=_wandb_mode(wandb),
+            project=project_name,
+            workers=check_workers(default_workers() if workers is None else workers),
+            record=record,
+            once=once,
+            parent_pid=parent_pid,
+            producer_timeout_s=producer_timeout,
+        )
+    )
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recordings (.mcap) and journals.")],
+    output_dir: Output = Path(),
+    speed: Annotated[
+        str, typer.Option(help="max, realtime, or how many times faster than that.")
+    ] = "max",
+    wandb: Annotated[str, typer.Option(help="online, offline or disabled.")] = "disabled",
+    project_name: Project = None,
+    workers: WorkerCount = None,
+) -> None:
+    """Analyze recordings as if they were live."""
+    from analyzer_service.receive.replaying import ReplaySettings, replay_files
+
+    _log_to(None)
+    settings = ReplaySettings(
+        output_dir=output_dir,
+        wandb_mode=_wandb_mode(wandb),
+        project=project_name,
+        workers=check_workers(default_workers() if workers is None else workers),
+        speed=parse_speed(speed),
+    )
+    try:
+        lines = replay_files(files, settings)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+    for line in lines:
+        typer.echo(line)
+
+
+def main() -> None:
+    """Run the command line; one line and exit code 2 on what cannot be used."""
+    try:
+        app()
+    except (ConfigurationError, RecordingError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except SidelightError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def _wandb_mode(asked: str | None) -> Mode:
+    if asked is None:
+        mode = default_wandb_mode(os.environ, Path.home())
+        if mode == "offline":
+            logger.info("W&B runs offline: no key is configured (wandb login makes one)")
+        return mode
+    for mode in get_args(Mode):
+        if mode == asked:
+            return mode  # type: ignore[no-any-return]
+    raise ConfigurationError(f"--wandb {asked}: choose one of {', '.join(get_args(Mode))}")
+
+
+def _log_to(path: Path | None) -> None:
+    try:
+        handler = logging.StreamHandler() if path is None else logging.FileHandler(path)
+    except OSError as error:
+        raise ConfigurationError(f"log file {path} cannot be written: {error}") from error
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
+    )

@@ -1,0 +1,48 @@
+"""May this producer be heard? What a Hello must agree with."""
+
+from shared.errors import ConfigurationError
+from shared.messages import SCHEMA_VERSION, RunStarted
+from shared.naming import check_run_name
+from shared.protocol import PROTOCOL_VERSION, Hello
+
+_REMEDY = "install the same Sidelight on both sides"
+
+
+def refusal(hello: Hello) -> str | None:
+    """Why `hello` cannot be heard, in a sentence, or None."""
+    for what, theirs, ours in (
+        ("protocol", hello.protocol, PROTOCOL_VERSION),
+        ("message", hello.schema_version, SCHEMA_VERSION),
+    ):
+        if theirs[0] != ours[0]:
+            return (
+                f"this analyzer speaks {what} version {_dotted(ours)}, the producer "
+                f"{_dotted(theirs)}: {_REMEDY}"
+            )
+    try:
+        check_run_name(hello.run_name)
+    except ConfigurationError as error:
+        return str(error)
+    return None
+
+
+def contradiction(hello: Hello, started: RunStarted) -> str | None:
+    """What a RunStarted says that its connection's Hello did not, or None."""
+    for name in ("run_id", "run_name", "producer", "incarnation"):
+        said, says = getattr(hello, name), getattr(started, name)
+        if said != says:
+            return f"the connection was opened for {name} {said!r:.80}, its run says {says!r:.80}"
+    return None
+
+
+def taken(hello: Hello, instance: str) -> str:
+    """Says that another process holds the identity of `hello`."""
+    return (
+        f"producer {hello.producer!r} of run {hello.run_name!r} is already connected as instance "
+        f"{instance!r}; this one is {hello.instance!r}: give each process its own producer name, "
+        "or another --run-name"
+    )
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

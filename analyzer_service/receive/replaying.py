@@ -1,0 +1,74 @@
+"""`replay`: recordings, workers and a progress bar, from start to end."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from analyzer_service.receive.inventory import Inventory
+from analyzer_service.receive.replay import Replay, Replayed
+from analyzer_service.receive.runs import RunsSettings
+from analyzer_service.settings import check_output_dir
+from analyzer_service.sinks.wandb_outcome import Mode
+from analyzer_service.workers import PoolWorkers
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """How to replay; `speed` None takes no time between messages."""
+
+    output_dir: Path
+    wandb_mode: Mode = "disabled"
+    project: str | None = None
+    workers: int = 1
+    speed: float | None = None
+
+
+def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
+    """Replay `paths` together; return what is to be said about it, line by line.
+
+    Raises
+    ------
+    RecordingError
+        If a file cannot be read or is no recording.
+    ConfigurationError
+        If the files or the output folder cannot be used.
+    SinkError
+        If results cannot be written.
+    """
+    inventory = Inventory(paths)
+    output_dir = check_output_dir(settings.output_dir)
+    runs = RunsSettings(
+        output_dir=output_dir, wandb_mode=settings.wandb_mode, project=settings.project
+    )
+    with closing(PoolWorkers(settings.workers)) as workers:
+        replay = Replay(inventory, workers, runs, speed=settings.speed)
+        with _progress() as progress:
+            task = progress.add_task("replaying", total=inventory.items)
+            replayed = replay.run(lambda done: progress.update(task, completed=done))
+            progress.update(task, completed=inventory.items)
+    return describe(replayed)
+
+
+def describe(replayed: Replayed) -> list[str]:
+    """Lines that say where the results are and what the recordings lacked."""
+    lines = []
+    for run in replayed.runs:
+        lines += [f"Run folder  {run.folder}", f"Report      {run.report}"]
+        lines += [f"Missing     {sentence}" for sentence in run.missing]
+    return lines + [f"Damaged     {sentence}" for sentence in replayed.damage]
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,229 @@
+"""The runs that are being received: opened, committed in time, ended."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from analyzer_service.commit.reader import RunReader, run_database
+from analyzer_service.pipeline import Committed, PipelineSettings, RunPipeline
+from analyzer_service.receive.books import log_end
+from analyzer_service.receive.ending import Ending
+from analyzer_service.receive.live_run import LiveRun
+from analyzer_service.receive.recorder import Recorder
+from analyzer_service.sinks.wandb_outcome import Mode
+from analyzer_service.sinks.wandb_sink import WandbSink
+from analyzer_service.workers import Workers
+from shared.errors import ConfigurationError, RecordingError
+from shared.messages import RunStarted
+from shared.naming import run_folder_name
+
+logger = logging.getLogger(__name__)
+
+_COMMIT_INTERVAL_S: Final = 0.05
+_COMMIT_RECORDS: Final = 64
+_IDLE_COMMIT_INTERVAL_S: Final = 0.25
+
+
+@dataclass(frozen=True)
+class RunsSettings:
+    """Where runs are written and what else is done with them.
+
+    `project` None takes the W&B project that the producer names. A producer that is silent for
+    `producer_timeout_s` is lost. W&B has `wandb_timeout_s` for its end.
+    """
+
+    output_dir: Path
+    wandb_mode: Mode = "disabled"
+    project: str | None = None
+    record: bool = False
+    producer_timeout_s: float = 30.0
+    wandb_timeout_s: float = 10.0
+    pipeline: PipelineSettings = PipelineSettings()  # noqa: RUF009 - frozen
+
+
+class Runs:
+    """Every run that has a pipeline in this process.
+
+    Parameters
+    ----------
+    workers : Workers
+        Shared by all runs.
+    settings : RunsSettings
+        See there.
+    wake : callable
+        Called from another thread when W&B is through with a run.
+    """
+
+    def __init__(self, workers: Workers, settings: RunsSettings, wake: Callable[[], None]) -> None:
+        self._workers = workers
+        self._settings = settings
+        self._wake = wake
+        self._runs: dict[str, LiveRun] = {}
+        self._committed_at: dict[str, float] = {}
+        self.ended = 0
+
+    def __iter__(self) -> Iterator[LiveRun]:
+        return iter(list(self._runs.values()))
+
+    def folder_of(self, run_name: str) -> str:
+        """Folder of a run, as an absolute path."""
+        return str(self._settings.output_dir / run_folder_name(run_name))
+
+    def known(self, run_id: str, run_name: str) -> LiveRun | None:
+        """Run `run_id`, from this process or from its folder; None if it is new.
+
+        Raises
+        ------
+        ConfigurationError
+            If the name, or its folder, belongs to another run.
+        """
+        run = self._runs.get(run_id)
+        if run is not None and run.started.run_name == run_name:
+            return run
+        started = self.check(run_id, run_name)
+        return None if started is None else self.open(started)
+
+    def check(self, run_id: str, run_name: str) -> RunStarted | None:
+        """What the folder of run `run_id` says of it; None if there is nothing yet.
+
+        Raises
+        ------
+        ConfigurationError
+            If the folder belongs to another run.
+        """
+        folder = Path(self.folder_of(run_name))
+        if not run_database(folder).exists():
+            return None
+        with RunReader(folder) as reader:
+            starts = reader.incarnations()
+        if starts and starts[-1].run_id != run_id:
+            raise ConfigurationError(
+                f"{folder} holds another run ({starts[-1].run_id}): choose another --run-name or "
+                "--output-dir, or move that folder away"
+            )
+        return starts[-1] if starts else None
+
+    def open(self, started: RunStarted) -> LiveRun:
+        """Pipeline of a run, opened if it is not yet.
+
+        Raises
+        ------
+        ConfigurationError
+            If its folder belongs to another run, or cannot be written.
+        """
+        run = self._runs.get(started.run_id)
+        if run is not None:
+            return run
+        pipeline = RunPipeline.open(
+            self._settings.output_dir,
+            started,
+            workers=self._workers,
+            settings=self._settings.pipeline,
+        )
+        folder = Path(self.folder_of(started.run_name))
+        run = LiveRun(pipeline, started, folder, self._sink(started), self._recorder(folder))
+        self._runs[started.run_id] = run
+        self._committed_at[started.run_id] = float("-inf")
+        logger.info("%s: writing to %s", started.run_name, folder)
+        return run
+
+    def commit(self, now: float, *, at_once: bool = False) -> Iterator[tuple[LiveRun, Committed]]:
+        """Commit the runs whose time has come."""
+        for run in self:
+            if not at_once and now < self._due_at(run):
+                continue
+            self._committed_at[run.started.run_id] = now
+            committed = run.commit(now)
+            if committed is not None:
+                yield run, committed
+
+    def next_commit(self) -> float:
+        """Clock of the next commit that is due; infinity if none is."""
+        return min((self._due_at(run) for run in self), default=float("inf"))
+
+    def tick(self, now: float) -> None:
+        """Notice producers that are lost and runs that are over."""
+        for run in self:
+            for origin, heard_at in list(run.heard.items()):
+                if now - heard_at > self._settings.producer_timeout_s:
+                    self.lost(run, origin.producer)
+            if run.recorder is not None:
+                run.recorder.flush(now)
+            self._end(run)
+
+    def lost(self, run: LiveRun, producer: str) -> None:
+        """End what `producer` left open: it is gone."""
+        for origin in [origin for origin in run.heard if origin.producer == producer]:
+            logger.error("%s: %s is lost", run.started.run_name, producer)
+            run.give_up(origin)
+
+    def stir(self) -> None:
+        """Workers are through with something: let every run look at its next commit."""
+        for run in self:
+            run.dirty = True
+
+    def forgive(self, seconds: float) -> None:
+        """Do not count the last `seconds` as silence: this process itself stood still."""
+        for run in self:
+            for origin in run.heard:
+                run.heard[origin] += seconds
+
+    def end_all(self) -> list[Ending]:
+        """Begin the end of every run, over or not: this process ends."""
+        for run in self:
+            if run.ending is None:
+                run.ending = self._begin_end(run)
+        return [run.ending for run in self if run.ending is not None]
+
+    def close(self) -> None:
+        """Close what is open; runs that are not over can be taken up again later."""
+        for run in self:
+            self._close(run)
+
+    def _due_at(self, run: LiveRun) -> float:
+        since = self._committed_at[run.started.run_id]
+        if run.uncommitted_records >= _COMMIT_RECORDS:
+            return since
+        if not run.settled:
+            return since + _COMMIT_INTERVAL_S
+        return since + _IDLE_COMMIT_INTERVAL_S
+
+    def _end(self, run: LiveRun) -> None:
+        if run.ending is None:
+            if run.over and not run.heard and not run.pipeline.rebuild():
+                run.ending = self._begin_end(run)
+        elif run.ending.done and run.over:
+            log_end(run.folder, run.ending.outcome)
+            self._close(run)
+            self.ended += 1
+        elif run.ending.done:  # it was resumed meanwhile
+            run.ending = None
+            run.sink = self._sink(run.started)
+            run.recorder = self._recorder(run.folder)
+
+    def _begin_end(self, run: LiveRun) -> Ending:
+        if run.recorder is not None:
+            run.recorder.close()
+        return Ending(run.sink, self._settings.wandb_timeout_s, self._wake)
+
+    def _close(self, run: LiveRun) -> None:
+        if run.recorder is not None:
+            run.recorder.close()
+        run.pipeline.close()
+        del self._runs[run.started.run_id]
+        del self._committed_at[run.started.run_id]
+
+    def _sink(self, started: RunStarted) -> WandbSink:
+        project = self._settings.project or started.project
+        return WandbSink(Path(self.folder_of(started.run_name)), self._settings.wandb_mode, project)
+
+    def _recorder(self, folder: Path) -> Recorder | None:
+        if not self._settings.record:
+            return None
+        try:
+            return Recorder(folder)
+        except RecordingError as error:
+            logger.error("nothing is recorded: %s", error)
+            return None

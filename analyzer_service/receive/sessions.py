@@ -1,0 +1,317 @@
+"""The analyzer's half of the protocol: who is connected, what each may send, what each is owed.
+
+Nothing here waits and nothing here trusts: bytes that are no message are counted, and named in
+the log once for each peer.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from analyzer_service.pipeline import Committed
+from analyzer_service.receive import handshake
+from analyzer_service.receive.intake import Intake
+from analyzer_service.receive.live_run import LiveRun
+from analyzer_service.receive.refused import Refused
+from analyzer_service.receive.session import Session
+from shared import protocol
+from shared.codec import Buffer
+from shared.errors import ConfigurationError, ContractError, SidelightError
+from shared.messages import RunStarted
+from shared.transport.server import Channel, Incoming
+
+logger = logging.getLogger(__name__)
+
+_RESET_INTERVAL_S: Final = 1.0
+
+
+class Sender(Protocol):
+    """The part of `shared.transport.server.RouterPair` that sessions use."""
+
+    def send(self, channel: Channel, peer: bytes, header: bytes) -> bool:
+        """Hand over a control header, without waiting; False when it cannot go."""
+        ...
+
+
+class RunDirectory(Protocol):
+    """Finds and opens runs; the part of `analyzer_service.receive.runs.Runs` used here."""
+
+    def known(self, run_id: str, run_name: str) -> LiveRun | None:
+        """Run that is open or stands in a folder."""
+        ...
+
+    def open(self, started: RunStarted) -> LiveRun:
+        """Run of a RunStarted."""
+        ...
+
+    def folder_of(self, run_name: str) -> str:
+        """Path of a run's folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """Times in seconds; `credit_bytes` is what one producer may have on its way.
+
+    A producer that is silent for `silence_limit_s` is away, for `producer_timeout_s` lost.
+    """
+
+    silence_limit_s: float = protocol.SILENCE_LIMIT_S
+    heartbeat_interval_s: float = protocol.HEARTBEAT_INTERVAL_S
+    producer_timeout_s: float = 30.0
+    credit_bytes: int = protocol.DEFAULT_CREDIT_BYTES
+
+
+class Sessions:
+    """Every connected producer.
+
+    Parameters
+    ----------
+    sender : Sender
+        Takes control headers for peers.
+    runs : RunDirectory
+        Where runs are opened.
+    settings : SessionSettings
+        Times and credit.
+    wall_clock_ns : callable
+        Nanoseconds since the Unix epoch, for the ingest lag.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        runs: RunDirectory,
+        settings: SessionSettings = SessionSettings(),
+        *,
+        wall_clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._sender = sender
+        self._runs = runs
+        self._settings = settings
+        self._intake = Intake(runs.open, settings.credit_bytes, wall_clock_ns)
+        self._by_ctl: dict[bytes, Session] = {}
+        self._by_bulk: dict[bytes, Session] = {}
+        self._by_identity: dict[tuple[str, str], Session] = {}
+        self._rivals: dict[tuple[str, str], tuple[bytes, protocol.Hello]] = {}
+        self._refused = Refused()
+
+    @property
+    def malformed(self) -> int:
+        """Messages that were no messages of the contract."""
+        return self._refused.malformed
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._by_identity.values()))
+
+    def take(self, channel: Channel, incoming: Incoming, now: float) -> None:
+        """Act on one message of a peer; never raises for what a peer sent."""
+        try:
+            control = protocol.unpack(incoming.header)
+            if isinstance(control, protocol.Hello) and channel == "ctl":
+                self._hello(incoming.peer, control, now)
+            elif isinstance(control, protocol.Attach) and channel == "bulk":
+                self._attach(incoming.peer, control, now)
+            else:
+                self._dispatch(channel, incoming, control, now)
+        except ContractError as error:
+            self._refused.count(incoming.peer, str(error))
+
+    def committed(self, run: LiveRun, committed: Committed) -> None:
+        """Acknowledge to the producers of `run` what is committed now."""
+        for session in self:
+            if session.run is not run:
+                continue
+            if session.origin in committed.acked:
+                session.committed_cseq = committed.acked[session.origin]
+                session.ack_due = True
+            session.owe(
+                committed.credit.get(session.origin, 0),
+                committed.delivered.get(session.origin, {}),
+            )
+
+    def tick(self, now: float) -> None:
+        """Pay what is owed, send heartbeats, notice silence."""
+        for session in self:
+            self._pay(session)
+            if session.gap:
+                self._ask_again(session, now)
+            silent_s = now - session.heard_at
+            if silent_s > self._settings.silence_limit_s:
+                self._silent(session, now)
+            elif now - session.beat_at >= self._settings.heartbeat_interval_s:
+                session.beat_at = now
+                self._send(session, self._heartbeat(session))
+
+    def forgive(self, seconds: float) -> None:
+        """Do not count the last `seconds` as silence: this process itself stood still."""
+        for session in self:
+            session.heard_at += seconds
+
+    def drop(self, session: Session) -> None:
+        """Forget a producer; if it still lives, it is told to say Hello again."""
+        self._by_ctl.pop(session.ctl, None)
+        if session.bulk is not None:
+            self._by_bulk.pop(session.bulk, None)
+        if self._by_identity.get(session.identity) is session:
+            del self._by_identity[session.identity]
+
+    def _dispatch(
+        self, channel: Channel, incoming: Incoming, control: protocol.Control, now: float
+    ) -> None:
+        peers = self._by_ctl if channel == "ctl" else self._by_bulk
+        session = peers.get(incoming.peer)
+        if session is None:
+            self._reset_stranger(channel, incoming.peer, now)
+            return
+        self._heard(session, now)
+        if isinstance(control, protocol.Record) and channel == "ctl":
+            self._record(session, control.cseq, incoming.parts, now)
+        elif isinstance(control, protocol.Frame) and channel == "bulk":
+            self._intake.frame(session, control, incoming.parts)
+        elif isinstance(control, protocol.Fin) and channel == "ctl":
+            session.last_cseq, session.finished = control.last_cseq, False
+            session.gap = control.last_cseq > session.received
+        elif not isinstance(control, protocol.Heartbeat):
+            raise ContractError(f"unexpected {control.kind} on {channel}")
+
+    def _heard(self, session: Session, now: float) -> None:
+        session.heard_at = now
+        if session.run is not None and session.origin in session.run.heard:
+            session.run.heard[session.origin] = now
+        if session.away:
+            session.away = False
+            logger.info("%s is back", session.label)
+        rival = self._rivals.pop(session.identity, None)
+        if rival is not None:
+            self._reject(rival[0], rival[1], handshake.taken(rival[1], session.hello.instance))
+
+    def _hello(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
+        reason = handshake.refusal(hello)
+        if reason is not None:
+            self._reject(peer, hello, reason)
+            return
+        holder = self._by_identity.get((hello.run_id, hello.producer))
+        if holder is not None and holder.hello.instance != hello.instance and not holder.finished:
+            # The holder's next word decides: it lives, or it is silent and gives way in `tick`.
+            self._rivals[holder.identity] = (peer, hello)
+            return
+        self._admit(peer, hello, now)
+
+    def _admit(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
+        try:
+            run = self._runs.known(hello.run_id, hello.run_name)
+            if run is not None and run.failing:
+                return  # what is committed cannot be said now; the producer asks again
+        except SidelightError as error:
+            self._reject(peer, hello, str(error))
+            return
+        before = self._by_identity.get((hello.run_id, hello.producer))
+        session = Session(peer, hello, heard_at=now, run=run, beat_at=now)
+        if before is not None:
+            self.drop(before)
+            if before.ctl == peer:  # asked again before it had the answer: both answers hold
+                session.token, session.bulk = before.token, before.bulk
+        if session.bulk is not None:
+            self._by_bulk[session.bulk] = session
+        self._by_ctl[peer] = self._by_identity[session.identity] = session
+        self._welcome(session, now)
+
+    def _welcome(self, session: Session, now: float) -> None:
+        delivered: dict[str, Any] = {}
+        run, hello = session.run, session.hello
+        if run is not None:
+            run.expect(session.origin, now)
+            session.committed_cseq = run.pipeline.committed_cseq(*session.origin)
+            held = run.pipeline.delivered(*session.origin)
+            delivered = {stream: numbers.ranges for stream, numbers in held.items()}
+        welcome = protocol.Welcome.model_validate(
+            {
+                "committed_cseq": session.committed_cseq,
+                "delivered": delivered,
+                "credit_bytes": max(0, self._settings.credit_bytes - session.waiting_bytes),
+                "token": session.token,
+                "run_folder": self._runs.folder_of(hello.run_name)[:1024],
+            }
+        )
+        logger.info("%s connected, %d records held", session.label, session.committed_cseq)
+        self._send(session, welcome)
+
+    def _attach(self, peer: bytes, attach: protocol.Attach, now: float) -> None:
+        for session in self:
+            if session.token == attach.token:
+                if session.bulk is not None:
+                    self._by_bulk.pop(session.bulk, None)
+                session.bulk = peer
+                self._by_bulk[peer] = session
+                self._heard(session, now)
+                return
+        self._reset_stranger("bulk", peer, now)
+
+    def _record(self, session: Session, cseq: int, parts: Sequence[Buffer], now: float) -> None:
+        try:
+            taken = self._intake.record(session, cseq, parts, now)
+        except ConfigurationError as error:
+            self.drop(session)
+            self._reject(session.ctl, session.hello, str(error))
+            return
+        session.ack_due = session.ack_due or taken == "known"
+        session.gap = taken in ("gap", "full")
+
+    def _ask_again(self, session: Session, now: float) -> None:
+        """Records are missing: let the producer say Hello again and send from the gap on."""
+        failing = session.run is not None and session.run.failing
+        if not failing and now - session.reset_at >= _RESET_INTERVAL_S:
+            session.reset_at = now
+            session.gap = not self._send(session, protocol.Reset())
+
+    def _pay(self, session: Session) -> None:
+        if session.ack_due and self._send(session, protocol.Ack(cseq=session.committed_cseq)):
+            session.ack_due = False
+        credit = session.credit()
+        if credit is not None and self._send(session, credit):
+            session.settle_credit()
+        if self._may_finish(session) and self._send(session, protocol.FinAck()):
+            session.finished = True
+            if session.run is not None:
+                session.run.heard.pop(session.origin, None)
+
+    def _may_finish(self, session: Session) -> bool:
+        if session.finished or session.last_cseq is None:
+            return False
+        if session.committed_cseq < session.last_cseq:
+            return False
+        return session.run is None or session.run.settled
+
+    def _heartbeat(self, session: Session) -> protocol.Heartbeat:
+        run = session.run
+        if run is None:
+            return protocol.Heartbeat()
+        return protocol.Heartbeat(
+            ingest_lag_ms=session.ingest_lag_ms,
+            work_lag_ms=run.pipeline.work_lag_ms,
+            frames_waiting=run.pipeline.frames_waiting,
+        )
+
+    def _silent(self, session: Session, now: float) -> None:
+        rival = self._rivals.pop(session.identity, None)
+        if session.finished or now - session.heard_at > self._settings.producer_timeout_s:
+            self.drop(session)
+        elif not session.away:
+            session.away = True
+            logger.warning("%s is silent", session.label)
+        if rival is not None:
+            self.drop(session)
+            self._admit(*rival, now)
+
+    def _send(self, session: Session, control: protocol.Control) -> bool:
+        return self._sender.send("ctl", session.ctl, protocol.pack(control))
+
+    def _reject(self, peer: bytes, hello: protocol.Hello, reason: str) -> None:
+        logger.error("%s: %s refused: %s", hello.run_name, hello.producer, reason)
+        self._sender.send("ctl", peer, protocol.pack(protocol.Reject(reason=reason[:1024])))
+
+    def _reset_stranger(self, channel: Channel, peer: bytes, now: float) -> None:
+        if self._refused.may_reset(peer, now):
+            self._sender.send(channel, peer, protocol.pack(protocol.Reset()))

@@ -1,0 +1,148 @@
+"""What `serve` and `replay` were asked to do; read once, at the command line."""
+
+import netrc
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from analyzer_service.sinks.wandb_outcome import Mode
+from shared.errors import ConfigurationError
+from shared.transport.addresses import Address, parse_address
+
+DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
+_WANDB_HOST: Final = "api.wandb.ai"
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How to serve live runs.
+
+    Attributes
+    ----------
+    address : Address
+        Where to listen.
+    output_dir : Path
+        Folder that the run folders are made in.
+    wandb_mode, project
+        Where rows go; `project` None takes the one that the producer names.
+    workers : int
+        Processes for analyses and drawing.
+    record : bool
+        Whether accepted messages are kept in ``stream.mcap``.
+    once : bool
+        Whether to end after the first run.
+    parent_pid : int or None
+        A process whose death ends this one, once what it sent is reported.
+    producer_timeout_s : float
+        A producer silent for so long, without a farewell, is lost: its run failed.
+    grace_s : float
+        Longest time that SIGTERM and SIGINT leave for writing what can be written.
+    """
+
+    address: Address
+    output_dir: Path
+    wandb_mode: Mode = "disabled"
+    project: str | None = None
+    workers: int = 1
+    record: bool = False
+    once: bool = False
+    parent_pid: int | None = None
+    producer_timeout_s: float = 30.0
+    grace_s: float = 10.0
+
+
+def default_workers() -> int:
+    """Processes when nothing is asked for: one less than the processors, at most 4."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
+
+
+def check_bind(text: str, *, allow_plaintext_network: bool) -> Address:
+    """Address of `text`; one that other machines can reach only with the explicit flag.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no address, or is open to a network without the flag.
+    """
+    address = parse_address(text)
+    if not address.loopback and not allow_plaintext_network:
+        raise ConfigurationError(
+            f"--bind {text} is open to other machines, without encryption or a check of who "
+            "connects: bind 127.0.0.1 and use an SSH tunnel, or say --allow-plaintext-network"
+        )
+    return address
+
+
+def check_workers(count: int) -> int:
+    """`count`, if it is a number of processes; raises `ConfigurationError` if not."""
+    if count < 1:
+        raise ConfigurationError(f"--workers {count}: at least one process is needed")
+    return count
+
+
+def parse_speed(text: str) -> float | None:
+    """How much faster than captured; None for as fast as possible.
+
+    Raises
+    ------
+    ConfigurationError
+        If `text` is neither ``max``, ``realtime`` nor a number above 0.
+    """
+    if text in ("max", "realtime"):
+        return None if text == "max" else 1.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigurationError(f"--speed {text}: give max, realtime, or a number above 0")
+    return speed
+
+
+def check_output_dir(path: Path) -> Path:
+    """`path` as an absolute folder that can be written, made if it is not there.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be made or written.
+    """
+    try:
+        path = path.absolute()
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".sidelight-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"output folder {path} cannot be written ({os.strerror(error.errno or 0)}): "
+            "choose another with --output-dir"
+        ) from error
+    return path
+
+
+def default_wandb_mode(environment: Mapping[str, str], home: Path) -> Mode:
+    """W&B mode when none is asked for: what WANDB_MODE says, else online if there is a key."""
+    asked = environment.get("WANDB_MODE", "").lower()
+    if asked in ("offline", "disabled"):
+        return "offline" if asked == "offline" else "disabled"
+    return "online" if has_wandb_key(environment, home) else "offline"
+
+
+def has_wandb_key(environment: Mapping[str, str], home: Path) -> bool:
+    """Tell whether W&B would find a key: in WANDB_API_KEY, or in the netrc file."""
+    if environment.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(environment.get("WANDB_BASE_URL", "")).hostname or _WANDB_HOST
+    given = environment.get("NETRC")
+    for path in [Path(given)] if given else [home / ".netrc", home / "_netrc"]:
+        try:
+            entry = netrc.netrc(path).authenticators(host)
+        except (OSError, netrc.NetrcParseError):
+            continue
+        if entry is not None and entry[2]:
+            return True
+    return False
