@@ -206,7 +206,9 @@ def test_a_stack_is_measured_map_by_map():
     stack = np.stack([noise(9, 33), smooth(9, 33), np.full((9, 33), 0.4), np.full((9, 33), np.nan)])
     columns = stack_metrics(stack)
     for i, gate in enumerate(stack):
-        assert_same({name: columns[name][i] for name in columns}, attention_metrics(gate), abs=1e-12)
+        assert_same(
+            {name: columns[name][i] for name in columns}, attention_metrics(gate), abs=1e-12
+        )
 
 
 def test_an_empty_stack_has_empty_columns():
