@@ -15,16 +15,18 @@ from trainer.publish.arrays import as_uint8_images
 from trainer.publish.contract import CaptureLost, FrameArrays
 
 SETTLE_S: Final = 0.05
+SETTLE_S_PER_BYTE: Final = 4 / (1 << 30)
 """How long after copying the versions are looked at again.
 
 An in-place operation raises the version as it ends, so one that was writing while the copy was
-made shows only then. No operation on one batch takes nearly as long.
+made shows only then. Large tensors take longer to write: a quarter of a GiB a second is slow
+even for random numbers on a busy core.
 """
 _READ_AHEAD_S: Final = 0.005
 
 
 class CpuReader:
-    """Copies captures ahead of their turn, so that all wait for `SETTLE_S` at the same time.
+    """Copies captures ahead of their turn, so that all settle at the same time.
 
     The training thread adds, the sender thread reads.
     """
@@ -65,7 +67,8 @@ class CpuCapture:
         self._reader.read_ahead()
         if self._source is None or self._error is not None:
             return True
-        return self._read_at_s is not None and self._reader.clock() - self._read_at_s >= SETTLE_S
+        settle_s = SETTLE_S + self.nbytes * SETTLE_S_PER_BYTE
+        return self._read_at_s is not None and self._reader.clock() - self._read_at_s >= settle_s
 
     def scalars(self) -> dict[str, float]:
         """The scalars, as they were at the step's end."""

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from tests.trainer.capture.builders import as_uint8, make_values, tiles
-from trainer.capture.cpu import SETTLE_S, CpuCapture, CpuReader
+from trainer.capture.cpu import SETTLE_S, SETTLE_S_PER_BYTE, CpuCapture, CpuReader
 from trainer.capture.held import hold
 from trainer.capture.values import MapTensors
 from trainer.publish import CaptureLost
+
+SETTLED_S = SETTLE_S + 2 * tiles(4).nbytes * SETTLE_S_PER_BYTE
 
 
 class ManualClock:
@@ -34,7 +36,7 @@ def reader(clock: ManualClock) -> CpuReader:
 def test_a_frame_settles_before_it_is_trusted(reader: CpuReader, clock: ManualClock) -> None:
     capture = CpuCapture(make_values(), reader)
     assert not capture.ready()
-    clock.now_s += SETTLE_S
+    clock.now_s += SETTLED_S
     assert capture.ready()
     np.testing.assert_array_equal(capture.frame().input, as_uint8(tiles(4)))
 
@@ -43,7 +45,7 @@ def test_waiting_captures_settle_together(reader: CpuReader, clock: ManualClock)
     captures = [CpuCapture(make_values(), reader) for _ in range(3)]
     while reader._unread:
         captures[0].ready()
-    clock.now_s += SETTLE_S
+    clock.now_s += SETTLED_S
     assert [capture.ready() for capture in captures] == [True, True, True]
 
 
@@ -57,7 +59,7 @@ def test_a_write_before_or_after_copying_is_noticed(
         capture.ready()
     images.mul_(0.5)
     capture.ready()
-    clock.now_s += SETTLE_S
+    clock.now_s += SETTLED_S
     with pytest.raises(CaptureLost) as lost:
         capture.frame()
     assert lost.value.reason == "changed_in_place"
@@ -90,7 +92,7 @@ def test_tensors_of_inference_mode_are_copied_at_once(
         capture = CpuCapture(make_values(input=images, reconstruction=images), reader)
         images.zero_()
     capture.ready()
-    clock.now_s += SETTLE_S
+    clock.now_s += SETTLED_S
     np.testing.assert_array_equal(capture.frame().input, as_uint8(tiles(4)))
 
 
