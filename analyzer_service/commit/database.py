@@ -25,21 +25,21 @@ def open_writer(folder: Path) -> sqlite3.Connection:
     Raises
     ------
     ConfigurationError
-        If the database was made by another version of this schema.
+        If it cannot be written, or was made by another version of this schema.
     """
-    connection = sqlite3.connect(
-        run_database(folder), timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=256
-    )
+    path = run_database(folder)
     try:
-        _check_schema(connection, folder)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        schema = files("analyzer_service.commit").joinpath("schema.sql").read_text("utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")
-    except BaseException:
-        connection.close()
-        raise
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=256
+        )
+        try:
+            _check_schema(connection, folder)
+            _make_tables(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}") from error
     return connection
 
 
@@ -63,6 +63,14 @@ def open_reader(folder: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    schema = files("analyzer_service.commit").joinpath("schema.sql").read_text("utf-8")
+    connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")
 
 
 def _check_schema(connection: sqlite3.Connection, folder: Path) -> None:

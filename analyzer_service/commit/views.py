@@ -60,8 +60,9 @@ class Failure:
 class RunState:
     """Where the run stands.
 
-    `failures` names what was contained, by kind: "analysis", "undecodable", "job",
-    "unexplained_frames", "missing_records", "late_frames", ….
+    `failures` holds what was contained, by kind: "analysis" and "undecodable" (of a frame),
+    "frame_file" (not kept), "frame_mismatch", "unexplained_frames", "missing_records", "file"
+    (a picture, JSON file or report that is given up).
     """
 
     status: Status

@@ -30,11 +30,12 @@ class TakenRecord:
 
 @dataclass
 class Intake:
-    """What came since the last commit."""
+    """What came since the last commit; `late` names producers whose frames came too late."""
 
     records: list[TakenRecord] = field(default_factory=list)
     frames: list[AnalyzedFrame] = field(default_factory=list)
     lost: set[Origin] = field(default_factory=set)
+    late: set[Origin] = field(default_factory=set)
 
 
 class Ledger:
@@ -128,7 +129,7 @@ class Ledger:
             self._take_frame(self.producers[analyzed.origin], analyzed)
         for origin in intake.lost:
             self._take_loss(self.producers[origin])
-        origins = {record.origin for record in intake.records} | intake.lost
+        origins = {record.origin for record in intake.records} | intake.lost | intake.late
         return origins | {analyzed.origin for analyzed in intake.frames}
 
     def _take_record(self, state: ProducerState, record: TakenRecord) -> None:

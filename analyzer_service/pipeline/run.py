@@ -146,7 +146,9 @@ class RunPipeline:
         settled = fseq <= books.floor
         held = self._is_stored(state, stream, fseq) if settled else fseq in books.arrived
         if held or (settled and not self._settings.accept_late_frames):
-            books.late += not held
+            if not held:
+                books.late += 1
+                self._intake.late.add(origin)
             self._returned[origin] += len(payload)
             self._held_already.setdefault(origin, {}).setdefault(stream, []).append(fseq)
             return False
@@ -229,7 +231,7 @@ class RunPipeline:
         return self._store.frame(state.id, stream, fseq) is not None
 
     def _nothing_new(self) -> bool:
-        came = self._intake.records or self._intake.lost or self._work.gathered
+        came = self._intake.records or self._intake.lost or self._intake.late or self._work.gathered
         return not (came or self._due.gathered or self._stirred)
 
     def _end_waiting(self) -> None:

@@ -23,7 +23,6 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
     connection = Connection(descriptor)
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    sys.path[:] = pickle.loads(connection.recv_bytes())
     threading.Thread(target=_receive, args=(connection, calls), daemon=True).start()
     connection.send_bytes(READY)
     while True:

@@ -46,7 +46,8 @@ class WorkerProcess:
         near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "analyzer_service.workers.child", str(far.fileno())],
+                # -P: the folder that the user stands in must not hide a module of ours.
+                [sys.executable, "-P", "-m", "analyzer_service.workers.child", str(far.fileno())],
                 pass_fds=[far.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=_environment(),
@@ -62,7 +63,6 @@ class WorkerProcess:
     def wait_ready(self) -> None:
         """Wait until the process takes calls; raises `WorkerDiedError` if it never does."""
         try:
-            self._connection.send_bytes(pickle.dumps(sys.path))
             if self._connection.poll(_START_LIMIT_S) and self._connection.recv_bytes() == READY:
                 return
         except (EOFError, OSError):
@@ -115,5 +115,5 @@ class WorkerProcess:
 
 
 def _environment() -> dict[str, str]:
-    path = os.pathsep.join(entry for entry in sys.path if entry)
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     return {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}

@@ -198,3 +198,9 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     run_database(tmp_path).write_bytes(b"not a database at all" * 100)
     with pytest.raises(ConfigurationError, match="not readable"):
         RunReader(tmp_path)
+
+
+def test_a_database_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    run_database(tmp_path).mkdir()
+    with pytest.raises(ConfigurationError, match=r"metrics\.sqlite cannot be written"):
+        Store(tmp_path)

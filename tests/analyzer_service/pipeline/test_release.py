@@ -3,13 +3,14 @@
 import json
 import math
 import random
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from analyzer_service.commit.reader import RunReader
+from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.pipeline import Origin
 from analyzer_service.workers import InlineWorkers, PoolWorkers, Workers
 from shared.messages import FrameRef
@@ -181,6 +182,9 @@ def test_a_frame_after_its_row_is_late_and_ignored(tmp_path: Path, workers: Work
     assert answer.delivered == {ORIGIN: {"train": [1]}}
     assert rows_of(pipeline.folder)[0]["samples"] == 0
     pipeline.close()
+    database = sqlite3.connect(run_database(pipeline.folder))
+    assert database.execute("SELECT late FROM streams WHERE stream = 'train'").fetchall() == [(1,)]
+    database.close()
 
 
 def test_committed_names_what_is_safe(tmp_path: Path, workers: Workers) -> None:

@@ -173,6 +173,15 @@ def test_workers_have_one_math_thread(pool: PoolWorkers) -> None:
     assert _outcome(pool, tasks.threads).value == {"omp": "1", "cv2": 1}
 
 
+def test_the_folder_one_stands_in_hides_no_module(
+    pool: PoolWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise RuntimeError('not this one')")
+    (tmp_path / "shared.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert _outcome(pool, tasks.add, 1, 2).value == 3
+
+
 def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     command = [sys.executable, "-m", "tests.analyzer_service.workers.parent", str(marker)]
