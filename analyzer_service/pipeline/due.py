@@ -1,6 +1,7 @@
 """Files that are due: handed to the workers in order, tried twice, noted when they are written."""
 
 import logging
+import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -69,7 +70,11 @@ class DueFiles:
         if not self._maybe_due or self.gathered:
             return
         most = 1 if busy else self.workers.size
-        due = self._due()
+        try:
+            due = self._due()
+        except sqlite3.Error as error:  # what is committed must be acked all the same
+            logger.warning("the files that are due could not be read: %s", error)
+            return
         keys = {job.key for job in self._running}
         for place, job in enumerate(due):
             if len(self._running) >= most:

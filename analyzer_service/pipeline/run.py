@@ -1,5 +1,6 @@
 """`RunPipeline`: one run, from arriving records and frames to finished files."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from analyzer_service.workers import Workers
 from shared.codec import encode, join
 from shared.messages import CriticalMessage, RunStarted, RunStatus
 from shared.sequences import RangeSet
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +184,7 @@ class RunPipeline:
         self._work.gathered.clear()
         self._due.noted()
         self._stirred = released >= limit
-        for file in stale:
-            (self.folder / file).unlink(missing_ok=True)
+        self._delete(stale)
         self._due.start(busy=len(self._work) > 0)
         return self._answer(intake)
 
@@ -226,6 +228,13 @@ class RunPipeline:
         producer, incarnation = origin
         update = {"producer": producer, "incarnation": incarnation, "resumed_from_step": None}
         return self._ledger.join(facts.model_copy(update=update))
+
+    def _delete(self, files: list[str]) -> None:
+        for file in files:
+            try:
+                (self.folder / file).unlink(missing_ok=True)
+            except OSError as error:  # what is committed must be acked all the same
+                logger.warning("%s could not be deleted: %s", self.folder / file, error)
 
     def _is_stored(self, state: ProducerState, stream: str, fseq: int) -> bool:
         return self._store.frame(state.id, stream, fseq) is not None
