@@ -12,7 +12,6 @@ from torch.utils.data import Dataset, Sampler
 from trainer.data.source import RGB, TileSource
 from trainer.data.split import Region
 
-
 _LONGEST_NAME: Final = 1000
 
 

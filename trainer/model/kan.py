@@ -59,16 +59,16 @@ class KANConv2d(nn.Module):
     def start_as_identity(self) -> None:
         """Make each channel pass through unchanged where the splines are complete.
 
-        The random weights stay, at a tenth, so that every function can be learned. Splines
-        hold the identity exactly (Marsden: its coefficients are the bases' centers), and
-        nearly what SiLU takes away from it.
+        The random weights stay, at a tenth, so that every function can be learned. The
+        splines' coefficients are the least-squares fit to what SiLU lacks of the identity.
         """
         self.base_weight.mul_(0.1)
         middle = self.base_weight.shape[-1] // 2
-        centers = self.base_weight.new_tensor(_centers(self.grid_size, self.grid_range))
+        points = torch.linspace(*self.grid_range, 20 * self.grid_size)
+        basis = expand(points.view(1, 1, 1, -1), self.grid_size, self.grid_range)[0, :, 0]
+        missing = torch.linalg.lstsq(basis[1:].T, (points - basis[0]).unsqueeze(1)).solution[:, 0]
         for channel in range(min(self.in_channels, self.out_channels)):
             self.base_weight[channel, channel, middle, middle] += 1.0
-            missing = centers - functional.silu(centers)
             self.spline_weight[channel, channel, :, middle, middle] += missing
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,17 +103,11 @@ def expand(x: Tensor, grid_size: int, grid_range: tuple[float, float]) -> Tensor
     Tensor of shape (N, C * (1 + grid_size + 3), H, W), float32
         For each channel its SiLU, then its bases from left to right.
     """
-    centers = _centers(grid_size, grid_range)
-    step = (grid_range[1] - grid_range[0]) / grid_size
-    expanded: Tensor = _Expansion.apply(x, centers, step)  # type: ignore[no-untyped-call]
-    return expanded.flatten(1, 2)
-
-
-def _centers(grid_size: int, grid_range: tuple[float, float]) -> tuple[float, ...]:
-    """Where each basis has its maximum."""
     low, high = grid_range
     step = (high - low) / grid_size
-    return tuple(low + (i - 1) * step for i in range(grid_size + ORDER))
+    centers = tuple(low + (i - 1) * step for i in range(grid_size + ORDER))
+    expanded: Tensor = _Expansion.apply(x, centers, step)  # type: ignore[no-untyped-call]
+    return expanded.flatten(1, 2)
 
 
 class _Expansion(torch.autograd.Function):
