@@ -65,11 +65,6 @@ class LiveRun:
         """Whether, moreover, every producer has ended."""
         return self.settled and self.pipeline.status is not None
 
-    @property
-    def quiet(self) -> bool:
-        """Whether nothing can be written now and the run is not over."""
-        return self.failing or (self.settled and self.pipeline.status is None)
-
     def next_cseq(self, origin: Origin) -> int:
         """Number of the record that `origin` is to send next."""
         if origin not in self.received:

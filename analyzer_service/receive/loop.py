@@ -1,6 +1,7 @@
 """The ingest loop: one thread that owns the sockets, the runs and their stores."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +19,7 @@ _MESSAGES_PER_TURN: Final[dict[Channel, int]] = {"ctl": 512, "bulk": 32}
 _LONGEST_WAIT_S: Final = 0.25
 _STOOD_STILL_S: Final = 2.0
 _DRAIN_STEP_S: Final = 0.02
+_AT_REST_S: Final = 1.0
 _LAST_WORDS_MS: Final = 500
 _PARENT_GRACE_S: Final = 60.0
 _FAREWELL_S: Final = 5.0
@@ -60,7 +62,7 @@ class IngestLoop:
         self._parent = None if parent_pid is None else Parent(parent_pid)
         self._clock = clock
         self._stopping = False
-        self._last_turn = clock()
+        self._last_turn = self._worked_at = clock()
         self._over_at: float | None = None
         router.watch(self._wakeup.fileno())
         router.watch(workers.wakeup_fd)
@@ -93,11 +95,7 @@ class IngestLoop:
         self._router.poll(self._wait_ms())
         now = self._begin_turn()
         self._receive(now)
-        if self._workers.poll():
-            self.runs.stir()
-        self._commit(now)
-        self.runs.tick(now)
-        self.sessions.tick(now)
+        self._work(now, at_once=False)
 
     def _begin_turn(self) -> float:
         """Clock of this turn; time that the whole process stood still is nobody's silence."""
@@ -120,13 +118,9 @@ class IngestLoop:
                     logger.exception("a message could not be dealt with")
         return count
 
-    def _commit(self, now: float, *, at_once: bool = False) -> None:
-        for run, committed in self.runs.commit(now, at_once=at_once):
-            self.sessions.committed(run, committed)
-
     def _wait_ms(self) -> int:
-        until_s = self.runs.next_commit() - self._clock()
-        return max(0, min(int(1000 * until_s) + 1, int(1000 * _LONGEST_WAIT_S)))
+        until_s = min(self.runs.next_commit() - self._clock(), _LONGEST_WAIT_S)
+        return math.ceil(1000 * max(0.0, until_s))
 
     @property
     def _orphaned(self) -> bool:
@@ -155,15 +149,29 @@ class IngestLoop:
     def _drain(self, deadline: float) -> None:
         """Commit what came, write what is due, close W&B; the producers keep the rest."""
         self._turn_without_taking()
-        while self._clock() < deadline and not all(run.quiet for run in self.runs):
+        while self._clock() < deadline and not self._at_rest():
             self._turn_without_taking()
         endings = self.runs.end_all()
         while self._clock() < deadline and not all(ending.done for ending in endings):
             self._turn_without_taking()
 
+    def _at_rest(self) -> bool:
+        """Whether nothing is at work, even if batches wait for frames that are yet to come."""
+        if all(run.failing or run.settled for run in self.runs):
+            return True
+        working = any(run.pipeline.frames_waiting for run in self.runs)
+        return not working and self._clock() - self._worked_at > _AT_REST_S
+
     def _turn_without_taking(self) -> None:
         now = self._begin_turn()
-        self._commit(now, at_once=True)
+        self._work(now, at_once=True)
+        time.sleep(_DRAIN_STEP_S)
+
+    def _work(self, now: float, *, at_once: bool) -> None:
+        if self._workers.poll():
+            self._worked_at = now
+            self.runs.stir()
+        for run, committed in self.runs.commit(now, at_once=at_once):
+            self.sessions.committed(run, committed)
         self.runs.tick(now)
         self.sessions.tick(now)
-        time.sleep(_DRAIN_STEP_S)

@@ -62,6 +62,7 @@ class Runs:
         self._wake = wake
         self._runs: dict[str, LiveRun] = {}
         self._committed_at: dict[str, float] = {}
+        self._closing = False
         self.ended = 0
 
     def __iter__(self) -> Iterator[LiveRun]:
@@ -172,6 +173,7 @@ class Runs:
 
     def end_all(self) -> list[Ending]:
         """Begin the end of every run, over or not: this process ends."""
+        self._closing = True
         for run in self:
             if run.ending is None:
                 run.ending = self._begin_end(run)
@@ -198,7 +200,7 @@ class Runs:
             log_end(run.folder, run.ending.outcome)
             self._close(run)
             self.ended += 1
-        elif run.ending.done:  # it was resumed meanwhile
+        elif run.ending.done and not self._closing:  # it was resumed meanwhile
             run.ending = None
             run.sink = self._sink(run.started)
             run.recorder = self._recorder(run.folder)
