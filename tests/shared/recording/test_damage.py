@@ -149,6 +149,23 @@ def test_a_chunk_far_behind_the_damage_is_found(tmp_path: Path) -> None:
     assert len(losses) == 2
 
 
+@pytest.mark.parametrize("behind", [1, 20, 48])
+def test_a_chunk_at_the_edge_of_what_is_searched_at_once_is_found(
+    tmp_path: Path, behind: int
+) -> None:
+    window = 1 << 20  # the search reads this much at once, from one byte behind the damage
+    around = make_file(tmp_path, ((PLAIN,),))
+    overhead = around.closed_at - around.edges[0] - len(PLAIN.payload)
+    payload = bytes(window + 1 - behind - overhead)
+    made = make_file(tmp_path, ((replace(PLAIN, payload=payload),), (PLAIN,)))
+    assert made.edges[1] - made.edges[0] == window + 1 - behind
+    data = bytearray(made.data)
+    data[made.edges[0]] ^= 0xFF
+    path = tmp_path / "damaged.mcap"
+    path.write_bytes(data)
+    assert read(path)[0] == [PLAIN]
+
+
 def test_a_recording_inside_a_message_is_never_taken_for_this_one(tmp_path: Path) -> None:
     inner = make_file(tmp_path, ((replace(PLAIN, run_id="another", payload=b"wrong"),),))
     outer = make_file(

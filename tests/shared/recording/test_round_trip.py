@@ -102,6 +102,7 @@ def test_chunks_are_small_and_a_large_frame_has_its_own(tmp_path: Path) -> None:
     assert sorted(sizes)[-1] > 300_000
     assert all(size <= 1 << 16 for size in sorted(sizes)[:-1])
     assert len(sizes) >= 5
+    assert data.count(b"run_name") == len(sizes)  # a channel is named once a chunk
 
 
 def test_a_reader_may_be_used_again_and_left_early(tmp_path: Path) -> None:
@@ -140,6 +141,19 @@ def test_the_limit_is_never_passed_and_what_fits_is_kept(tmp_path: Path) -> None
     assert taken == [True] * 9 + [False] * 11
     assert path.stat().st_size <= 100_000
     assert len(read(path)[0]) == 10
+
+
+def test_the_closed_file_fits_the_limit_to_the_byte(tmp_path: Path) -> None:
+    unlimited = tmp_path / "unlimited.mcap"
+    with RecordingWriter(unlimited) as writer:
+        writer.write(PLAIN)
+    size = unlimited.stat().st_size
+    for limit in range(size - 60, size + 1):
+        path = tmp_path / f"{limit}.mcap"
+        with RecordingWriter(path, limit_bytes=limit) as writer:
+            taken = writer.write(PLAIN)
+        assert taken == (limit == size)
+        assert path.stat().st_size <= limit
 
 
 def test_a_writer_never_overwrites(tmp_path: Path) -> None:
