@@ -54,5 +54,5 @@ def test_every_weight_gets_a_gradient():
 
 
 def test_refuses_tiles_that_do_not_halve_three_times():
-    with pytest.raises(ConfigurationError, match="100x128.*multiples of 8"):
+    with pytest.raises(ConfigurationError, match=r"100x128.*multiples of 8"):
         DAEKAN("small")(torch.rand(1, 3, 100, 128))
