@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from analyzer_service.commit.database import open_reader, run_database
+from analyzer_service.sinks.frames import FOLDER as FRAMES
 from shared.errors import ConfigurationError
 from shared.messages import RunStarted
 from shared.naming import run_folder_name
@@ -56,6 +57,7 @@ def claim_folder(output_dir: Path, started: RunStarted) -> tuple[Path, FolderLoc
     lock = FolderLock(folder)
     try:
         _check_content(folder, started)
+        _sweep(folder)
     except BaseException:
         lock.release()
         raise
@@ -77,6 +79,12 @@ def _check_content(folder: Path, started: RunStarted) -> None:
             f"{folder} exists and holds no run ({sorted(foreign)[0]} is in it): choose another "
             "--run-name or --output-dir, or move that folder away"
         )
+
+
+def _sweep(folder: Path) -> None:
+    """Delete half-written files of processes that were killed; nobody else writes here now."""
+    for path in (*folder.glob(".*.tmp"), *(folder / FRAMES).glob(".*.tmp")):
+        path.unlink(missing_ok=True)
 
 
 def _run_id(folder: Path) -> str | None:

@@ -86,6 +86,15 @@ def test_what_was_acked_survives_sigkill(tmp_path: Path, workers: Workers) -> No
     assert files_of(pipeline.folder) == files_of(expected)
 
 
+def test_half_written_files_of_a_killed_process_are_swept(tmp_path: Path, workers: Workers) -> None:
+    folder = run_whole(tmp_path, workers, make_said(epochs=1))
+    before = files_of(folder)
+    for name in (".train_batch_000004.png.77.tmp", "frames/.train_000004.npz.77.tmp"):
+        (folder / name).write_bytes(b"half")
+    open_run(tmp_path, workers).close()
+    assert files_of(folder) == before
+
+
 def test_files_that_were_due_are_written_after_a_restart(tmp_path: Path, workers: Workers) -> None:
     said = make_said()
     pipeline = open_run(tmp_path, workers)
