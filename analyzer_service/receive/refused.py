@@ -4,7 +4,10 @@ import logging
 from collections import OrderedDict
 from typing import Final, TypeVar
 
-T = TypeVar("T")
+from shared.transport.server import Channel
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +23,7 @@ class Refused:
         self.malformed = 0
         self._said = 0
         self._named: OrderedDict[bytes, None] = OrderedDict()
-        self._resets: OrderedDict[bytes, float] = OrderedDict()
+        self._resets: OrderedDict[tuple[Channel, bytes], float] = OrderedDict()
 
     def count(self, peer: bytes, why: str) -> None:
         """Count a message that is none; the first one of each peer is logged."""
@@ -34,16 +37,16 @@ class Refused:
             return
         logger.warning("peer %s sent what is no message: %s", peer.hex()[:64], why)
 
-    def may_reset(self, peer: bytes, now: float) -> bool:
+    def may_reset(self, channel: Channel, peer: bytes, now: float) -> bool:
         """Tell whether `peer` may be told again that nobody knows it: once a second."""
-        if now - self._resets.get(peer, float("-inf")) < _RESET_INTERVAL_S:
+        if now - self._resets.get((channel, peer), float("-inf")) < _RESET_INTERVAL_S:
             return False
-        _remember(self._resets, peer, now)
+        _remember(self._resets, (channel, peer), now)
         return True
 
 
-def _remember(memory: OrderedDict[bytes, T], peer: bytes, what: T) -> None:
-    memory[peer] = what
-    memory.move_to_end(peer)
+def _remember(memory: OrderedDict[K, V], key: K, what: V) -> None:
+    memory[key] = what
+    memory.move_to_end(key)
     if len(memory) > _REMEMBERED:
         memory.popitem(last=False)

@@ -66,11 +66,6 @@ class Replay:
         How much faster than captured; None takes no time between messages.
     budget_bytes : int
         Frames that may be in work at once.
-
-    Raises
-    ------
-    ConfigurationError
-        If a run's folder belongs to another one.
     """
 
     def __init__(
@@ -96,18 +91,20 @@ class Replay:
         self._budget_bytes = budget_bytes
         self._live: dict[str, LiveRun] = {}
         self._missing = Missing(self.inventory)
-        for held in self.inventory.runs.values():
-            self._runs.check(held.run_id, held.run_name)
 
     def run(self, on_progress: Callable[[int], None] | None = None) -> Replayed:
         """Replay everything; `on_progress` gets the number of items that are done.
 
         Raises
         ------
+        ConfigurationError
+            If the folder of a run belongs to another one; nothing is written then.
         SinkError
             If results cannot be written.
         """
         try:
+            for held in self.inventory.runs.values():
+                self._runs.check(held.run_id, held.run_name)
             for count, item in enumerate(self.inventory, start=1):
                 self._feed(item)
                 if count % _ITEMS_PER_LOOK == 0 or self._pace.waits:

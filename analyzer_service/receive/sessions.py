@@ -313,5 +313,5 @@ class Sessions:
         self._sender.send("ctl", peer, protocol.pack(protocol.Reject(reason=reason[:1024])))
 
     def _reset_stranger(self, channel: Channel, peer: bytes, now: float) -> None:
-        if self._refused.may_reset(peer, now):
+        if self._refused.may_reset(channel, peer, now):
             self._sender.send(channel, peer, protocol.pack(protocol.Reset()))
