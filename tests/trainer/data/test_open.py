@@ -53,7 +53,7 @@ def test_unreadable_images_are_skipped_and_named(tmp_path, caplog):
 
 def test_a_folder_where_nothing_can_be_read_is_one_line(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
-    with pytest.raises(ConfigurationError, match="none of the 1 images.*broken.png") as raised:
+    with pytest.raises(ConfigurationError, match=r"none of the 1 images.*broken.png") as raised:
         open_data(str(tmp_path))
     assert "\n" not in str(raised.value)
 
