@@ -94,7 +94,7 @@ class Totals(_Part):
 class RunStarted(_Part):
     """The run and its fixed facts; the first critical record of each incarnation.
 
-    `incarnation` counts the starts of one run: 1, then one more for each resume.
+    `incarnation` tells the starts of one run apart: 1, then a larger number for each resume.
     `resumed_from_step` is the last `global_step` that the checkpoint holds; rows of earlier
     incarnations beyond it are superseded. `primary_layer` is the layer that the guide's
     names without a layer stand for.

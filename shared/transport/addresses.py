@@ -1,11 +1,15 @@
 """Where an analyzer listens: one address that stands for its two sockets."""
 
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from ipaddress import ip_address
+from typing import Final
 
 from shared.errors import ConfigurationError
 
-_FORMS = "tcp://HOST:PORT (the next port is used too) or ipc://PATH"
+_FORMS: Final = "tcp://HOST:PORT (the next port is used too) or ipc://PATH"
+
+_TCP: Final = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+|\*):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,18 @@ def parse_address(text: str) -> Address:
 
 
 def _tcp_address(text: str) -> Address:
-    parts = urlsplit(text)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if not parts.hostname or port is None or not 1 <= port <= 65534 or parts.path:
+    match = _TCP.fullmatch(text)
+    if match is None or not 1 <= int(match[2]) <= 65534:
         raise ConfigurationError(
             f"address {text!r} has another form than {_FORMS}; ports go from 1 to 65534"
         )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
-    return Address(f"tcp://{host}:{port}", f"tcp://{host}:{port + 1}", loopback)
+    host, port = match[1], int(match[2])
+    return Address(f"tcp://{host}:{port}", f"tcp://{host}:{port + 1}", _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    """Only an address decides: a name that begins with ``127.`` may be anywhere."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -70,6 +70,10 @@ class LostCapture:
         }
         self.nbytes = 1
 
+    def scalars_ready(self) -> bool:
+        """Always."""
+        return True
+
     def ready(self) -> bool:
         """Always."""
         return True

@@ -25,7 +25,7 @@ class RunCounters:
     run_id, run_name : str
         The same for every start of the run.
     incarnation : int
-        How many times the run was started before this fit, this one included.
+        Number of the latest start; it grows with each.
     global_step : int
         Batches trained since the run began.
     val_step : int
@@ -39,8 +39,13 @@ class RunCounters:
     val_step: int = 0
 
     def start(self) -> int | None:
-        """Count a start; returns the step to resume from, or None for a new run."""
-        self.incarnation += 1
+        """Number a start; returns the step to resume from, or None for a new run.
+
+        The first start is 1. A resume takes its Unix second, so that two resumes of one
+        checkpoint are different incarnations and the later one counts.
+        """
+        resumed = self.incarnation > 0
+        self.incarnation = max(self.incarnation + 1, int(time.time())) if resumed else 1
         return self.global_step if self.incarnation > 1 else None
 
     def count(self, phase: Phase) -> int:

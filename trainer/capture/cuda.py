@@ -118,11 +118,14 @@ class CudaCapture:
             except Exception as error:  # the scalars still go; `frame` tells
                 self._error = error
 
+    def scalars_ready(self) -> bool:
+        """Whether the copy of the scalars is done."""
+        return self._numbers.ready()
+
     def ready(self) -> bool:
-        """Whether every copy is done."""
+        """Whether the copy of the frame is done."""
         slot = self._slot
-        copied = slot is None or slot.event is None or slot.event.query()
-        return copied and self._numbers.ready()
+        return slot is None or slot.event is None or slot.event.query()
 
     def scalars(self) -> dict[str, float]:
         """The scalars; to be called once."""

@@ -1,10 +1,9 @@
 """Starts what a fit publishes to: an analyzer of its own, if wanted, and the publisher."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.messages import RunStarted
@@ -15,6 +14,11 @@ from trainer.publish.publisher import Publisher
 from trainer.publish.settings import PublishSettings
 
 log = logging.getLogger(__name__)
+
+_MOST_TEXT = 10_000
+_MOST_ITEMS = 1_000
+_MOST_DEPTH = 8
+_LOCAL_START_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ def start_publisher(
         return None, None
     try:
         settings = PublishSettings(journal_dir=options.output_dir)
+        if analyzer is not None:  # it needs seconds to start: a short run is over by then
+            settings = replace(settings, first_answer_timeout_s=_LOCAL_START_S)
         return Publisher.start(run, endpoint=endpoint, record=record, settings=settings), analyzer
     except BaseException:
         if analyzer is not None:
@@ -92,6 +98,22 @@ def start_publisher(
 
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with everything that is no JSON value turned into text."""
-    plain_config: dict[str, Any] = json.loads(json.dumps(dict(config), default=str, skipkeys=True))
-    return plain_config
+    """`config` as JSON values within the limits of a message; what is too large is cut.
+
+    What is no JSON value becomes text; texts end after 10,000 characters, lists after 1,000
+    items, and nesting after 8 levels.
+    """
+    return {str(name)[:_MOST_TEXT]: _plain(value, 1) for name, value in config.items()}
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, int) and abs(value) < 2**63:
+        return value
+    if isinstance(value, Mapping) and depth < _MOST_DEPTH:
+        items = list(value.items())[:_MOST_ITEMS]
+        return {str(name)[:_MOST_TEXT]: _plain(item, depth + 1) for name, item in items}
+    if isinstance(value, (list, tuple, set, frozenset)) and depth < _MOST_DEPTH:
+        return [_plain(item, depth + 1) for item in list(value)[:_MOST_ITEMS]]
+    return str(value)[:_MOST_TEXT]

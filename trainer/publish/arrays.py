@@ -27,6 +27,10 @@ class ArrayCapture:
         images = arrays.input.nbytes + arrays.reconstruction.nbytes
         return images + sum(array.nbytes for array in maps)
 
+    def scalars_ready(self) -> bool:
+        """Always: the values are here."""
+        return True
+
     def ready(self) -> bool:
         """Always: the values are here."""
         return True
@@ -63,7 +67,11 @@ def capture_arrays(
     ValueError
         If an image is neither (N, 3, H, W) nor (N, H, W, 3), with 1 or 3 channels.
     """
-    numbers = {name: float(value) for name, value in scalars.items() if value is not None}
+    numbers = {
+        name: float(value.detach() if hasattr(value, "detach") else value)
+        for name, value in scalars.items()
+        if value is not None
+    }
     if any(image is None for image in images):
         return ArrayCapture(numbers, None)
     clean, output = (as_uint8_images(_to_numpy(image[:most])) for image in images)

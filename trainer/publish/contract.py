@@ -59,12 +59,16 @@ class Capture(Protocol):
         """Bytes that the capture keeps alive for its frame; 0 when it has none."""
         ...
 
-    def ready(self) -> bool:
-        """Tell, without waiting, whether the values may be read (a device copy is done)."""
+    def scalars_ready(self) -> bool:
+        """Tell, without waiting, whether `scalars` may be read (a device copy is done)."""
         ...
 
     def scalars(self) -> dict[str, float]:
         """Scalars by name: `BatchMetrics`' own fields and any of the user's."""
+        ...
+
+    def ready(self) -> bool:
+        """Tell, without waiting, whether `frame` may be read and trusted."""
         ...
 
     def frame(self) -> FrameArrays:

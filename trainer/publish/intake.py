@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 class Intake:
     """Reads captures in the order they came in, as soon as their values may be read.
 
+    Scalars do not wait for frames: a frame may have to settle before it can be trusted.
+
     `records_lost` counts critical records that could not be kept because both the memory
     budget and the journal's disk were exhausted; `failures` counts captures that raised.
     """
@@ -27,6 +29,7 @@ class Intake:
         self._window = window
         self._frames = frames
         self._taken: deque[Handed | EpochEnded] = deque()
+        self._unread: deque[Handed] = deque()
         self.records_lost = 0
         self.failures = 0
 
@@ -41,13 +44,13 @@ class Intake:
         """Turn captures whose values are there into records and frames."""
         for _ in range(min(most, len(self._taken))):
             item = self._taken[0]
-            if isinstance(item, EpochEnded):
-                self.append(item, item.captured_at_ns, now_s)
-            elif item.capture.ready():
-                self._read(item, now_s)
-            else:
+            if isinstance(item, Handed) and not item.capture.scalars_ready():
                 break
-            self._taken.popleft()
+            self._record(self._taken.popleft(), now_s)
+        for _ in range(min(most, len(self._unread))):
+            if not self._unread[0].capture.ready():
+                break
+            self._read_frame(self._unread.popleft())
         self.note_drops(now_s, now_ns)
 
     def abandon(self, now_s: float, now_ns: int) -> None:
@@ -55,10 +58,12 @@ class Intake:
         while self._taken:
             item = self._taken.popleft()
             if isinstance(item, EpochEnded):
-                self.append(item, item.captured_at_ns, now_s)
+                self._record(item, now_s)
             else:
                 self.records_lost += 1
-                self._unreadable(item, "closed")
+                self._unread.append(item)
+        while self._unread:
+            self._unreadable(self._unread.popleft(), "closed")
         self.note_drops(now_s, now_ns)
 
     def note_drops(self, now_s: float, now_ns: int) -> None:
@@ -69,28 +74,42 @@ class Intake:
     def append(self, message: CriticalMessage, captured_at_ns: int, now_s: float) -> None:
         """Number a critical message and keep it until it is acknowledged."""
         self._window.evict()
+        try:
+            parts = encode(message)
+        except ContractError as error:
+            log.error("a %s cannot be sent and is lost: %s", message.type, error)
+            self.records_lost += 1
+            return
         if self._window.full:
             self.records_lost += 1
             return
-        self._window.append(encode(message), captured_at_ns, now_s)
+        self._window.append(parts, captured_at_ns, now_s)
 
     @property
     def empty(self) -> bool:
         """Whether everything that was taken over is read."""
-        return not self._taken
+        return not self._taken and not self._unread
 
-    def _read(self, handed: Handed, now_s: float) -> None:
+    def _record(self, item: Handed | EpochEnded, now_s: float) -> None:
+        if isinstance(item, EpochEnded):
+            self.append(item, item.captured_at_ns, now_s)
+            return
         try:
-            scalars = handed.capture.scalars()
+            scalars = item.capture.scalars()
         except Exception:
             self._failed("scalars")
             scalars = {}
-        self.append(batch_metrics(handed, scalars), handed.captured_at_ns, now_s)
+        self.append(batch_metrics(item, scalars), item.captured_at_ns, now_s)
+        self._unread.append(item)
+
+    def _read_frame(self, handed: Handed) -> None:
         if handed.fseq is not None:
-            self._read_frame(handed, handed.fseq)
+            self._encode_frame(handed, handed.fseq)
+            handed.capture.drop_frame()
         handed.done = True
 
-    def _read_frame(self, handed: Handed, fseq: int) -> None:
+    def _encode_frame(self, handed: Handed, fseq: int) -> None:
+        stream = handed.keys.phase
         try:
             parts = encode(batch_frame(handed, handed.capture.frame()))
         except CaptureLost as lost:
@@ -102,9 +121,7 @@ class Intake:
             self._unreadable(handed, "queue_full" if handed.evicted else "capture_failed")
         else:
             nbytes = sum(len(part) for part in parts)
-            stream = handed.keys.phase
             self._frames.encoded(PendingFrame(stream, fseq, parts, handed.captured_at_ns, nbytes))
-        handed.capture.drop_frame()
 
     def _unreadable(self, handed: Handed, reason: DropReason) -> None:
         if handed.fseq is not None:

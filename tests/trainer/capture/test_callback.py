@@ -172,7 +172,8 @@ def test_a_resume_goes_on_counting(tmp_path: Path, publishers: Publishers) -> No
     )
     before, after = (publisher.run for publisher in publishers)
     assert (after.run_id, after.run_name) == (before.run_id, "long")
-    assert (after.incarnation, after.resumed_from_step) == (2, 3)
+    assert after.incarnation > before.incarnation
+    assert after.resumed_from_step == 3
     assert publishers[1].events[:1] == [("train", 4, 4)]
     assert publishers[1].events[-3:] == [("val", 6, 3), ("val", 6, 4), ("epoch_ended", 1, 6)]
 
