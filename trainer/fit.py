@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _GRADIENT_CLIP = 1.0
 _BEST_KEPT = 3
+_LOG_EVERY = 10
 # What Lightning says about choices that are made on purpose here.
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
@@ -31,6 +32,7 @@ _EXPECTED_WARNINGS = (
     ".*GPU available but not used.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*dirpath has changed from.*",
+    ".*your dataloader is not resumable.*",  # tiles are random crops: some come twice, or never
 )
 
 
@@ -122,6 +124,7 @@ def _config(settings: TrainSettings, plan: Plan, data: TissueTiles) -> dict[str,
     """What the run's files say about how it was made; no path of this machine."""
     chosen = settings.model_dump(mode="json", exclude={"output_dir", "resume", "record"})
     found = {
+        "run_name": plan.run_name,
         "model": plan.model,
         "batch_size": data.batch_size,
         "tile_size": data.facts.tile_size,
@@ -149,7 +152,7 @@ def _make_trainer(settings: TrainSettings, plan: Plan, data: TissueTiles) -> pl.
         val_check_interval=settings.max_steps if short else None,
         precision=settings.precision,
         gradient_clip_val=_GRADIENT_CLIP,
-        log_every_n_steps=10,
+        log_every_n_steps=min(_LOG_EVERY, steps_per_epoch),
         callbacks=callbacks,
         logger=CSVLogger(plan.training_folder, name="logs"),
         enable_progress_bar=on_terminal,
