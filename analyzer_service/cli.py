@@ -15,6 +15,7 @@ from analyzer_service.settings import (
     check_workers,
     default_wandb_mode,
     default_workers,
+    has_wandb_key,
     parse_speed,
 )
 from analyzer_service.sinks.wandb_outcome import Mode
@@ -125,7 +126,7 @@ def main() -> None:
 def _wandb_mode(asked: str | None) -> Mode:
     if asked is None:
         mode = default_wandb_mode(os.environ, Path.home())
-        if mode == "offline":
+        if mode == "offline" and not has_wandb_key(os.environ, Path.home()):
             logger.info("W&B runs offline: no key is configured (wandb login makes one)")
         return mode
     for mode in get_args(Mode):

@@ -44,6 +44,7 @@ class LiveRun:
     uncommitted_bytes: int = 0
     dirty: bool = False
     failing: bool = False
+    closed: bool = False
     _held: list[tuple[Origin, BatchFrame, bytes]] = field(default_factory=list)
     _retry_at: float = 0.0
     _retry_s: float = _FIRST_RETRY_S

@@ -8,7 +8,8 @@ from typing import Final
 
 from analyzer_service.receive.parent import Parent
 from analyzer_service.receive.runs import Runs, RunsSettings
-from analyzer_service.receive.sessions import Sessions, SessionSettings
+from analyzer_service.receive.seams import SessionSettings
+from analyzer_service.receive.sessions import Sessions
 from analyzer_service.workers import Workers
 from analyzer_service.workers.wakeup import Wakeup
 from shared.transport.server import Channel, RouterPair

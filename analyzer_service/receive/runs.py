@@ -81,7 +81,12 @@ class Runs:
             If the name, or its folder, belongs to another run.
         """
         run = self._runs.get(run_id)
-        if run is not None and run.started.run_name == run_name:
+        if run is not None and run.started.run_name != run_name:
+            raise ConfigurationError(
+                f"run {run_id} is being received as {run.started.run_name!r}, not as {run_name!r}: "
+                "a run keeps its name"
+            )
+        if run is not None:
             return run
         started = self.check(run_id, run_name)
         return None if started is None else self.open(started)
@@ -214,6 +219,7 @@ class Runs:
         if run.recorder is not None:
             run.recorder.close()
         run.pipeline.close()
+        run.closed = True
         del self._runs[run.started.run_id]
         del self._committed_at[run.started.run_id]
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 from analyzer_service.receive.loop import IngestLoop
 from analyzer_service.receive.runs import RunsSettings
-from analyzer_service.receive.sessions import SessionSettings
+from analyzer_service.receive.seams import SessionSettings
 from analyzer_service.settings import ServeSettings, check_output_dir
 from analyzer_service.workers import PoolWorkers
 from shared.errors import ConfigurationError

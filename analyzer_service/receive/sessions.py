@@ -7,61 +7,23 @@ the log once for each peer.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from analyzer_service.pipeline import Committed
 from analyzer_service.receive import handshake
 from analyzer_service.receive.intake import Intake
 from analyzer_service.receive.live_run import LiveRun
 from analyzer_service.receive.refused import Refused
+from analyzer_service.receive.seams import RunDirectory, Sender, SessionSettings
 from analyzer_service.receive.session import Session
 from shared import protocol
 from shared.codec import Buffer
 from shared.errors import ConfigurationError, ContractError, SidelightError
-from shared.messages import RunStarted
 from shared.transport.server import Channel, Incoming
 
 logger = logging.getLogger(__name__)
 
 _RESET_INTERVAL_S: Final = 1.0
-
-
-class Sender(Protocol):
-    """The part of `shared.transport.server.RouterPair` that sessions use."""
-
-    def send(self, channel: Channel, peer: bytes, header: bytes) -> bool:
-        """Hand over a control header, without waiting; False when it cannot go."""
-        ...
-
-
-class RunDirectory(Protocol):
-    """Finds and opens runs; the part of `analyzer_service.receive.runs.Runs` used here."""
-
-    def known(self, run_id: str, run_name: str) -> LiveRun | None:
-        """Run that is open or stands in a folder."""
-        ...
-
-    def open(self, started: RunStarted) -> LiveRun:
-        """Run of a RunStarted."""
-        ...
-
-    def folder_of(self, run_name: str) -> str:
-        """Path of a run's folder."""
-        ...
-
-
-@dataclass(frozen=True)
-class SessionSettings:
-    """Times in seconds; `credit_bytes` is what one producer may have on its way.
-
-    A producer that is silent for `silence_limit_s` is away, for `producer_timeout_s` lost.
-    """
-
-    silence_limit_s: float = protocol.SILENCE_LIMIT_S
-    heartbeat_interval_s: float = protocol.HEARTBEAT_INTERVAL_S
-    producer_timeout_s: float = 30.0
-    credit_bytes: int = protocol.DEFAULT_CREDIT_BYTES
 
 
 class Sessions:
@@ -83,7 +45,7 @@ class Sessions:
         self,
         sender: Sender,
         runs: RunDirectory,
-        settings: SessionSettings = SessionSettings(),
+        settings: SessionSettings = SessionSettings(),  # noqa: B008 - frozen
         *,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -166,7 +128,9 @@ class Sessions:
             self._reset_stranger(channel, incoming.peer, now)
             return
         self._heard(session, now)
-        if isinstance(control, protocol.Record) and channel == "ctl":
+        if session.run is not None and session.run.closed:
+            self._after_close(session, control)
+        elif isinstance(control, protocol.Record) and channel == "ctl":
             self._record(session, control.cseq, incoming.parts, now)
         elif isinstance(control, protocol.Frame) and channel == "bulk":
             self._intake.frame(session, control, incoming.parts)
@@ -175,6 +139,14 @@ class Sessions:
             session.gap = control.last_cseq > session.received
         elif not isinstance(control, protocol.Heartbeat):
             raise ContractError(f"unexpected {control.kind} on {channel}")
+
+    def _after_close(self, session: Session, control: protocol.Control) -> None:
+        """Its run is over and closed: only a question for its end can be answered as it is."""
+        if isinstance(control, protocol.Fin) and control.last_cseq <= session.committed_cseq:
+            session.last_cseq, session.finished = control.last_cseq, False
+        elif not isinstance(control, protocol.Heartbeat | protocol.Fin):
+            self._send(session, protocol.Reset())
+            self.drop(session)
 
     def _heard(self, session: Session, now: float) -> None:
         session.heard_at = now

@@ -81,7 +81,9 @@ class Client:
         self.bulk.send_multipart([protocol.pack(header), *encode(frame)])
         return len(join(encode(frame)))
 
-    def expect(self, kind: type[C], accept: Callable[[C], bool] = lambda _: True) -> C:
+    def expect(
+        self, kind: type[C] | tuple[type[C], ...], accept: Callable[[C], bool] = lambda _: True
+    ) -> C:
         """The next answer of `kind` that `accept` takes."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
@@ -90,7 +92,7 @@ class Client:
                     self.answers.remove(answer)
                     return answer
             left = deadline - time.monotonic()
-            assert left > 0, f"no {kind.__name__} came, only {self.answers}"
+            assert left > 0, f"no {kind} came, only {self.answers}"
             self.listen(left)
 
     def expect_ack(self, cseq: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from analyzer_service.pipeline import PipelineSettings
 from analyzer_service.receive.loop import IngestLoop
 from analyzer_service.receive.runs import RunsSettings
-from analyzer_service.receive.sessions import SessionSettings
+from analyzer_service.receive.seams import SessionSettings
 from analyzer_service.workers import InlineWorkers
 from shared.transport.addresses import Address
 from shared.transport.server import RouterPair

@@ -1,0 +1,323 @@
+"""The command line: errors in one line, and whole processes over real sockets."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from analyzer_service import cli
+from analyzer_service.commit.reader import RunReader
+from analyzer_service.settings import default_wandb_mode
+from shared import protocol
+from shared.transport.addresses import Address, parse_address
+from tests.analyzer_service.pipeline.driving import make_said
+from tests.analyzer_service.receive.client import Client
+from tests.analyzer_service.receive.recorded import items_of, write
+from tests.builders import (
+    make_batch,
+    make_drop,
+    make_epoch_ended,
+    make_frame,
+    make_run_ended,
+    make_run_started,
+)
+
+DEADLINE_S = 120.0
+MODULE = [sys.executable, "-m", "analyzer_service"]
+
+
+def run_in_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    """Exit code and what was said on stderr."""
+    monkeypatch.setattr(sys, "argv", ["sidelight-analyzer", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    code = exit_.value.code
+    return (code if isinstance(code, int) else 0), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--bind", "5555"], "another form than tcp://HOST:PORT"),
+        (["serve", "--bind", "tcp://0.0.0.0:5555"], "--allow-plaintext-network"),
+        (["serve", "--bind", "ipc://{tmp}/no/where"], "its folder is not there"),
+        (["serve", "--workers", "0"], "at least one process"),
+        (["serve", "--wandb", "maybe"], "choose one of online, offline, disabled"),
+        (["serve", "--log-file", "{tmp}/no/log"], "cannot be written"),
+        (["replay", "{tmp}/none.mcap"], "none.mcap cannot be read: No such file"),
+        (["replay", "{tmp}/photo.png"], "not an MCAP recording"),
+        (["replay", "{tmp}/photo.png", "--speed", "fast"], "max, realtime, or a number above 0"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG" + bytes(100))
+    before = sorted(tmp_path.iterdir())
+    arguments = [argument.format(tmp=tmp_path) for argument in arguments]
+    output = ["--output-dir", str(tmp_path / "out")]
+    code, error = run_in_process(monkeypatch, capsys, *arguments, *output)
+    assert code == 2
+    assert said in error
+    (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in error
+    assert len(line) < 400
+    assert sorted(tmp_path.iterdir()) == before, "something was half-written"
+
+
+def test_a_port_in_use_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        bind = f"tcp://127.0.0.1:{port}"
+        output = str(tmp_path / "out")
+        code, error = run_in_process(
+            monkeypatch, capsys, "serve", "--bind", bind, "--output-dir", output
+        )
+    assert code == 2
+    assert f"cannot listen on {bind}: it is in use" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["serve", "replay"])
+def test_an_output_folder_that_cannot_be_written_is_named(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    file = write(tmp_path / "a.mcap", items_of(make_said(epochs=1)))
+    first = {"serve": ["--bind", f"ipc://{tmp_path}/a"], "replay": [str(file)]}[command]
+    output = str(tmp_path / "file" / "out")
+    code, error = run_in_process(monkeypatch, capsys, command, *first, "--output-dir", output)
+    assert code == 2
+    assert f"output folder {output} cannot be written" in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mcap", "file"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "netrc", "mode"),
+    [
+        ({}, None, "offline"),
+        ({"WANDB_API_KEY": "k" * 40}, None, "online"),
+        ({}, "machine api.wandb.ai login user password secret", "online"),
+        ({}, "machine example.org login user password secret", "offline"),
+        ({}, "not a netrc file", "offline"),
+        (
+            {"WANDB_BASE_URL": "https://example.org"},
+            "machine example.org login u password s",
+            "online",
+        ),
+        ({"WANDB_API_KEY": "k" * 40, "WANDB_MODE": "offline"}, None, "offline"),
+        ({"WANDB_API_KEY": "k" * 40, "WANDB_MODE": "disabled"}, None, "disabled"),
+    ],
+)
+def test_wandb_is_online_only_with_a_key(
+    environment: dict[str, str], netrc: str | None, mode: str, tmp_path: Path
+) -> None:
+    if netrc is not None:
+        (tmp_path / ".netrc").write_text(netrc)
+        (tmp_path / ".netrc").chmod(0o600)
+    assert default_wandb_mode(environment, tmp_path) == mode
+
+
+@pytest.fixture
+def address(tmp_path_factory: pytest.TempPathFactory) -> Address:
+    return parse_address(f"ipc://{tmp_path_factory.mktemp('s')}/a")
+
+
+@contextmanager
+def serving(address: Address, output: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A `serve` process; killed if the test leaves it running."""
+    bind = address.ctl.removesuffix(".ctl")
+    process = subprocess.Popen(
+        [*MODULE, "serve", "--bind", bind, "--output-dir", str(output), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "WANDB_MODE": "disabled"},
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def send_run(client: Client) -> None:
+    """Five batches, two of them drawn, one frame dropped; then the end."""
+    client.greet()
+    records = [
+        client.started,
+        *(make_batch(step) for step in range(1, 5)),
+        make_drop(3),
+        make_batch(1, phase="val"),
+        make_epoch_ended(0),
+        make_run_ended(),
+    ]
+    last = client.records(records)
+    for step in (1, 2, 4):
+        client.frame(make_frame(step))
+    client.frame(make_frame(1, phase="val"))
+    client.say(protocol.Fin(last_cseq=last))
+    deadline = time.monotonic() + DEADLINE_S
+    while not client.heard(protocol.FinAck):
+        assert time.monotonic() < deadline
+        client.say(protocol.Heartbeat())
+        client.listen(0.5)
+
+
+def result_files(folder: Path) -> dict[str, bytes]:
+    paths = (p for p in folder.rglob("*") if p.suffix in (".png", ".json"))
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def stderr_of(process: "subprocess.Popen[str]") -> str:
+    _, error = process.communicate(timeout=DEADLINE_S)
+    return error
+
+
+@pytest.mark.process
+def test_a_recorded_run_and_its_replay_are_equal_byte_for_byte(
+    address: Address, tmp_path: Path
+) -> None:
+    started = make_run_started(analysis_freq=4)
+    with (
+        serving(address, tmp_path / "live", "--once", "--record", "--workers", "2") as process,
+        Client(address, started) as client,
+    ):
+        send_run(client)
+        said = stderr_of(process)
+    assert process.returncode == 0, said
+    assert "demo: rank0/train: offered 4 = delivered 3 + dropped 1 + pending 0" in said
+    assert "demo: finished, 5 batches" in said
+    live = tmp_path / "live/auto_analysis_demo"
+    again = subprocess.run(
+        [*MODULE, "replay", str(live / "stream.mcap"), "--output-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    replayed = tmp_path / "auto_analysis_demo"
+    assert again.stdout.splitlines() == [
+        f"Run folder  {replayed}",
+        f"Report      {replayed / 'final_summary_report.md'}",
+    ]
+    assert result_files(replayed) == result_files(live)
+    assert sorted(result_files(live)) == [
+        "epoch_0_metrics.json",
+        "final_training_metrics.json",
+        "train_batch_000004.png",
+        "val_batch_000001.png",
+    ]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order_and_the_run_can_go_on(
+    number: signal.Signals, address: Address, tmp_path: Path
+) -> None:
+    started = make_run_started(analysis_freq=100)
+    with Client(address, started) as client:
+        with serving(address, tmp_path) as process:
+            client.greet()
+            client.records([started, make_batch(1)])
+            client.frame(make_frame(1))
+            client.expect_ack(2)
+            while not client.delivered:
+                taken = client.expect((protocol.Credit, protocol.Heartbeat))
+                if isinstance(taken, protocol.Heartbeat) and taken.frames_waiting:
+                    break  # it is being analyzed: the signal must not lose that
+            process.send_signal(number)
+            said = stderr_of(process)
+        assert process.returncode == 0, said
+        assert "Traceback" not in said
+        assert not list(Path(address.ctl.removeprefix("ipc://")).parent.iterdir())
+        with RunReader(tmp_path / "auto_analysis_demo") as reader:
+            assert reader.state().status == "running"
+            assert reader.state().released == 1, "the frame that came was analyzed and kept"
+        with serving(address, tmp_path, "--once") as process:
+            client.record(3, make_run_ended())
+            client.expect(protocol.Reset)
+            assert client.greet().committed_cseq == 2
+            client.record(3, make_run_ended())
+            client.say(protocol.Fin(last_cseq=3))
+            client.expect(protocol.FinAck)
+            assert "demo: finished" in stderr_of(process)
+
+
+@pytest.mark.process
+def test_a_local_analyzer_outlives_its_trainer_only_to_report(
+    address: Address, tmp_path: Path
+) -> None:
+    # The "trainer" is a process that starts the analyzer, tells its number and is killed.
+    script = (
+        "import subprocess, sys, time, os\n"
+        "analyzer = subprocess.Popen([*sys.argv[1:], '--parent-pid', str(os.getpid())])\n"
+        "print(analyzer.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    bind = address.ctl.removesuffix(".ctl")
+    serve = [*MODULE, "serve", "--once", "--bind", bind, "--output-dir", str(tmp_path)]
+    serve += ["--wandb", "disabled", "--log-file", str(tmp_path / "log")]
+    started = make_run_started()
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", script, *serve], stdout=subprocess.PIPE, text=True
+    )
+    assert trainer.stdout is not None
+    analyzer = int(trainer.stdout.readline())
+    try:
+        with Client(address, started) as client:
+            client.greet()
+            client.records([started, make_batch(1)])
+            client.frame(make_frame(1))
+            client.expect_ack(2)
+            trainer.kill()
+            trainer.wait()
+            wait_for_end(analyzer)
+    finally:
+        trainer.kill()
+        trainer.communicate()
+        if is_running(analyzer):
+            os.kill(analyzer, signal.SIGKILL)
+    folder = tmp_path / "auto_analysis_demo"
+    with RunReader(folder) as reader:
+        assert reader.state().status == "failed"
+        assert reader.books()["rank0/train"].delivered == 1
+    assert (folder / "final_summary_report.md").exists()
+    assert "is gone" in (tmp_path / "log").read_text()
+
+
+def is_running(pid: int) -> bool:
+    """Whether process `pid` runs; a zombie that nobody has waited for does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while is_running(pid):
+        assert time.monotonic() < deadline, "it did not end by itself"
+        time.sleep(0.05)
