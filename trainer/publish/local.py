@@ -112,7 +112,7 @@ def require_analyzer() -> None:
     """Raise `ConfigurationError` unless a local analyzer can be started."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("analyzer_service", "matplotlib", "pebble") if not find_spec(name)]
+    missing = [name for name in ("analyzer_service", "matplotlib", "scipy") if not find_spec(name)]
     if missing:
         raise ConfigurationError(
             f"a local analyzer needs {', '.join(missing)}: install sidelight[analyzer], or use "
