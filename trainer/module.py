@@ -162,7 +162,12 @@ class AnalysisEnabledMainModel(pl.LightningModule):
         )
         _, decoded, _ = self(clean + self.noise_std * noise)
         loss = functional.mse_loss(decoded.float(), clean)
-        return {"loss": loss, "input": clean, "reconstruction": decoded.detach()}
+        return {
+            "loss": loss,
+            "mse": loss.detach(),
+            "input": clean,
+            "reconstruction": decoded.detach(),
+        }
 
     def _noise_source(self, batch_idx: int, phase: Phase) -> torch.Generator:
         epoch = self.current_epoch if phase == "train" else 0

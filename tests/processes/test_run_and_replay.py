@@ -112,7 +112,13 @@ def test_a_truncated_recording_replays_up_to_the_tear(live: Path, tmp_path: Path
     rows = final(tmp_path / "again" / "auto_analysis_tiny")["batch_metrics"]
     original = final(live)["batch_metrics"]
     assert 0 < len(rows) < len(original)
-    assert rows == original[: len(rows)]
+    analyzed = [row["samples"] > 0 for row in rows]
+    # A frame follows its scalars, so the last rows before the tear may lack theirs.
+    complete = analyzed.index(False) if False in analyzed else len(rows)
+    assert complete > 0
+    assert rows[:complete] == original[:complete]
+    for row, whole in zip(rows, original, strict=False):
+        assert (row["loss"], row["phase_step"]) == (whole["loss"], whole["phase_step"])
     assert "torn.mcap" in done.stdout + done.stderr
     report = (tmp_path / "again" / "auto_analysis_tiny" / "final_summary_report.md").read_text()
     assert "failed" in report

@@ -72,9 +72,10 @@ def test_trains_on_any_loader_and_shows_clean_and_restored_tiles(kind):
     run.fit(make_model(), LOADERS[kind](), LOADERS[kind]())
     for phase in ("train", "val"):
         outputs = keeper.outputs[phase][0]
-        assert set(outputs) == {"loss", "input", "reconstruction"}
+        assert set(outputs) == {"loss", "mse", "input", "reconstruction"}
         torch.testing.assert_close(outputs["input"], images()[:2])
         expected = (outputs["reconstruction"] - outputs["input"]).square().mean()
+        torch.testing.assert_close(outputs["mse"], expected)
         torch.testing.assert_close(outputs["loss"], expected)
         assert not outputs["reconstruction"].requires_grad
     assert set(run.callback_metrics) == {"train/loss", "val/loss", "val/ssim"}
