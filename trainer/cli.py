@@ -44,10 +44,10 @@ def train(
     model: Annotated[
         str, typer.Option(help="full, small or auto (full on CUDA, small on the CPU).")
     ] = "auto",
-    epochs: Annotated[int, typer.Option(help="Epochs to train.")] = 6,
+    epochs: Annotated[int, typer.Option(help="Epochs to train.")] = 5,
     max_steps: Annotated[int, typer.Option(help="Steps to train at most; -1: no limit.")] = -1,
     precision: Annotated[
-        str, typer.Option(help="32-true, 16-mixed, bf16-mixed or 64-true.")
+        str, typer.Option(help="32-true, 16-mixed (CUDA only) or bf16-mixed.")
     ] = "32-true",
     seed: Annotated[int, typer.Option(help="Of weights, tiles and noise.")] = 0,
     run_name: Annotated[

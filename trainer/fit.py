@@ -83,7 +83,11 @@ def fit(settings: TrainSettings) -> Finished:
         )
         module = _make_module(settings, plan, data)
         trainer = _make_trainer(settings, plan, data)
-        trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
+        except BaseException:
+            _say_what_is_left(plan)
+            raise
         return _finish(settings, plan, trainer)
 
 
@@ -187,6 +191,15 @@ class EpochLines(pl.Callback):
 def _metric(trainer: pl.Trainer, name: str) -> float | None:
     value = trainer.callback_metrics.get(name)
     return None if value is None else float(value)
+
+
+def _say_what_is_left(plan: Plan) -> None:
+    """After an interrupt or a failure: what there is, and how to go on."""
+    last = plan.checkpoints / "last.ckpt"
+    if last.exists():
+        log.info("to go on: python -m trainer --resume %s, with the same --output-dir", last)
+    if plan.run_folder is not None and plan.run_folder.exists():
+        log.info("what was analyzed so far: %s", plan.run_folder)
 
 
 def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finished:

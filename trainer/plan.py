@@ -40,7 +40,7 @@ class Plan:
 
 
 def make_plan(settings: TrainSettings) -> Plan:
-    """Check device, names and folders.
+    """Check device, names and folders; nothing is written.
 
     Raises
     ------
@@ -48,6 +48,8 @@ def make_plan(settings: TrainSettings) -> Plan:
         If the run could not start, or would write over another one.
     """
     gpu = _choose_gpu(settings)
+    if gpu is None and settings.precision == "16-mixed":
+        raise ConfigurationError("--precision 16-mixed needs CUDA: use bf16-mixed or 32-true")
     saved = {} if settings.resume is None else _read_checkpoint(settings.resume)
     run_name = _choose_name(settings, saved)
     output_dir = settings.output_dir

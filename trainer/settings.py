@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.errors import ConfigurationError
 from shared.naming import check_run_name
 
-Precision = Literal["32-true", "16-mixed", "bf16-mixed", "64-true"]
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 _SIDECAR = r"^(local|off|tcp://.+|ipc://.+)$"
 
 
@@ -44,7 +44,7 @@ class TrainSettings(BaseModel):
     mpp: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
     tile_size: int | None = None
     model: Literal["auto", "full", "small"] = "auto"
-    epochs: int = Field(default=6, ge=1)
+    epochs: int = Field(default=5, ge=1)
     max_steps: int = Field(default=-1, ge=-1)
     precision: Precision = "32-true"
     seed: int = Field(default=0, ge=0, le=2**32 - 1)

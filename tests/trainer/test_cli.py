@@ -63,6 +63,7 @@ BAD = {
     "model": (lambda _: ["--model", "huge"], "--model 'huge'"),
     "mpp": (lambda _: ["--mpp", -1], "--mpp"),
     "epochs": (lambda _: ["--epochs", 0], "--epochs"),
+    "precision": (lambda _: ["--no-cuda", "--precision", "16-mixed"], "16-mixed needs CUDA"),
     "max steps": (lambda _: ["--max-steps", 0], "--max-steps 0 trains nothing"),
     "no checkpoint": (lambda d: ["--resume", d / "none.ckpt"], "no such file"),
     "bad checkpoint": (lambda d: ["--resume", a_file(d, "a.ckpt")], "not a checkpoint of this"),

@@ -110,6 +110,26 @@ def test_the_same_seed_trains_the_same_model(tmp_path):
     assert losses[0] != pytest.approx(losses[2], rel=1e-4)
 
 
+def test_mixed_precision_trains(tmp_path):
+    trained = fit(make_settings(tmp_path, precision="bf16-mixed", max_steps=20, batch_size=8))
+    assert trained.val_loss < 0.05
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch, caplog):
+    epochs = iter(range(10))
+
+    def interrupt(*_):
+        if next(epochs) == 2:  # the sanity check, epoch 0, epoch 1
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.fit.EpochLines.on_validation_end", interrupt)
+    caplog.set_level("INFO")
+    with pytest.raises(SystemExit):
+        fit(make_settings(tmp_path, epochs=3, max_steps=-1, batch_size=320))
+    assert "--resume" in caplog.text
+    assert (tmp_path / "training_short" / "checkpoints" / "last.ckpt").exists()
+
+
 def test_recording_without_a_sidecar_holds_every_batch(tmp_path):
     fit(make_settings(tmp_path, record=tmp_path / "run.mcap", frame_samples=2))
     found = messages(tmp_path / "run.mcap")
