@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
-DEMO_FLAGS ?= --output-dir runs
+DEMO_NAME ?= demo-$(shell date +%Y%m%d-%H%M%S)
+DEMO_FLAGS ?= --output-dir runs --run-name $(DEMO_NAME) --record runs/$(DEMO_NAME).mcap
 PYTEST_FLAGS ?=
 
 .PHONY: setup demo test lint format bench clean
@@ -19,6 +20,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
+	mkdir -p runs
 	$(BIN)/python -m trainer $(DEMO_FLAGS)
 
 test: setup
