@@ -27,8 +27,8 @@ Taken = Literal["new", "known", "gap", "full"]
 class LiveRun:
     """A pipeline, and the counts that sessions and the loop go by.
 
-    `heard` holds, by producer's start, the clock at its last sign of life; one that is told
-    lost or that ended is not in it any more.
+    `heard` holds, by producer's start, the clock at its last sign of life, until it has said
+    how the run ended or is given up.
     """
 
     pipeline: RunPipeline
@@ -66,6 +66,10 @@ class LiveRun:
         """Whether, moreover, every producer has ended."""
         return self.settled and self.pipeline.status is not None
 
+    def drained(self, origin: Origin) -> bool:
+        """Whether every frame of `origin` that arrived is analyzed and committed."""
+        return self.closed or (not self.failing and self.waiting_bytes[origin] <= 0)
+
     def next_cseq(self, origin: Origin) -> int:
         """Number of the record that `origin` is to send next."""
         if origin not in self.received:
@@ -87,6 +91,8 @@ class LiveRun:
             return "full"
         self.received[origin] = cseq
         self.uncommitted_bytes += len(payload)
+        if isinstance(message, RunEnded):
+            self.heard.pop(origin, None)  # it said how the run ended: its silence is no failure
         self._keep(origin, "ctl", cseq, captured_at_ns(message), payload)
         return "new"
 

@@ -24,6 +24,8 @@ _AT_REST_S: Final = 1.0
 _LAST_WORDS_MS: Final = 500
 _PARENT_GRACE_S: Final = 60.0
 _FAREWELL_S: Final = 5.0
+_REST_S: Final = 0.3
+_REST_POLL_MS: Final = 50
 
 
 class IngestLoop:
@@ -141,11 +143,19 @@ class IngestLoop:
 
     def _end_lost_runs(self) -> None:
         logger.error("the process that started this analyzer is gone: ending its runs as failed")
-        while self._receive(self._clock()):
-            pass
+        self._receive_the_rest()
         for run in self.runs:
             for origin in list(run.heard):
                 self.runs.lost(run, origin.producer)
+
+    def _receive_the_rest(self) -> None:
+        """Take what is still on its way: until nothing has come for a moment."""
+        begun = came_at = self._clock()
+        while (now := self._clock()) - came_at < _REST_S and now - begun < _FAREWELL_S:
+            self._router.poll(_REST_POLL_MS)
+            if self._receive(now):
+                came_at = now
+            self._work(now, at_once=False)
 
     def _drain(self, deadline: float) -> None:
         """Commit what came, write what is due, close W&B; the producers keep the rest."""

@@ -103,8 +103,7 @@ class Sessions:
             if silent_s > self._settings.silence_limit_s:
                 self._silent(session, now)
             elif now - session.beat_at >= self._settings.heartbeat_interval_s:
-                session.beat_at = now
-                self._send(session, self._heartbeat(session))
+                self._beat(session, now)
 
     def forgive(self, seconds: float) -> None:
         """Do not count the last `seconds` as silence: this process itself stood still."""
@@ -246,15 +245,19 @@ class Sessions:
             session.settle_credit()
         if self._may_finish(session) and self._send(session, protocol.FinAck()):
             session.finished = True
-            if session.run is not None:
-                session.run.heard.pop(session.origin, None)
 
     def _may_finish(self, session: Session) -> bool:
         if session.finished or session.last_cseq is None:
             return False
         if session.committed_cseq < session.last_cseq:
             return False
-        return session.run is None or session.run.settled
+        return session.run is None or session.run.drained(session.origin)
+
+    def _beat(self, session: Session, now: float) -> None:
+        session.beat_at = now
+        there = self._send(session, self._heartbeat(session))
+        if not there and session.run is not None and session.run.closed:
+            self.drop(session)  # it left, and there is nothing that it could come back for
 
     def _heartbeat(self, session: Session) -> protocol.Heartbeat:
         run = session.run

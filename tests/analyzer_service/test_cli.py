@@ -161,6 +161,14 @@ def serving(address: Address, output: Path, *arguments: str) -> Iterator["subpro
         process.communicate()
 
 
+def expect_taken(client: Client) -> None:
+    """Wait until the analyzer works at a frame, or has it."""
+    while not client.delivered:
+        answer = client.expect((protocol.Credit, protocol.Heartbeat))
+        if isinstance(answer, protocol.Heartbeat) and answer.frames_waiting:
+            return
+
+
 def send_run(client: Client) -> None:
     """Five batches, two of them drawn, one frame dropped; then the end."""
     client.greet()
@@ -243,10 +251,7 @@ def test_a_signal_ends_it_in_order_and_the_run_can_go_on(
             client.records([started, make_batch(1)])
             client.frame(make_frame(1))
             client.expect_ack(2)
-            while not client.delivered:
-                taken = client.expect((protocol.Credit, protocol.Heartbeat))
-                if isinstance(taken, protocol.Heartbeat) and taken.frames_waiting:
-                    break  # it is being analyzed: the signal must not lose that
+            expect_taken(client)
             process.send_signal(number)
             said = stderr_of(process)
         assert process.returncode == 0, said
@@ -291,6 +296,7 @@ def test_a_local_analyzer_outlives_its_trainer_only_to_report(
             client.records([started, make_batch(1)])
             client.frame(make_frame(1))
             client.expect_ack(2)
+            expect_taken(client)
             trainer.kill()
             trainer.wait()
             wait_for_end(analyzer)

@@ -189,6 +189,24 @@ def test_a_producer_that_shows_life_is_not_lost(address: Address, tmp_path: Path
         assert reader.state().status == "finished"
 
 
+def test_a_producer_that_leaves_after_its_last_record_is_not_waited_for(
+    address: Address, tmp_path: Path
+) -> None:
+    said = make_said(epochs=1)
+    with analyzer(address, tmp_path, once=True) as running:  # lost only after 30 s
+        client = Client(address, said.started)
+        client.greet()
+        for frame in said.frames:
+            client.frame(frame)
+        client.expect_ack(client.records(said.records))
+        client.close()
+        begun = time.monotonic()
+        running.join()
+        assert time.monotonic() - begun < 15
+    with RunReader(tmp_path / "auto_analysis_demo") as reader:
+        assert reader.state().status == "finished"
+
+
 def test_two_runs_are_served_side_by_side(address: Address, tmp_path: Path) -> None:
     first = make_said(epochs=1)
     second = make_said(epochs=1, run_id="run-0002", run_name="other")
