@@ -1,10 +1,12 @@
 """What counts as an attention map or an image, and the error for everything else.
 
-Numbers that cannot be computed from a well-formed array (too small, not finite) are NaN.
+Numbers that cannot be computed from a well-formed array (too small, not finite) are NaN. A None
+in a map is a NaN: JSON, which has no NaN, writes null.
 An array that is no map or image at all is a mistake of the caller and raises `ArrayError`.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -67,9 +69,16 @@ def _as_floats(value: ArrayLike, *, ndim: int, expected: str) -> Floats:
     array = _as_array(value, expected)
     if array.ndim != ndim:
         raise ArrayError(f"expected {expected}, got shape {array.shape}")
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and not _is_real_or_null(array):
         raise ArrayError(f"expected {expected} of real numbers, got dtype {array.dtype}")
-    return array.astype(np.float64, copy=False)
+    try:
+        return array.astype(np.float64, copy=False)
+    except OverflowError as error:
+        raise ArrayError(f"expected {expected} of finite numbers: {error}") from error
+
+
+def _is_real_or_null(array: NDArray[Any]) -> bool:
+    return array.dtype == object and all(x is None or isinstance(x, Real) for x in array.flat)
 
 
 def _as_array(value: ArrayLike, expected: str) -> NDArray[Any]:

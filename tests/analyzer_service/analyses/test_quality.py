@@ -154,6 +154,7 @@ def test_inputs_may_be_views_and_stay_as_they_are(measure):
         (np.zeros(16), np.zeros(16), r"shape \(16,\)"),
         (np.zeros((1, 16, 16, 3)), np.zeros((1, 16, 16, 3)), "expected an image"),
         (np.zeros((16, 16), int), np.zeros((16, 16), int), "int64: convert it"),
+        (np.zeros((16, 16), object), np.zeros((16, 16), object), "object: convert it"),
     ],
 )
 def test_what_is_no_pair_of_images_is_refused(measure, x, y, complaint):

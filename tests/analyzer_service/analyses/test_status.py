@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -63,10 +65,20 @@ def test_an_array_that_is_no_map_is_refused(gate):
         map_status(gate)
 
 
-@pytest.mark.parametrize("gate", [[["a", "b"], ["c", "d"]], np.ones((2, 2)) * 1j, [[None, 1]]])
+@pytest.mark.parametrize("gate", [[["a", "b"], ["c", "d"]], np.ones((2, 2)) * 1j, [[None, "1"]]])
 def test_an_array_without_real_numbers_is_refused(gate):
     with pytest.raises(ArrayError, match="real numbers"):
         map_status(gate)
+
+
+def test_a_null_from_json_is_a_cell_that_is_not_finite():
+    assert map_status(json.loads("[[null, 0.5], [0.5, 1]]")).status == "nonfinite"
+
+
+def test_whole_numbers_past_64_bits_are_numbers():
+    assert map_status([[2**70, 0], [1, 2]]).status == "ok"
+    with pytest.raises(ArrayError, match="too large"):
+        map_status([[10**400, 0], [1, 2]])
 
 
 def test_a_ragged_list_is_refused():
