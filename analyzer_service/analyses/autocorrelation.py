@@ -18,8 +18,10 @@ def moran_i(gate: ArrayLike) -> float:
     Returns
     -------
     float
-        Near 1 for a smooth map, ``-1 / (H W - 1)`` expected of unstructured noise, negative for
-        a checkerboard. NaN for a map that is constant, tiny or not finite.
+        Near 1 for a smooth map, ``-1 / (H W - 1)`` expected of unstructured noise, about -0.5
+        (the least there is) for stripes of one cell; a checkerboard of single cells is just
+        below 0, because its diagonal neighbors agree. NaN for a map that is constant, tiny or
+        not finite.
 
     Raises
     ------

@@ -24,11 +24,18 @@ def test_moran_equals_the_formula_with_a_weight_matrix(shape, make):
     assert moran_i(gate) == pytest.approx(moran_by_weights(gate), abs=1e-12)
 
 
-def test_smooth_is_high_noise_is_near_its_expectation_and_a_checkerboard_is_negative():
+def test_smooth_is_high_and_noise_is_near_its_expectation():
     assert moran_i(smooth(seed=3)) > 0.8
     values = stack_moran_i(np.stack([noise(8, 8, seed=i) for i in range(400)]))
     assert values.mean() == pytest.approx(-1 / 63, abs=0.01)
-    assert moran_i(np.indices((16, 16)).sum(axis=0) % 2) < 0
+
+
+def test_stripes_of_one_cell_are_the_lowest_and_a_checkerboard_is_near_zero():
+    # By hand, of 930 pairs of neighbors: in stripes the 240 along them agree and 690 do not; in
+    # a checkerboard the 450 diagonal ones agree and 480 do not.
+    row, column = np.indices((16, 16))
+    assert moran_i(column % 2) == pytest.approx((240 - 690) / 930)
+    assert moran_i((row + column) % 2) == pytest.approx((450 - 480) / 930)
 
 
 @pytest.mark.parametrize(
