@@ -1,6 +1,7 @@
 """Connections to a run's `metrics.sqlite`: one that writes, any number that read."""
 
 import sqlite3
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -9,11 +10,27 @@ from shared.errors import ConfigurationError
 
 SCHEMA_NUMBER: Final = 1
 BUSY_TIMEOUT_S: Final = 30.0
+_BEING_MADE: Final = 0
 
 
 def run_database(folder: Path) -> Path:
     """Path of the database in a run's folder."""
     return folder / "metrics.sqlite"
+
+
+def holds_run(folder: Path) -> bool:
+    """Tell whether `folder` has a database whose making was not cut short.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no database, or was made by another version of this schema.
+    """
+    path = run_database(folder)
+    if not path.is_file():
+        return False
+    with closing(_connect_to_read(path)) as connection:
+        return _check_schema(connection, folder) == SCHEMA_NUMBER
 
 
 def open_writer(folder: Path) -> sqlite3.Connection:
@@ -54,32 +71,38 @@ def open_reader(folder: Path) -> sqlite3.Connection:
     path = run_database(folder)
     if not path.is_file():
         raise ConfigurationError(f"{folder} holds no run: there is no {path.name} in it")
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S
-    )
+    connection = _connect_to_read(path)
     try:
-        _check_schema(connection, folder)
+        if _check_schema(connection, folder) == _BEING_MADE:
+            raise ConfigurationError(f"{folder} holds no run yet: {path.name} is being made")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+
+
 def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     schema = files("analyzer_service.commit").joinpath("schema.sql").read_text("utf-8")
-    connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")
+    # The number goes with the tables: a database without it has none of them.
+    number = f"PRAGMA user_version = {SCHEMA_NUMBER};"
+    connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{number}\nCOMMIT;")
 
 
-def _check_schema(connection: sqlite3.Connection, folder: Path) -> None:
+def _check_schema(connection: sqlite3.Connection, folder: Path) -> int:
+    """Number of the schema, 0 while the tables are not made."""
     try:
         (number,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         raise ConfigurationError(f"{run_database(folder)} is not readable: {error}") from error
-    if number not in (0, SCHEMA_NUMBER):
+    if number not in (_BEING_MADE, SCHEMA_NUMBER):
         raise ConfigurationError(
             f"{run_database(folder)} has schema {number}, this version reads {SCHEMA_NUMBER}: "
             "use the version of Sidelight that wrote it"
         )
+    return int(number)

@@ -2,10 +2,10 @@
 
 import fcntl
 import os
-import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from analyzer_service.commit.database import open_reader, run_database
+from analyzer_service.commit.database import holds_run, open_reader, run_database
 from analyzer_service.sinks.frames import FOLDER as FRAMES
 from shared.errors import ConfigurationError
 from shared.messages import RunStarted
@@ -89,11 +89,8 @@ def _sweep(folder: Path) -> None:
 
 def _run_id(folder: Path) -> str | None:
     """Run that the database belongs to; None if its making was cut short."""
-    connection = open_reader(folder)
-    try:
-        found = connection.execute("SELECT value FROM state WHERE key = 'run_id'").fetchone()
-    except sqlite3.OperationalError:
+    if not holds_run(folder):
         return None
-    finally:
-        connection.close()
+    with closing(open_reader(folder)) as connection:
+        found = connection.execute("SELECT value FROM state WHERE key = 'run_id'").fetchone()
     return None if found is None else str(found[0])

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from analyzer_service.commit.reader import RunReader, run_database
+from analyzer_service.commit.database import holds_run
+from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import Committed, PipelineSettings, RunPipeline
 from analyzer_service.receive.books import log_end
 from analyzer_service.receive.ending import Ending
@@ -100,8 +101,8 @@ class Runs:
             If the folder belongs to another run.
         """
         folder = Path(self.folder_of(run_name))
-        if not run_database(folder).exists():
-            return None
+        if not holds_run(folder):
+            return None  # also when the making of its database was cut short
         with RunReader(folder) as reader:
             starts = reader.incarnations()
         if starts and starts[-1].run_id != run_id:

@@ -187,6 +187,12 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         RunReader(tmp_path)
 
 
+def test_a_database_whose_making_was_cut_short_is_no_run(tmp_path: Path) -> None:
+    run_database(tmp_path).touch()  # what SQLite leaves when it is killed before the tables
+    with pytest.raises(ConfigurationError, match="being made"):
+        RunReader(tmp_path)
+
+
 def test_another_versions_database_is_refused(store: Store) -> None:
     store.connection.execute("PRAGMA user_version = 99")
     with pytest.raises(ConfigurationError, match="schema 99"):

@@ -47,6 +47,20 @@ class BrokenDisk:
         monkeypatch.setattr(RunPipeline, "commit", fail_or_commit)
 
 
+def test_an_analyzer_killed_while_it_made_the_database_is_no_obstacle(
+    address: Address, tmp_path: Path
+) -> None:
+    folder = tmp_path / "auto_analysis_demo"
+    folder.mkdir()
+    (folder / "metrics.sqlite").touch()
+    said = make_said(epochs=1)
+    with analyzer(address, tmp_path), Client(address, said.started) as client:
+        client.greet()
+        finish(client, said)
+    with RunReader(folder) as reader:
+        assert reader.state().status == "finished"
+
+
 def test_nothing_is_acknowledged_until_the_store_has_it(
     address: Address,
     tmp_path: Path,
