@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shared.errors import ConfigurationError
+from trainer.commands import command
 from trainer.settings import TrainSettings, read_settings
 
 if TYPE_CHECKING:  # torch and Lightning are imported when a run starts, not for --help
@@ -104,12 +105,14 @@ def describe(finished: "Finished") -> list[str]:
         lines.append(f"  Run folder   {finished.run_folder}")
         lines.append(f"  Report       {finished.run_folder / 'final_summary_report.md'}")
     lines.append(f"  Checkpoints  {finished.checkpoints}")
+    lines += [f"  Frames       {stream}: {book}" for stream, book in finished.books.items()]
     lines.append(f"  Replay       {_how_to_replay(finished)}")
     return lines
 
 
 def _how_to_replay(finished: "Finished") -> str:
-    command = "python -m analyzer_service replay"
     if finished.recording is None:
-        return f"nothing was recorded; with --record FILE.mcap: {command} FILE.mcap"
-    return f"{command} {finished.recording} --output-dir replayed"
+        return "nothing was recorded; --record FILE.mcap makes a file that can be replayed"
+    return command(
+        "analyzer_service", "replay", finished.recording, "--output-dir", finished.replay_into
+    )

@@ -3,18 +3,21 @@
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 from pytorch_lightning.loggers import CSVLogger
 
+from shared.messages import Totals
 from trainer.batch_size import choose_batch_size
+from trainer.commands import command
 from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
@@ -46,8 +49,12 @@ class Finished:
         What the analyzer wrote, where that is known.
     recording : Path or None
         What can be replayed.
+    replay_into : Path
+        Where to: a journal completes the run's own folder, a recording makes a new one.
     complete : bool
         Whether everything that was offered reached the analyzer.
+    books : mapping of str to str
+        What became of the frames of each stream, in words.
     """
 
     run_name: str
@@ -57,6 +64,8 @@ class Finished:
     complete: bool
     val_loss: float | None
     val_ssim: float | None
+    replay_into: Path = Path("replayed")
+    books: Mapping[str, str] = field(default_factory=dict)
 
 
 def fit(settings: TrainSettings) -> Finished:
@@ -145,7 +154,7 @@ def _config(settings: TrainSettings, plan: Plan, data: TissueTiles) -> dict[str,
 def _make_trainer(settings: TrainSettings, plan: Plan, data: TissueTiles) -> pl.Trainer:
     callbacks: list[pl.Callback] = [_checkpoints(plan), LearningRateMonitor("step")]
     on_terminal = sys.stdout.isatty()
-    callbacks.append(RichProgressBar() if on_terminal else EpochLines())
+    callbacks.append(ProgressBar() if on_terminal else EpochLines())
     steps_per_epoch = len(data.train_dataloader())
     short = 0 < settings.max_steps < steps_per_epoch
     return pl.Trainer(
@@ -197,7 +206,7 @@ def _say_what_is_left(plan: Plan) -> None:
     """After an interrupt or a failure: what there is, and how to go on."""
     last = plan.checkpoints / "last.ckpt"
     if last.exists():
-        log.info("to go on: python -m trainer --resume %s, with the same --output-dir", last)
+        log.info("to go on: %s, with the same --output-dir", command("trainer", "--resume", last))
     if plan.run_folder is not None and plan.run_folder.exists():
         log.info("what was analyzed so far: %s", plan.run_folder)
 
@@ -219,9 +228,33 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
             finished,
             run_folder=plan.run_folder or folder,
             recording=settings.record or outcome.journal,
+            replay_into=settings.output_dir if settings.record is None else Path("replayed"),
             complete=outcome.complete,
+            books={stream: _in_words(book) for stream, book in outcome.totals.items()},
         )
     return finished
+
+
+def _in_words(book: Totals) -> str:
+    return (
+        f"{book.offered:,} offered = {book.delivered:,} delivered + {book.dropped:,} dropped "
+        f"+ {book.pending:,} pending"
+    )
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's bar, without the logger's version number."""
+
+    def __init__(self) -> None:
+        super().__init__(theme=RichProgressBarTheme(metrics_format=".4f"))
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Loss and SSIM."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from rich.console import Console
 
 from shared.messages import RunStatus
+from trainer.commands import command
 
 if TYPE_CHECKING:
     from trainer.publish.local import LocalAnalyzer
@@ -98,7 +99,6 @@ def _report(outcome: "PublishOutcome") -> None:
             log.warning("%s: %d of %d frames arrived", stream, total.delivered, total.offered)
     if outcome.journal is not None:
         log.warning(
-            "not everything reached the analyzer; python -m analyzer_service replay %s reads "
-            "the rest",
-            outcome.journal,
+            "not everything reached the analyzer; this reads the rest: %s",
+            command("analyzer_service", "replay", outcome.journal),
         )

@@ -37,7 +37,6 @@ def test_one_address_stands_for_two_sockets(text: str, address: Address) -> None
     assert parse_address(text) == address
 
 
-
 @pytest.mark.parametrize("host", ["127.evil.example", "127.0.0.1.evil.example"])
 def test_a_name_that_begins_like_loopback_is_not_loopback(host: str) -> None:
     assert not parse_address(f"tcp://{host}:5555").loopback
