@@ -49,3 +49,11 @@ def test_spatial_branch_sees_as_far_as_two_dilated_convolutions():
 def test_trains_on_a_batch_of_one():
     out = BAM(16).train()(torch.randn(1, 16, 8, 8))
     assert out.shape == (1, 16, 8, 8)
+
+
+def test_the_border_prints_nothing_into_the_gate():
+    torch.manual_seed(0)
+    bam = BAM(8).eval()
+    even = torch.randn(1, 8, 1, 1).expand(1, 8, 16, 16)
+    s = bam.spatial_attention(even)
+    torch.testing.assert_close(s, s[:, :1, :1].expand_as(s))
