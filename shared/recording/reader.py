@@ -45,7 +45,11 @@ class RecordingReader:
                 )
 
     def __iter__(self) -> Iterator[Recorded]:
+        return self.read_from(0)
+
+    def read_from(self, offset: int) -> Iterator[Recorded]:
+        """The items behind `offset`, where a chunk begins (`RecordingWriter.whole_nbytes`)."""
         losses: list[Loss] = []
         self.losses = losses
         with ByteSource(self._path) as source:
-            yield from ChunkWalk(source, losses)
+            yield from ChunkWalk(source, losses, first=offset)

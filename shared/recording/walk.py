@@ -26,19 +26,20 @@ def is_recording(source: ByteSource) -> bool:
 
 
 class ChunkWalk:
-    """One pass over `source`; what cannot be read goes to `losses`.
+    """One pass over `source` from offset `first` on; what cannot be read goes to `losses`.
 
     A chunk with agreeing lengths is taken or skipped as a whole. Anything else is passed over
     up to the next whole chunk of this recording.
     """
 
-    def __init__(self, source: ByteSource, losses: list[Loss]) -> None:
+    def __init__(self, source: ByteSource, losses: list[Loss], *, first: int = 0) -> None:
         self._source = source
         self._losses = losses
+        self._first = first
         self._recordings: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Recorded]:
-        offset = self._behind_start()
+        offset = max(self._behind_start(), self._first)
         while not self._at_end(offset):
             offset, items = self._take(offset)
             yield from items

@@ -58,6 +58,11 @@ class RecordingWriter:
         """Size of the file once everything written so far is flushed."""
         return self._whole_bytes + self._draft.nbytes
 
+    @property
+    def whole_nbytes(self) -> int:
+        """Size of what is handed over: the next item will stand here or behind."""
+        return self._whole_bytes
+
     def write(self, item: Recorded) -> bool:
         """Take `item`; it is safe after the next `flush`.
 

@@ -4,6 +4,7 @@ ZeroMQ sockets belong to one thread; whoever makes a `ProducerSockets` must be t
 touch it.
 """
 
+import os
 import secrets
 from collections.abc import Sequence
 from typing import Literal
@@ -11,6 +12,7 @@ from typing import Literal
 import zmq
 
 from shared.codec import Buffer
+from shared.errors import ConfigurationError
 from shared.protocol import MAX_CONTROL_BYTES
 from shared.transport.addresses import Address
 
@@ -29,6 +31,11 @@ class ProducerSockets:
     ----------
     address : Address
         Where the analyzer listens; nobody needs to be there yet.
+
+    Raises
+    ------
+    ConfigurationError
+        If ZeroMQ can connect to no such address, whoever is there.
     """
 
     def __init__(self, address: Address) -> None:
@@ -36,6 +43,7 @@ class ProducerSockets:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
+        self._check()
 
     def reopen(self) -> None:
         """Close what is open and connect anew, under a new random routing id."""
@@ -70,6 +78,18 @@ class ProducerSockets:
         self._close_sockets()
         self._context.destroy(linger=0)
 
+    def _check(self) -> None:
+        """Connect once and leave: a wrong address is to be said at once, and to the caller."""
+        try:
+            self.reopen()
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigurationError(
+                f"cannot connect to {self._address.ctl}: {os.strerror(error.errno or 0)}; give the "
+                "address at which the analyzer listens, by its host's name or number"
+            ) from error
+        self._close_sockets()
+
     def _open(self, channel: Channel, url: str, mark: int, routing_id: bytes) -> None:
         socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.ROUTING_ID, routing_id)
@@ -77,12 +97,13 @@ class ProducerSockets:
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDHWM, mark)
         socket.setsockopt(zmq.RCVHWM, _CTL_HIGH_WATER_MARK)
+        socket.setsockopt(zmq.IPV6, int("[" in url))
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_CONTROL_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        socket.connect(url)
         self._sockets[channel] = socket
         self._poller.register(socket, zmq.POLLIN)
+        socket.connect(url)
 
     def _close_sockets(self) -> None:
         for socket in self._sockets.values():

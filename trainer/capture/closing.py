@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.console import Console
@@ -12,8 +13,8 @@ from trainer.commands import command
 
 if TYPE_CHECKING:
     from trainer.publish.local import LocalAnalyzer
+    from trainer.publish.progress import Progress
     from trainer.publish.publisher import PublishOutcome
-    from trainer.publish.sender import Progress
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,9 @@ def _report(outcome: "PublishOutcome") -> None:
         if total.offered > total.delivered:
             log.warning("%s: %d of %d frames arrived", stream, total.delivered, total.offered)
     if outcome.journal is not None:
+        folder = outcome.run_folder
+        beside = () if folder is None else ("--output-dir", Path(folder).parent)
         log.warning(
             "not everything reached the analyzer; this reads the rest: %s",
-            command("analyzer_service", "replay", outcome.journal),
+            command("analyzer_service", "replay", outcome.journal, *beside),
         )

@@ -90,7 +90,14 @@ def start_publisher(
         settings = PublishSettings(journal_dir=options.output_dir)
         if analyzer is not None:  # it needs seconds to start: a short run is over by then
             settings = replace(settings, first_answer_timeout_s=_LOCAL_START_S)
-        return Publisher.start(run, endpoint=endpoint, record=record, settings=settings), analyzer
+        publisher = Publisher.start(
+            run,
+            endpoint=endpoint,
+            record=record,
+            settings=settings,
+            analyzer_lives=None if analyzer is None else lambda: analyzer.exit_code is None,
+        )
+        return publisher, analyzer
     except BaseException:
         if analyzer is not None:
             analyzer.stop()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trainer.publish.contract import BatchKeys, Capture, CaptureLost, FrameArrays
+    from trainer.publish.progress import Progress
     from trainer.publish.publisher import Publisher, PublishOutcome
-    from trainer.publish.sender import Progress
     from trainer.publish.settings import PublishSettings
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Progress": "sender",
+    "Progress": "progress",
     "PublishOutcome": "publisher",
     "PublishSettings": "settings",
     "Publisher": "publisher",

@@ -1,12 +1,15 @@
 """From numbered records and encoded frames to the analyzer, and what it answers."""
 
 import logging
+import time
 from collections.abc import Iterator
+from typing import Final
 
 from shared.codec import Buffer
-from shared.errors import ContractError
+from shared.errors import ContractError, RecordingError
 from shared.messages import Stream
 from shared.protocol import (
+    SILENCE_LIMIT_S,
     Ack,
     Control,
     Credit,
@@ -22,6 +25,7 @@ from shared.protocol import (
     pack,
     unpack,
 )
+from shared.sequences import RangeSet
 from shared.transport.producer import ProducerSockets
 from trainer.publish.frames import FrameWindow
 from trainer.publish.journal import Journal
@@ -30,11 +34,20 @@ from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
 
-_RECORDS_PER_TURN = 1024
-_FORGOT = (
+_RECORDS_PER_TURN: Final = 1024
+_REFILL_S: Final = 0.02
+_FORGOT: Final = (
     "the analyzer holds less of this run than it had acknowledged: its folder was removed, or "
     "another analyzer answers at this address"
 )
+_FOREIGN: Final = (
+    "the analyzer holds more of this run than this process has said: another one published under "
+    "its names; start with a larger incarnation, or another run name"
+)
+
+
+class _Unreadable(Exception):
+    """A record that left memory does not stand in the journal any more."""
 
 
 class Delivery:
@@ -53,11 +66,12 @@ class Delivery:
         self._window = window
         self._frames = frames
         self._journal = journal
-        self._backfill: Iterator[tuple[int, list[Buffer]]] | None = None
+        self._backfill: Iterator[tuple[int, list[Buffer]] | None] | None = None
+        self._backfill_last = 0
         self._held_back: tuple[int, list[Buffer]] | None = None
         self._fin_sent = False
+        self._frames_moved_at_s = float("-inf")
         self.finished = False
-        self.analyzer_frames_waiting = 0
         self.run_folder: str | None = None
 
     def receive(self, timeout_s: float, now_s: float) -> None:
@@ -76,10 +90,10 @@ class Delivery:
         self._link.tick(now_s, self._window.next_cseq)
         if self._link.state != "open":
             return
-        self._send_records()
+        self._send_records(now_s)
         # Frames mean nothing to an analyzer that has not committed the run's first record.
         if self._link.may_send_frames and self._window.acked_cseq >= 1:
-            self._send_frames()
+            self._send_frames(now_s)
 
     def send_fin(self) -> None:
         """Say that nothing more will come, once every record was sent."""
@@ -92,6 +106,10 @@ class Delivery:
         """Close the sockets; what they still hold is forgotten (it stands in the window)."""
         self._sockets.close()
 
+    def broken(self, now_s: float) -> None:
+        """Start anew after an error of a socket."""
+        self._link.broken(now_s)
+
     def _apply(self, control: Control, now_s: float) -> None:
         match control:
             case Ack():
@@ -99,6 +117,7 @@ class Delivery:
             case Credit():
                 self._frames.credit(control.credit_bytes)
                 self._confirm(control.delivered)
+                self._frames_moved_at_s = now_s
             case Welcome():
                 self._welcomed(control, now_s)
             case Reject():
@@ -109,13 +128,16 @@ class Delivery:
             case FinAck():
                 self.finished = True
             case Heartbeat():
-                self.analyzer_frames_waiting = control.frames_waiting
+                self._look_for_lost_frames(control, now_s)
             case _:
                 log.warning("the analyzer sent a %s, which only producers send", control.kind)
 
     def _welcomed(self, welcome: Welcome, now_s: float) -> None:
         if welcome.committed_cseq < self._window.acked_cseq:
             self._refused(Reject(reason=_FORGOT), now_s)
+            return
+        if welcome.committed_cseq >= self._window.next_cseq:
+            self._refused(Reject(reason=_FOREIGN), now_s)
             return
         self._window.ack(welcome.committed_cseq)
         self._window.resend_from(welcome.committed_cseq + 1)
@@ -127,37 +149,67 @@ class Delivery:
         self._link.welcomed(welcome, now_s)
 
     def _refused(self, reject: Reject, now_s: float) -> None:
-        log.error("the analyzer refused this run: %s. Training goes on.", reject.reason)
+        log.error("this run is not sent any more: %s. Training goes on.", reject.reason)
         self._link.rejected(reject, now_s)
 
     def _confirm(self, delivered: dict[Stream, Ranges]) -> None:
         for stream, ranges in delivered.items():
-            held = self._frames.in_flight(stream)
-            self._frames.delivered(
-                stream, [fseq for fseq in held if any(a <= fseq <= b for a, b in ranges)]
-            )
+            self._frames.confirm(stream, RangeSet(ranges))
 
-    def _send_records(self) -> None:
-        if self._window.next_to_send < self._window.first_in_memory and not self._refill():
+    def _look_for_lost_frames(self, heartbeat: Heartbeat, now_s: float) -> None:
+        """Greet again when frames are on their way to an analyzer that has none of them.
+
+        ZeroMQ mends a broken `bulk` connection by itself and forgets what was in it; nobody
+        else would notice.
+        """
+        still_s = now_s - self._frames_moved_at_s
+        lost = self._frames.any_in_flight and heartbeat.frames_waiting == 0
+        if lost and still_s > SILENCE_LIMIT_S:
+            log.info("frames were lost on their way; they are sent again")
+            self._frames_moved_at_s = now_s
+            self._link.reset(now_s)
+
+    def _send_records(self, now_s: float) -> None:
+        try:
+            if self._window.next_to_send < self._window.first_in_memory and not self._refill():
+                return
+        except _Unreadable:
+            first = self._window.next_to_send
+            reason = f"record {first} cannot be read back from {self._journal.path}"
+            self._refused(Reject(reason=f"{reason}: the rest is written there too"), now_s)
             return
         for sent, record in enumerate(self._window.to_send()):
             if sent >= _RECORDS_PER_TURN or not self._send_record(record.cseq, record.parts):
                 return
 
     def _refill(self) -> bool:
-        """Send what left memory from the journal; True when memory can go on."""
+        """Send what left memory from the journal, for a while; True when memory can go on."""
         if self._backfill is None:
-            first, last = self._window.next_to_send, self._window.first_in_memory - 1
-            self._backfill = self._journal.records(first, last)
-        for _ in range(_RECORDS_PER_TURN):
-            item = self._held_back or next(self._backfill, None)
-            if item is None:
-                self._backfill = None
-                return self._window.next_to_send >= self._window.first_in_memory
-            self._held_back = None if self._send_record(*item) else item
-            if self._held_back is not None:
-                return False
-        return False
+            self._backfill_last = self._window.first_in_memory - 1
+            self._backfill = self._journal.records(self._window.next_to_send, self._backfill_last)
+        until_s = time.monotonic() + _REFILL_S
+        if self._held_back is not None and not self._send_read_back(*self._held_back):
+            return False
+        try:
+            for item in self._backfill:
+                if item is not None and not self._send_read_back(*item):
+                    return False
+                if time.monotonic() >= until_s:
+                    return False
+        except RecordingError as error:
+            log.error("records cannot be read back: %s", error)
+        self._backfill = None
+        if self._window.next_to_send <= self._backfill_last:
+            raise _Unreadable
+        return self._window.next_to_send >= self._window.first_in_memory
+
+    def _send_read_back(self, cseq: int, parts: list[Buffer]) -> bool:
+        if cseq > self._window.next_to_send:
+            raise _Unreadable
+        self._held_back = None
+        if not self._send_record(cseq, parts):
+            self._held_back = cseq, parts
+        return self._held_back is None
 
     def _send_record(self, cseq: int, parts: list[Buffer]) -> bool:
         if cseq < self._window.next_to_send:
@@ -167,9 +219,10 @@ class Delivery:
             self._window.sent(cseq)
         return sent
 
-    def _send_frames(self) -> None:
+    def _send_frames(self, now_s: float) -> None:
         while (frame := self._frames.next_frame()) is not None:
             header = pack(Frame(stream=frame.stream, fseq=frame.fseq))
             if not self._sockets.send("bulk", [header, *frame.parts]):
                 return
             self._frames.sent(frame)
+            self._frames_moved_at_s = now_s

@@ -1,11 +1,12 @@
 """Frames on their way: waiting for credit, sent and not yet confirmed, delivered, dropped."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from shared.codec import Buffer
 from shared.messages import DropReason, Stream, Totals
+from shared.sequences import RangeSet
 
 STREAMS: tuple[Stream, ...] = ("train", "val")
 
@@ -37,7 +38,14 @@ class _StreamBook:
     delivered: int = 0
     dropped: int = 0
     unread: int = 0
-    waiting: deque[PendingFrame] = field(default_factory=deque)
+    waiting: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
+    in_flight: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
+
+    def totals(self) -> Totals:
+        pending = self.unread + len(self.waiting) + len(self.in_flight)
+        return Totals(
+            offered=self.offered, delivered=self.delivered, dropped=self.dropped, pending=pending
+        )
 
 
 class FrameWindow:
@@ -50,7 +58,6 @@ class FrameWindow:
     def __init__(self, budget_bytes: int) -> None:
         self._budget_bytes = budget_bytes
         self._books: dict[Stream, _StreamBook] = {stream: _StreamBook() for stream in STREAMS}
-        self._in_flight: dict[tuple[Stream, int], PendingFrame] = {}
         self._drops: list[Drop] = []
         self._credit_bytes = 0
         self.waiting_bytes = 0
@@ -65,7 +72,7 @@ class FrameWindow:
         """Take an offered frame in its wire form; over the budget, drop the oldest."""
         book = self._books[frame.stream]
         book.unread -= 1
-        book.waiting.append(frame)
+        book.waiting[frame.fseq] = frame
         self.waiting_bytes += frame.nbytes
         while self.waiting_bytes > self._budget_bytes:
             self._drop_oldest(frame.stream)
@@ -80,50 +87,84 @@ class FrameWindow:
         for stream in reversed(STREAMS):
             waiting = self._books[stream].waiting
             if waiting:
-                affordable = waiting[0].nbytes <= self._credit_bytes or not self._in_flight
-                return waiting[0] if affordable else None
+                frame = next(iter(waiting.values()))
+                affordable = frame.nbytes <= self._credit_bytes or not self.any_in_flight
+                return frame if affordable else None
         return None
 
     def sent(self, frame: PendingFrame) -> None:
         """Note that the frame from `next_frame` was handed to the socket."""
-        self._books[frame.stream].waiting.popleft()
+        book = self._books[frame.stream]
+        del book.waiting[frame.fseq]
         self.waiting_bytes -= frame.nbytes
         self._credit_bytes -= frame.nbytes
-        self._in_flight[frame.stream, frame.fseq] = frame
+        book.in_flight[frame.fseq] = frame
 
     def credit(self, credit_bytes: int) -> None:
         """Add returned credit."""
         self._credit_bytes += credit_bytes
 
+    def confirm(self, stream: Stream, numbers: RangeSet) -> None:
+        """Count those of `numbers` that are held as delivered, however many there are of each."""
+        book = self._books[stream]
+        held = len(book.in_flight) + len(book.waiting)
+        if len(numbers) <= held:
+            self.delivered(stream, numbers)
+        else:
+            self.delivered(
+                stream, [fseq for fseq in (*book.in_flight, *book.waiting) if fseq in numbers]
+            )
+
     def delivered(self, stream: Stream, fseqs: Iterable[int]) -> None:
-        """Count frames that the analyzer has committed with their results."""
+        """Count frames that the analyzer has, also such as were about to be sent again."""
+        book = self._books[stream]
         for fseq in fseqs:
-            if self._in_flight.pop((stream, fseq), None) is not None:
-                self._books[stream].delivered += 1
+            if book.in_flight.pop(fseq, None) is not None:
+                book.delivered += 1
+            elif (frame := book.waiting.pop(fseq, None)) is not None:
+                self.waiting_bytes -= frame.nbytes
+                book.delivered += 1
 
     def reconnected(self, credit_bytes: int) -> None:
         """Start with fresh credit; what was in flight and is not confirmed goes again."""
         self._credit_bytes = credit_bytes
-        again = sorted(self._in_flight.values(), key=lambda frame: frame.fseq, reverse=True)
-        for frame in again:
-            self._books[frame.stream].waiting.appendleft(frame)
-            self.waiting_bytes += frame.nbytes
-        self._in_flight.clear()
+        for book in self._books.values():
+            for fseq in sorted(book.in_flight, reverse=True):
+                frame = book.in_flight[fseq]
+                book.waiting[fseq] = frame
+                book.waiting.move_to_end(fseq, last=False)
+                self.waiting_bytes += frame.nbytes
+            book.in_flight.clear()
+
+    @property
+    def any_in_flight(self) -> bool:
+        """Whether any frame was sent and is not confirmed."""
+        return any(book.in_flight for book in self._books.values())
 
     def in_flight(self, stream: Stream) -> list[int]:
         """Numbers of the frames that were sent and are not confirmed."""
-        return [fseq for of, fseq in self._in_flight if of == stream]
+        return list(self._books[stream].in_flight)
 
-    def unconfirmed(self) -> list[PendingFrame]:
-        """Every encoded frame that is waiting or in flight."""
-        waiting = [frame for stream in STREAMS for frame in self._books[stream].waiting]
-        return [*self._in_flight.values(), *waiting]
+    def unconfirmed(self) -> Iterator[PendingFrame]:
+        """Every encoded frame that is in flight or waiting."""
+        for book in self._books.values():
+            yield from book.in_flight.values()
+        for book in self._books.values():
+            yield from book.waiting.values()
 
     def drop_waiting(self, reason: DropReason) -> None:
         """Drop every frame that was not sent."""
         for stream in STREAMS:
             while self._books[stream].waiting:
                 self._drop_oldest(stream, reason)
+
+    def drop_in_flight(self, reason: DropReason) -> None:
+        """Drop every frame that was sent and not confirmed."""
+        for stream in STREAMS:
+            in_flight = self._books[stream].in_flight
+            while in_flight:
+                fseq, _ = in_flight.popitem(last=False)
+                self._count_drop(stream, fseq, reason)
 
     def take_drops(self) -> list[Drop]:
         """Drops since the last call, in order."""
@@ -133,25 +174,18 @@ class FrameWindow:
     @property
     def idle(self) -> bool:
         """Whether no frame is on its way."""
-        return not self._in_flight and not any(
-            book.waiting or book.unread for book in self._books.values()
+        return not any(
+            book.waiting or book.in_flight or book.unread for book in self._books.values()
         )
 
     def totals(self) -> dict[Stream, Totals]:
         """The books by stream; `pending` is counted, not computed."""
-        return {stream: self._totals(stream) for stream in STREAMS}
-
-    def _totals(self, stream: Stream) -> Totals:
-        book = self._books[stream]
-        pending = book.unread + len(book.waiting) + len(self.in_flight(stream))
-        return Totals(
-            offered=book.offered, delivered=book.delivered, dropped=book.dropped, pending=pending
-        )
+        return {stream: book.totals() for stream, book in self._books.items()}
 
     def _drop_oldest(self, stream: Stream, reason: DropReason = "queue_full") -> None:
         other: Stream = "val" if stream == "train" else "train"
         book = self._books[stream] if self._books[stream].waiting else self._books[other]
-        frame = book.waiting.popleft()
+        _, frame = book.waiting.popitem(last=False)
         self.waiting_bytes -= frame.nbytes
         self._count_drop(frame.stream, frame.fseq, reason)
 

@@ -2,9 +2,13 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from shared.messages import EpochEnded, Stream
 from trainer.publish.contract import BatchKeys, Capture
+
+# About 1 KiB each: as many as fit into the records' memory, in case the sender stands still.
+MOST_ITEMS: Final = 65_536
 
 
 @dataclass(slots=True)
@@ -34,27 +38,37 @@ class Inbox:
     ----------
     budget_bytes : int
         Most bytes of tensors that may be held for frames.
+    most_items : int
+        Most batches that may lie here; a sender that stands still for so long (a disk that
+        hangs) is the one case in which a batch is not taken.
     """
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(self, budget_bytes: int, *, most_items: int = MOST_ITEMS) -> None:
         self._budget_bytes = budget_bytes
+        self._most_items = most_items
         self._items: deque[Handed | EpochEnded] = deque()
         self._holding: deque[Handed] = deque()
         self._held_bytes = 0
         self._next_fseq: dict[Stream, int] = {"train": 1, "val": 1}
 
-    def put_batch(self, keys: BatchKeys, capture: Capture, captured_at_ns: int) -> None:
-        """Leave a batch (putting thread)."""
+    def put_batch(self, keys: BatchKeys, capture: Capture, captured_at_ns: int) -> bool:
+        """Leave a batch (putting thread); False when it cannot be taken."""
+        if len(self._items) >= self._most_items:
+            return False
         nbytes = capture.nbytes
         fseq = self._number(keys.phase) if nbytes else None
         handed = Handed(keys, capture, captured_at_ns, fseq, nbytes)
+        self._items.append(handed)
         if nbytes:
             self._hold(handed)
-        self._items.append(handed)
+        return True
 
-    def put_event(self, event: EpochEnded) -> None:
-        """Leave an event (putting thread)."""
+    def put_event(self, event: EpochEnded) -> bool:
+        """Leave an event (putting thread); False when it cannot be taken."""
+        if len(self._items) >= self._most_items:
+            return False
         self._items.append(event)
+        return True
 
     def take(self) -> Handed | EpochEnded | None:
         """Oldest item, or None (taking thread)."""

@@ -2,14 +2,15 @@
 
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from shared.codec import encode
 from shared.errors import ContractError
-from shared.messages import CriticalMessage, DropReason, EpochEnded
+from shared.messages import CriticalMessage, DropReason, EpochEnded, RunEnded
 from trainer.publish.compose import batch_frame, batch_metrics, drop_notices
 from trainer.publish.contract import CaptureLost
 from trainer.publish.frames import FrameWindow, PendingFrame
-from trainer.publish.inbox import Handed, Inbox
+from trainer.publish.inbox import MOST_ITEMS, Handed, Inbox
 from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
@@ -19,23 +20,37 @@ class Intake:
     """Reads captures in the order they came in, as soon as their values may be read.
 
     Scalars do not wait for frames: a frame may have to settle before it can be trusted.
+    Whatever a capture raises costs its own values only.
 
-    `records_lost` counts critical records that could not be kept because both the memory
-    budget and the journal's disk were exhausted; `failures` counts captures that raised.
+    Attributes
+    ----------
+    records_lost : int
+        Critical records without their values, or not kept at all: a device that hangs, a
+        message that cannot be made, memory budget and journal's disk both exhausted.
+    failures : int
+        Captures that raised.
     """
 
-    def __init__(self, inbox: Inbox, window: UnackedWindow, frames: FrameWindow) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        window: UnackedWindow,
+        frames: FrameWindow,
+        *,
+        make_room: Callable[[], None],
+    ) -> None:
         self._inbox = inbox
         self._window = window
         self._frames = frames
+        self._make_room = make_room
         self._taken: deque[Handed | EpochEnded] = deque()
         self._unread: deque[Handed] = deque()
         self.records_lost = 0
         self.failures = 0
 
     def absorb(self) -> None:
-        """Take over everything that was handed over; count the frames as offered."""
-        while (item := self._inbox.take()) is not None:
+        """Take over what was handed over; count the frames as offered."""
+        while len(self._taken) < MOST_ITEMS and (item := self._inbox.take()) is not None:
             self._taken.append(item)
             if isinstance(item, Handed) and item.fseq is not None:
                 self._frames.offer(item.keys.phase)
@@ -44,26 +59,29 @@ class Intake:
         """Turn captures whose values are there into records and frames."""
         for _ in range(min(most, len(self._taken))):
             item = self._taken[0]
-            if isinstance(item, Handed) and not item.capture.scalars_ready():
+            if isinstance(item, Handed) and not self._may_read(item.capture.scalars_ready):
                 break
             self._record(self._taken.popleft(), now_s)
         for _ in range(min(most, len(self._unread))):
-            if not self._unread[0].capture.ready():
+            if not self._may_read(self._unread[0].capture.ready):
                 break
             self._read_frame(self._unread.popleft())
         self.note_drops(now_s, now_ns)
 
     def abandon(self, now_s: float, now_ns: int) -> None:
-        """Give up captures that never became ready (a device that hangs): count the loss."""
+        """Read every scalar that is there; give up frames, and values that never came.
+
+        A batch whose values never came (a device that hangs) is recorded without them.
+        """
         while self._taken:
             item = self._taken.popleft()
-            if isinstance(item, EpochEnded):
-                self._record(item, now_s)
-            else:
-                self.records_lost += 1
-                self._unread.append(item)
+            late = isinstance(item, Handed) and not self._may_read(item.capture.scalars_ready)
+            self.records_lost += late
+            self._record(item, now_s, without_values=late)
         while self._unread:
-            self._unreadable(self._unread.popleft(), "closed")
+            handed = self._unread.popleft()
+            self._unreadable(handed, "closed")
+            handed.done = True
         self.note_drops(now_s, now_ns)
 
     def note_drops(self, now_s: float, now_ns: int) -> None:
@@ -73,7 +91,6 @@ class Intake:
 
     def append(self, message: CriticalMessage, captured_at_ns: int, now_s: float) -> None:
         """Number a critical message and keep it until it is acknowledged."""
-        self._window.evict()
         try:
             parts = encode(message)
         except ContractError as error:
@@ -81,6 +98,9 @@ class Intake:
             self.records_lost += 1
             return
         if self._window.full:
+            self._make_room()
+        # The end of the run is one record, and the one that tells it from a failed run.
+        if self._window.full and not isinstance(message, RunEnded):
             self.records_lost += 1
             return
         self._window.append(parts, captured_at_ns, now_s)
@@ -90,22 +110,42 @@ class Intake:
         """Whether everything that was taken over is read."""
         return not self._taken and not self._unread
 
-    def _record(self, item: Handed | EpochEnded, now_s: float) -> None:
+    def _may_read(self, ready: Callable[[], bool]) -> bool:
+        """What a capture says of itself; one that raises says what is wrong when it is read."""
+        try:
+            return ready()
+        except Exception:
+            self._failed("state")
+            return True
+
+    def _record(
+        self, item: Handed | EpochEnded, now_s: float, *, without_values: bool = False
+    ) -> None:
         if isinstance(item, EpochEnded):
             self.append(item, item.captured_at_ns, now_s)
             return
+        self._unread.append(item)
+        scalars: dict[str, float] = {}
         try:
-            scalars = item.capture.scalars()
+            if not without_values:
+                scalars = item.capture.scalars()
         except Exception:
             self._failed("scalars")
-            scalars = {}
-        self.append(batch_metrics(item, scalars), item.captured_at_ns, now_s)
-        self._unread.append(item)
+        try:
+            message = batch_metrics(item, scalars)
+        except Exception:
+            self.records_lost += 1
+            self._failed("keys")
+            return
+        self.append(message, item.captured_at_ns, now_s)
 
     def _read_frame(self, handed: Handed) -> None:
         if handed.fseq is not None:
             self._encode_frame(handed, handed.fseq)
-            handed.capture.drop_frame()
+            try:
+                handed.capture.drop_frame()
+            except Exception:
+                self._failed("memory")
         handed.done = True
 
     def _encode_frame(self, handed: Handed, fseq: int) -> None:

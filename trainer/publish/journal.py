@@ -4,11 +4,15 @@ Both are the same MCAP file and replay in the same way.
 """
 
 import logging
+import time
+from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from shared.codec import Buffer, encode, join, split
-from shared.errors import SidelightError
+from shared.errors import ConfigurationError, RecordingError, SidelightError
 from shared.messages import RunStarted
 from shared.recording import Recorded, RecordingReader, RecordingWriter
 from trainer.publish.frames import PendingFrame
@@ -16,9 +20,15 @@ from trainer.publish.records import PendingRecord
 
 log = logging.getLogger(__name__)
 
+_RETRY_S: Final = 2.0
+_INDEXED_EVERY: Final = 256
+
 
 class Journal:
-    """One MCAP file, made when the first thing is written; a failing disk is said once.
+    """One MCAP file, made when the first thing is written.
+
+    A disk that fails is said once, and tried again every 2 s: what could not be written stays
+    with the caller.
 
     Parameters
     ----------
@@ -42,15 +52,25 @@ class Journal:
         self, run: RunStarted, path: Path, *, everything: bool, frame_limit_bytes: int | None
     ) -> None:
         self._run = run
-        self._path = path if everything else _free_name(path)
+        self._path = path
         self._frame_limit_bytes = frame_limit_bytes
         self._frame_bytes = 0
         self._dirty = False
+        self._failed_at_s: float | None = None
         self._writer: RecordingWriter | None = None
+        self._index: list[tuple[int, int]] = []
         self.everything = everything
-        self.failed = False
+        self.full = False
         if everything:
-            self._writer = RecordingWriter(self._path)
+            try:
+                self._writer = RecordingWriter(self._path)
+            except RecordingError as error:
+                raise ConfigurationError(f"{error}: choose another file") from error
+
+    @property
+    def failing(self) -> bool:
+        """Whether the disk did not take what was written last."""
+        return self._failed_at_s is not None
 
     @property
     def holds_frames(self) -> bool:
@@ -64,36 +84,52 @@ class Journal:
 
     def write_record(self, record: PendingRecord) -> bool:
         """Write a critical record; False when the disk failed."""
-        if self._write("ctl", record.cseq, record.captured_at_ns, record.parts):
-            record.journaled = True
-        return record.journaled
+        if self._writer is not None and record.cseq % _INDEXED_EVERY == 0:
+            self._index.append((record.cseq, self._writer.whole_nbytes))
+        return self._write("ctl", record.cseq, record.captured_at_ns, record.parts)
 
     def write_frame(self, frame: PendingFrame) -> bool:
         """Write a frame; False when it does not fit under the limit or the disk failed."""
         limit = self._frame_limit_bytes
         if limit is not None and self._frame_bytes + frame.nbytes > limit:
-            return False
-        if self._write(frame.stream, frame.fseq, frame.captured_at_ns, frame.parts):
+            self.full = True
+        if not self.full and self._write(
+            frame.stream, frame.fseq, frame.captured_at_ns, frame.parts
+        ):
             self._frame_bytes += frame.nbytes
             frame.journaled = True
         return frame.journaled
 
-    def flush(self) -> None:
-        """Hand everything written to the operating system."""
-        if self._writer is None or not self._dirty or self.failed:
-            return
-        try:
-            self._writer.flush()
-            self._dirty = False
-        except (OSError, SidelightError) as error:
-            self._fail(error)
+    def flush(self) -> bool:
+        """Hand what was written to the operating system; False when it did not take it."""
+        if self._writer is not None and self._dirty and self._may_try():
+            try:
+                self._writer.flush()
+            except (OSError, SidelightError) as error:
+                self._fail(error)
+            else:
+                self._dirty = False
+                self._heal()
+        return not self._dirty
 
-    def records(self, first: int, last: int) -> Iterator[tuple[int, list[Buffer]]]:
-        """Critical records `first` to `last` as parts, read back from the file."""
-        self.flush()
-        for item in RecordingReader(self._path):
-            if item.channel == "ctl" and first <= item.sequence <= last:
-                yield item.sequence, list(split(item.payload))
+    def records(self, first: int, last: int) -> Iterator[tuple[int, list[Buffer]] | None]:
+        """Critical records `first` to `last` as parts, read back from the file.
+
+        None is given for whatever else stands between them, so that the caller can do other
+        things meanwhile. Records that are damaged are left out.
+
+        Raises
+        ------
+        RecordingError
+            If the file cannot be read.
+        """
+        place = bisect_right(self._index, (first, 0)) - 1
+        offset = self._index[place][1] if place >= 0 else 0
+        for item in RecordingReader(self._path).read_from(offset):
+            wanted = item.channel == "ctl" and first <= item.sequence <= last
+            yield (item.sequence, list(split(item.payload))) if wanted else None
+            if item.channel == "ctl" and item.sequence >= last:
+                return
 
     def close(self, *, keep: bool) -> None:
         """End the file; without `keep` it is removed, for it holds nothing that is missing."""
@@ -104,11 +140,12 @@ class Journal:
         except (OSError, SidelightError) as error:
             self._fail(error)
         if not keep:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
             self._writer = None
 
     def _write(self, channel: str, sequence: int, at_ns: int, parts: list[Buffer]) -> bool:
-        if self.failed:
+        if not self._may_try():
             return False
         try:
             self._open().write(self._item(channel, sequence, at_ns, parts))
@@ -121,11 +158,21 @@ class Journal:
     def _open(self) -> RecordingWriter:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = RecordingWriter(self._path)
+            self._writer = self._make()
             # A journal that begins in the middle of a run still says which run it is.
             first = encode(self._run)
             self._writer.write(self._item("ctl", 1, self._run.started_at_ns, first))
         return self._writer
+
+    def _make(self) -> RecordingWriter:
+        """A new file; every rank of a run may write its journal to the same folder."""
+        stem, number = self._path.stem, 1
+        while True:
+            try:
+                return RecordingWriter(self._path)
+            except ConfigurationError:
+                number += 1
+                self._path = self._path.with_name(f"{stem}-{number}{self._path.suffix}")
 
     def _item(self, channel: str, sequence: int, at_ns: int, parts: list[Buffer]) -> Recorded:
         return Recorded(
@@ -139,14 +186,15 @@ class Journal:
             payload=join(parts),
         )
 
+    def _may_try(self) -> bool:
+        return self._failed_at_s is None or time.monotonic() >= self._failed_at_s + _RETRY_S
+
     def _fail(self, error: Exception) -> None:
-        self.failed = True
-        log.error("%s cannot be written any more (%s); training goes on", self._path, error)
+        if self._failed_at_s is None:
+            log.error("%s cannot be written (%s); training goes on", self._path, error)
+        self._failed_at_s = time.monotonic()
 
-
-def _free_name(path: Path) -> Path:
-    candidate, number = path, 1
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return candidate
+    def _heal(self) -> None:
+        if self._failed_at_s is not None:
+            log.warning("%s is written again", self._path)
+        self._failed_at_s = None

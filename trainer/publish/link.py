@@ -26,6 +26,7 @@ State = Literal["away", "greeting", "open", "refused"]
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 5.0
 _HELLO_AGAIN_S = 1.0
+_STOOD_STILL_S = 2.0
 
 
 class Sockets(Protocol):
@@ -59,6 +60,7 @@ class Link:
         self._greeted_at_s = float("-inf")
         self._heard_at_s = float("-inf")
         self._beat_at_s = float("-inf")
+        self._ticked_at_s = float("-inf")
         self._token: str | None = None
         self._attached = False
         self.state: State = "away"
@@ -67,6 +69,7 @@ class Link:
 
     def tick(self, now_s: float, next_cseq: int) -> None:
         """Do what is due: reconnect, greet, attach, show life, notice silence."""
+        self._forgive_own_silence(now_s)
         if self.state == "away" and now_s >= self._since_s + self._backoff_s:
             self._sockets.reopen()
             self._enter("greeting", now_s)
@@ -101,10 +104,22 @@ class Link:
         self.refusal = reject.reason
         self._enter("refused", now_s)
 
+    def broken(self, now_s: float) -> None:
+        """Connect anew, a little later: a socket failed."""
+        if self.state != "refused":
+            self._leave(now_s)
+
     @property
     def may_send_frames(self) -> bool:
         """Whether `bulk` is bound to this connection."""
         return self.state == "open" and self._attached
+
+    def _forgive_own_silence(self, now_s: float) -> None:
+        """Time in which this process itself stood still is not the analyzer's silence."""
+        gap_s, self._ticked_at_s = now_s - self._ticked_at_s, now_s
+        if self.state in ("greeting", "open") and _STOOD_STILL_S < gap_s < float("inf"):
+            self._since_s += gap_s
+            self._heard_at_s += gap_s
 
     def _enter(self, state: State, now_s: float) -> None:
         self.state = state

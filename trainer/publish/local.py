@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _LOW_PRIORITY = 10
 _TERMINATE_GRACE_S = 5.0
+_LONGEST_ENDPOINT = 100
 
 
 class LocalAnalyzer:
@@ -53,7 +54,7 @@ class LocalAnalyzer:
         ConfigurationError
             If the analyzer's packages are not installed.
         """
-        folder = Path(tempfile.mkdtemp(prefix="sidelight-"))
+        folder = _socket_folder()
         log_file.parent.mkdir(parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-m", "analyzer_service", "serve", "--once"),
@@ -118,6 +119,15 @@ def require_analyzer() -> None:
             f"a local analyzer needs {', '.join(missing)}: install sidelight[analyzer], or use "
             "--sidecar off"
         )
+
+
+def _socket_folder() -> Path:
+    """A private folder, whose name leaves a socket's path within what the system takes."""
+    folder = Path(tempfile.mkdtemp(prefix="sidelight-"))
+    if len(os.fsencode(_endpoint(folder))) <= _LONGEST_ENDPOINT:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="sidelight-", dir="/tmp"))
 
 
 def _endpoint(folder: Path) -> str:

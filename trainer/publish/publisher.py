@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from trainer.publish.contract import BatchKeys, Capture
 from trainer.publish.frames import FrameWindow
 from trainer.publish.inbox import Inbox
 from trainer.publish.journal import Journal
+from trainer.publish.progress import Progress
 from trainer.publish.records import UnackedWindow
-from trainer.publish.sender import Closing, Progress, Sender, Stages
+from trainer.publish.sender import Closing, Sender, Stages
 from trainer.publish.settings import PublishSettings
 
 log = logging.getLogger(__name__)
 
-_JOIN_GRACE_S = 2.0
+_JOIN_GRACE_S = 1.0
 _PROGRESS_EVERY_S = 0.2
 
 
@@ -37,6 +38,9 @@ class PublishOutcome:
         Books by stream: ``offered = delivered + dropped + pending``.
     complete
         Whether every record is committed and every offered frame delivered.
+    records_lost
+        Records that could neither be delivered nor written, and batches that could not be
+        taken over.
     journal
         The file with what could not be delivered (or the recording), if there is one.
     refusal
@@ -68,7 +72,9 @@ class Publisher:
         self._settings = settings
         self._pid = os.getpid()
         self._longest_ns = 0
-        self._failures = 0
+        self._not_taken = 0
+        self._failure_said = False
+        self._closing = False
         self._outcome: PublishOutcome | None = None
 
     @classmethod
@@ -79,6 +85,7 @@ class Publisher:
         endpoint: str | None = None,
         record: Path | None = None,
         settings: PublishSettings | None = None,
+        analyzer_lives: Callable[[], bool] | None = None,
     ) -> "Publisher":
         """Start the sender thread of a run.
 
@@ -92,11 +99,15 @@ class Publisher:
             MCAP file that gets everything.
         settings : PublishSettings, optional
             Bounds.
+        analyzer_lives : callable, optional
+            Tells whether the process of an analyzer of one's own still runs; when it does
+            not, closing waits for nobody.
 
         Raises
         ------
         ConfigurationError
-            If `endpoint` has no known form, or `record` exists or cannot be made.
+            If `endpoint` has no known form or cannot be connected to, or `record` exists or
+            cannot be made.
         ValueError
             If neither `endpoint` nor `record` is given.
         """
@@ -105,6 +116,7 @@ class Publisher:
         settings = settings or PublishSettings()
         inbox = Inbox(settings.capture_bytes)
         stages = _stages(run, inbox, settings, endpoint, record)
+        stages = replace(stages, analyzer_lives=analyzer_lives)
         sender = Sender(run, stages, settings)
         sender.start()
         return cls(run, inbox, sender, settings)
@@ -114,7 +126,7 @@ class Publisher:
         began_ns = time.perf_counter_ns()
         try:
             if self._active:
-                self._inbox.put_batch(keys, capture, time.time_ns())
+                self._put(keys, capture)
         except Exception:
             self._count_failure()
         self._longest_ns = max(self._longest_ns, time.perf_counter_ns() - began_ns)
@@ -162,18 +174,21 @@ class Publisher:
                     samples=samples,
                     most=self._run.frame_samples,
                 )
-                self._inbox.put_batch(keys, capture, time.time_ns())
+                self._put(keys, capture)
         except Exception:
             self._count_failure()
         self._longest_ns = max(self._longest_ns, time.perf_counter_ns() - began_ns)
 
     def epoch_ended(self, epoch: int, global_step: int) -> None:
-        """Say that an epoch ended, its validation included."""
-        if self._active:
-            now_ns = time.time_ns()
-            self._inbox.put_event(
-                EpochEnded(epoch=epoch, global_step=global_step, captured_at_ns=now_ns)
-            )
+        """Say that an epoch ended, its validation included; never raises."""
+        try:
+            if self._active:
+                now_ns = time.time_ns()
+                event = EpochEnded(epoch=epoch, global_step=global_step, captured_at_ns=now_ns)
+                if self._sender.over or not self._inbox.put_event(event):
+                    self._not_taken += 1
+        except Exception:
+            self._count_failure()
 
     @property
     def progress(self) -> Progress:
@@ -195,18 +210,26 @@ class Publisher:
         """
         if self._outcome is None:
             timeout_s = self._settings.close_timeout_s if timeout_s is None else timeout_s
-            self._sender.request_close(Closing(status, reason, timeout_s))
+            self._closing = True
+            deadline_s = time.monotonic() + timeout_s
+            self._sender.request_close(Closing(status, reason, timeout_s, deadline_s))
             self._join(timeout_s + _JOIN_GRACE_S, on_progress)
             self._outcome = self._summarize()
         return self._outcome
 
     @property
     def _active(self) -> bool:
-        return self._outcome is None and os.getpid() == self._pid
+        return not self._closing and os.getpid() == self._pid
+
+    def _put(self, keys: BatchKeys, capture: Capture) -> None:
+        """Hand over, unless the sender failed or stands still; then count."""
+        if self._sender.over or not self._inbox.put_batch(keys, capture, time.time_ns()):
+            self._not_taken += 1
 
     def _count_failure(self) -> None:
-        self._failures += 1
-        if self._failures == 1:
+        self._not_taken += 1
+        if not self._failure_said:
+            self._failure_said = True
             log.exception("handing over a batch failed; training goes on, further ones are counted")
 
     def _join(self, limit_s: float, on_progress: Callable[[Progress], None] | None) -> None:
@@ -220,9 +243,9 @@ class Publisher:
         progress = self._sender.progress
         return PublishOutcome(
             totals=progress.totals,
-            complete=self._sender.delivered_everything,
+            complete=self._sender.delivered_everything and not self._not_taken,
             records_unacked=progress.records_unacked,
-            records_lost=progress.records_lost,
+            records_lost=progress.records_lost + self._not_taken,
             journal=progress.journal,
             refusal=progress.refusal,
             run_folder=progress.run_folder,

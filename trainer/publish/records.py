@@ -1,13 +1,16 @@
 """The window of critical records: numbered densely, kept until the analyzer has them."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from shared.codec import Buffer
 
+# What a record takes in memory besides its bytes.
+OVERHEAD_BYTES: Final = 512
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class PendingRecord:
     """A record that is not acknowledged yet.
 
@@ -19,40 +22,44 @@ class PendingRecord:
     captured_at_ns: int
     made_at_s: float
     nbytes: int
-    journaled: bool = False
 
 
 class UnackedWindow:
     """Records in order of their `cseq`, from the first unacknowledged one that is in memory.
 
-    Beyond `budget_bytes` the oldest records that stand in the journal leave memory; they are
-    read back when they must be sent again.
+    Beyond `budget_bytes` the oldest records that stand in the flushed journal leave memory;
+    they are read back when they must be sent again. No operation takes longer the more records
+    wait.
     """
 
     def __init__(self, budget_bytes: int) -> None:
         self._budget_bytes = budget_bytes
-        self._records: deque[PendingRecord] = deque()
+        self._records: dict[int, PendingRecord] = {}
+        self._first = 1
         self._next_to_send = 1
+        self._next_to_journal = 1
+        self._flushed_cseq = 0
         self.next_cseq = 1
         self.acked_cseq = 0
         self.nbytes = 0
 
     def append(self, parts: list[Buffer], captured_at_ns: int, now_s: float) -> int:
         """Number a record and keep it; return its `cseq`."""
-        record = PendingRecord(
-            self.next_cseq, parts, captured_at_ns, now_s, sum(len(part) for part in parts)
-        )
-        self._records.append(record)
-        self.nbytes += record.nbytes
+        nbytes = sum(len(part) for part in parts) + OVERHEAD_BYTES
+        record = PendingRecord(self.next_cseq, parts, captured_at_ns, now_s, nbytes)
+        self._records[record.cseq] = record
+        self.nbytes += nbytes
         self.next_cseq += 1
         return record.cseq
 
     def ack(self, cseq: int) -> None:
         """Forget everything up to `cseq`."""
         self.acked_cseq = max(self.acked_cseq, min(cseq, self.next_cseq - 1))
-        self._next_to_send = max(self._next_to_send, self.acked_cseq + 1)
-        while self._records and self._records[0].cseq <= self.acked_cseq:
-            self.nbytes -= self._records.popleft().nbytes
+        behind = self.acked_cseq + 1
+        self._next_to_send = max(self._next_to_send, behind)
+        self._next_to_journal = max(self._next_to_journal, behind)
+        while self._first < behind:
+            self._forget_first()
 
     def resend_from(self, cseq: int) -> None:
         """Send again from `cseq` on (after a reconnection)."""
@@ -64,7 +71,7 @@ class UnackedWindow:
 
     @property
     def full(self) -> bool:
-        """Whether memory is over its budget and nothing more can leave it."""
+        """Whether memory is over its budget."""
         return self.nbytes > self._budget_bytes
 
     @property
@@ -80,23 +87,42 @@ class UnackedWindow:
     @property
     def first_in_memory(self) -> int:
         """The first `cseq` that is held in memory (the next one when none is)."""
-        return self._records[0].cseq if self._records else self.next_cseq
+        return self._first
 
     def to_send(self) -> Iterator[PendingRecord]:
         """Records in memory that were not sent yet, in order."""
-        for record in tuple(self._records):
-            if record.cseq >= self._next_to_send:
-                yield record
+        for cseq in range(max(self._next_to_send, self._first), self.next_cseq):
+            yield self._records[cseq]
 
     def unjournaled(self, *, older_than_s: float) -> Iterator[PendingRecord]:
-        """Records made before `older_than_s` (monotonic) that do not stand in the journal."""
-        for record in self._records:
+        """Records made before `older_than_s` (monotonic) that were not written, in order."""
+        for cseq in range(self._next_to_journal, self.next_cseq):
+            record = self._records[cseq]
             if record.made_at_s > older_than_s:
                 return
-            if not record.journaled:
-                yield record
+            yield record
+
+    def written(self, cseq: int) -> None:
+        """Note that everything up to `cseq` was written to the journal."""
+        self._next_to_journal = max(self._next_to_journal, cseq + 1)
+
+    def flushed(self) -> None:
+        """Note that everything that was written is flushed."""
+        self._flushed_cseq = self._next_to_journal - 1
+
+    @property
+    def flushed_cseq(self) -> int:
+        """Every record up to this one is acknowledged or stands in the flushed journal."""
+        return self._flushed_cseq
 
     def evict(self) -> None:
-        """Let journaled records leave memory while it is over its budget."""
-        while self._records and self.full and self._records[0].journaled:
-            self.nbytes -= self._records.popleft().nbytes
+        """Over the budget, let flushed records leave memory until a quarter of it is free."""
+        if not self.full:
+            return
+        last = min(self._flushed_cseq, self.next_cseq - 1)
+        while self._first <= last and self.nbytes > 0.75 * self._budget_bytes:
+            self._forget_first()
+
+    def _forget_first(self) -> None:
+        self.nbytes -= self._records.pop(self._first).nbytes
+        self._first += 1

@@ -3,16 +3,19 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from shared.messages import RunEnded, RunStarted, RunStatus, Stream, Totals
+from shared.messages import RunEnded, RunStarted, RunStatus
 from trainer.publish.frames import FrameWindow
 from trainer.publish.inbox import Inbox
 from trainer.publish.intake import Intake
 from trainer.publish.journal import Journal
+from trainer.publish.keeping import Keeper
+from trainer.publish.progress import Progress
 from trainer.publish.records import UnackedWindow
 from trainer.publish.settings import PublishSettings
 
@@ -22,34 +25,29 @@ if TYPE_CHECKING:  # a recording without an analyzer must not import ZeroMQ
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Progress:
-    """A snapshot that the sender thread took: its books and what is not acknowledged."""
-
-    totals: Mapping[Stream, Totals] = field(default_factory=dict)
-    records_unacked: int = 0
-    connected: bool = False
-    ever_connected: bool = False
-    refusal: str | None = None
-    records_lost: int = 0
-    capture_failures: int = 0
-    journal: Path | None = None
-    run_folder: str | None = None
+_FAREWELL_S: Final = 2.0
+_LEAVE_S: Final = 0.5
 
 
 @dataclass(frozen=True)
 class Closing:
-    """How a run ends: its status, and how long the analyzer may take to catch up."""
+    """How a run ends: its status, and how long the analyzer may take to catch up.
+
+    `deadline_s` is when that time is over (monotonic).
+    """
 
     status: RunStatus
     reason: str | None
     timeout_s: float
+    deadline_s: float
 
 
 @dataclass(frozen=True)
 class Stages:
-    """What one sender works with; `delivery` and `link` are None when only recording."""
+    """What one sender works with; `delivery` and `link` are None when only recording.
+
+    `analyzer_lives` tells of an analyzer of one's own whether its process still runs.
+    """
 
     inbox: Inbox
     window: UnackedWindow
@@ -57,10 +55,13 @@ class Stages:
     journal: Journal
     delivery: "Delivery | None"
     link: "Link | None"
+    analyzer_lives: Callable[[], bool] | None = None
 
 
 class Sender(threading.Thread):
     """A daemon thread; nothing else touches its sockets, window, frames or journal.
+
+    Whatever fails in it, training goes on, and what was handed over goes to the journal.
 
     Parameters
     ----------
@@ -76,13 +77,23 @@ class Sender(threading.Thread):
         super().__init__(name="sidelight-sender", daemon=True)
         self._stages = stages
         self._settings = settings
-        self._intake = Intake(stages.inbox, stages.window, stages.frames)
+        self._keeper = Keeper(
+            stages.window,
+            stages.frames,
+            stages.journal,
+            interval_s=settings.flush_interval_s,
+            alone=stages.delivery is None,
+        )
+        self._intake = Intake(
+            stages.inbox, stages.window, stages.frames, make_room=self._keeper.make_room
+        )
         self._closing: Closing | None = None
         self._wake = threading.Event()
         self._run_started = run
-        self._flushed_at_s = float("-inf")
+        self._contained_failures: Counter[str] = Counter()
         self.progress = Progress()
         self.delivered_everything = False
+        self.over = False
 
     def request_close(self, closing: Closing) -> None:
         """Ask the thread to end the run (any thread)."""
@@ -100,57 +111,55 @@ class Sender(threading.Thread):
             self._say_goodbye(self._closing)
         except Exception:
             log.exception("the sidecar's sender thread failed; training goes on without it")
+            with self._contained("saving what was handed over"):
+                self._intake.absorb()
+                self._intake.abandon(time.monotonic(), time.time_ns())
         finally:
+            self.over = True
             self._leave()
 
     def _turn(self) -> None:
         now_s = time.monotonic()
-        self._intake.absorb()
-        self._intake.read_ready(now_s, time.time_ns())
-        if self._stages.delivery is not None:
-            self._stages.delivery.send(now_s)
-        self._write_journal(now_s)
+        with self._contained("reading batches"):
+            self._intake.absorb()
+            self._intake.read_ready(now_s, time.time_ns())
+        self._send(now_s)
+        with self._contained("writing the journal"):
+            self._keeper.keep(now_s, connected=self._connected)
         self._snapshot()
-        self._wait()
+        self._receive()
 
-    def _wait(self) -> None:
-        timeout_s = self._settings.poll_interval_s
-        if self._stages.delivery is None:
+    def _send(self, now_s: float, *, fin: bool = False) -> None:
+        delivery = self._stages.delivery
+        if delivery is None:
+            return
+        with self._contained("sending", then=delivery.broken):
+            delivery.send(now_s)
+            if fin:
+                delivery.send_fin()
+
+    def _receive(self) -> None:
+        timeout_s, delivery = self._settings.poll_interval_s, self._stages.delivery
+        if delivery is None:
             self._wake.wait(timeout_s)
-        else:
-            self._stages.delivery.receive(timeout_s, time.monotonic())
+            return
+        with self._contained("receiving", then=delivery.broken):
+            delivery.receive(timeout_s, time.monotonic())
 
-    def _write_journal(self, now_s: float, *, all_now: bool = False) -> None:
-        journal, window = self._stages.journal, self._stages.window
-        # Half the interval to be written, half to be flushed: together they keep the promise.
-        half_s = self._settings.flush_interval_s / 2
-        wait_s = 0.0 if journal.everything or all_now else half_s
-        for record in window.unjournaled(older_than_s=now_s - wait_s):
-            journal.write_record(record)
-        if journal.everything or not self._connected:
-            self._write_frames(journal)
-        if self._stages.delivery is None:
-            self._confirm_recorded()
-        if all_now or now_s - self._flushed_at_s >= half_s:
-            journal.flush()
-            self._flushed_at_s = now_s
-
-    def _write_frames(self, journal: Journal) -> None:
-        for frame in self._stages.frames.unconfirmed():
-            if not frame.journaled and not journal.write_frame(frame):
-                return
-
-    def _confirm_recorded(self) -> None:
-        """Without an analyzer, what stands in the recording counts as delivered."""
-        window, frames = self._stages.window, self._stages.frames
-        window.ack(window.next_cseq - 1)
-        frames.credit(1 << 62)
-        while (frame := frames.next_frame()) is not None:
-            if not frame.journaled:
-                frames.drop_waiting("closed")
-                break
-            frames.sent(frame)
-            frames.delivered(frame.stream, [frame.fseq])
+    @contextmanager
+    def _contained(
+        self, what: str, *, then: Callable[[float], None] | None = None
+    ) -> Iterator[None]:
+        """Go on after an exception; the first of each kind is logged."""
+        try:
+            yield
+        except Exception:
+            self._contained_failures[what] += 1
+            if self._contained_failures[what] == 1:
+                log.exception("%s failed; it is tried again, training goes on", what)
+            if then is not None:
+                then(time.monotonic())
+                time.sleep(self._settings.poll_interval_s)
 
     @property
     def _connected(self) -> bool:
@@ -159,10 +168,10 @@ class Sender(threading.Thread):
     def _drain(self, closing: Closing) -> None:
         # A fifth of the time, at most 2 s, is kept for the last records and the goodbye.
         began_s = time.monotonic()
-        wait_s = closing.timeout_s - min(2.0, closing.timeout_s / 5)
+        until_s = closing.deadline_s - min(_FAREWELL_S, closing.timeout_s / 5)
         while not self._drained():
-            waited_s = time.monotonic() - began_s
-            if waited_s >= wait_s or self._nobody_there(waited_s):
+            now_s = time.monotonic()
+            if now_s >= until_s or (self._intake.empty and self._in_vain(now_s - began_s)):
                 return
             self._turn()
 
@@ -170,53 +179,64 @@ class Sender(threading.Thread):
         self._intake.absorb()
         return self._intake.empty and self._stages.frames.idle
 
-    def _nobody_there(self, waited_s: float) -> bool:
-        """Nobody ever answered, or refused: waiting for the whole time would help nobody."""
-        link = self._stages.link
-        if link is None or not self._intake.empty:
-            return False
-        patience_s = self._settings.first_answer_timeout_s
-        return link.state == "refused" or (not link.ever_open and waited_s >= patience_s)
+    def _in_vain(self, waited_s: float) -> bool:
+        """Whether waiting any longer would help nobody."""
+        link, lives = self._stages.link, self._stages.analyzer_lives
+        if link is None:
+            return self._stages.journal.failing
+        if link.state == "refused" or (lives is not None and not lives()):
+            return True
+        return not link.ever_open and waited_s >= self._settings.first_answer_timeout_s
 
     def _say_goodbye(self, closing: Closing) -> None:
         now_s, now_ns = time.monotonic(), time.time_ns()
-        if not self._connected and self._stages.delivery is not None:
-            self._write_frames(self._stages.journal)
+        frames = self._stages.frames
         self._intake.absorb()
         self._intake.abandon(now_s, now_ns)
-        self._stages.frames.drop_waiting("closed")
+        if not frames.idle:  # they did not get through in time: a replay brings them
+            with self._contained("writing the journal"):
+                self._keeper.keep_all(until_s=closing.deadline_s)
+        frames.drop_waiting("closed")
+        if not self._connected:
+            frames.drop_in_flight("peer_lost")
         self._intake.note_drops(now_s, now_ns)
         ended = RunEnded(
             status=closing.status,
             ended_at_ns=now_ns,
             reason=closing.reason,
-            totals=self._stages.frames.totals(),
+            totals=frames.totals(),
         )
         self._intake.append(ended, now_ns, now_s)
-        self._write_journal(now_s, all_now=self._stages.delivery is None)
-        self._await_finack(now_s + min(2.0, closing.timeout_s / 5))
+        self._snapshot()
+        self._await_finack(closing.deadline_s)
 
     def _await_finack(self, deadline_s: float) -> None:
-        delivery = self._stages.delivery
-        while delivery is not None and not delivery.finished and self._connected:
+        delivery, began_s = self._stages.delivery, time.monotonic()
+        while delivery is not None and not delivery.finished:
             now_s = time.monotonic()
-            if now_s >= deadline_s:
+            if now_s >= deadline_s or self._in_vain(now_s - began_s):
                 return
-            delivery.send(now_s)
-            delivery.send_fin()
-            delivery.receive(self._settings.poll_interval_s, now_s)
+            self._send(now_s, fin=True)
+            with self._contained("writing the journal"):
+                self._keeper.keep(now_s, connected=True)
+            self._receive()
 
     def _leave(self) -> None:
-        window, journal = self._stages.window, self._stages.journal
-        if self._stages.delivery is not None:
-            self._stages.delivery.close()
-        totals = self._stages.frames.totals().values()
-        frames_missing = any(total.dropped or total.pending for total in totals)
-        self.delivered_everything = window.all_acked and not frames_missing
-        if not window.all_acked:
-            self._write_journal(time.monotonic(), all_now=True)
-        worth_keeping = not window.all_acked or (journal.holds_frames and frames_missing)
-        journal.close(keep=journal.everything or worth_keeping)
+        """Close everything; one thing that fails keeps nothing else from its end."""
+        window, frames, journal = self._stages.window, self._stages.frames, self._stages.journal
+        with self._contained("closing the sockets"):
+            if self._stages.delivery is not None:
+                self._stages.delivery.close()
+        with self._contained("writing the journal"):
+            if journal.everything or not (window.all_acked and frames.idle):
+                self._keeper.keep_all(until_s=time.monotonic() + _LEAVE_S)
+        missing = any(total.dropped or total.pending for total in frames.totals().values())
+        self.delivered_everything = (
+            window.all_acked and not missing and self._intake.records_lost == 0
+        )
+        with self._contained("closing the journal"):
+            worth_keeping = not window.all_acked or (journal.holds_frames and missing)
+            journal.close(keep=journal.everything or worth_keeping)
         self._snapshot()
 
     def _snapshot(self) -> None:

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messages import Stream
+from shared.sequences import RangeSet
 from trainer.publish.frames import FrameWindow, PendingFrame
 
 
@@ -79,9 +80,32 @@ def test_a_frame_confirmed_twice_counts_once() -> None:
     assert frames.totals()["train"].delivered == 1
 
 
+def test_what_the_analyzer_has_is_not_sent_again_even_if_it_waits_again() -> None:
+    frames = offered(3)
+    frames.reconnected(credit_bytes=1000)
+    send_all(frames)
+    frames.reconnected(credit_bytes=1000)
+    frames.confirm("train", RangeSet([(1, 2)]))
+    assert send_all(frames) == [("train", 3)]
+    assert frames.totals()["train"].delivered == 2
+
+
+def test_a_frame_confirmed_after_it_was_dropped_stays_dropped() -> None:
+    frames = offered(1)
+    frames.reconnected(credit_bytes=1000)
+    send_all(frames)
+    frames.drop_in_flight("peer_lost")
+    frames.delivered("train", [1])
+    book = frames.totals()["train"]
+    assert (book.delivered, book.dropped, book.pending) == (0, 1, 0)
+    assert frames.idle
+
+
 @given(
     st.lists(
-        st.sampled_from(["offer", "unreadable", "send", "confirm", "reconnect", "close"]),
+        st.sampled_from(
+            [*("offer", "unreadable", "send", "confirm"), *("reconnect", "close", "give_up")]
+        ),
         max_size=80,
     )
 )
@@ -105,6 +129,8 @@ def test_the_books_balance_after_any_history(events: list[str]) -> None:
             frames.reconnected(credit_bytes=35)
         elif event == "close":
             frames.drop_waiting("closed")
+        elif event == "give_up":
+            frames.drop_in_flight("peer_lost")
         dropped += len(frames.take_drops())
         book = frames.totals()["train"]
         assert book.offered == fseq

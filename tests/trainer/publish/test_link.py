@@ -55,13 +55,42 @@ def test_a_welcome_opens_it_and_binds_bulk() -> None:
     assert sockets.kinds() == ["hello", "attach"]
 
 
+def tick_until(link: Link, last_s: float) -> None:
+    for tenths in range(int(10 * last_s) + 1):
+        link.tick(tenths / 10, next_cseq=1)
+
+
+def test_time_in_which_the_producer_stood_still_is_nobodys_silence() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    link.tick(0.0, next_cseq=1)
+    link.welcomed(welcome(), 0.0)
+    link.tick(60.0, next_cseq=1)  # a suspended machine: nothing was read meanwhile
+    assert link.state == "open"
+    link.tick(61.0, next_cseq=1)
+    link.tick(62.9, next_cseq=1)
+    link.tick(64.8, next_cseq=1)
+    link.tick(65.1, next_cseq=1)
+    assert link.state == "away"
+
+
+def test_a_socket_that_fails_is_opened_again_a_little_later() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    link.tick(0.0, next_cseq=1)
+    link.broken(0.1)
+    assert link.state == "away"
+    tick_until(link, 0.5)
+    assert (link.state, sockets.opened) == ("greeting", 2)
+
+
 def test_silence_of_five_seconds_means_away_and_new_sockets() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
     link.tick(0.0, next_cseq=1)
     link.welcomed(welcome(), 0.0)
     link.heard(3.0)
-    link.tick(7.9, next_cseq=1)
+    tick_until(link, 7.9)
     assert link.state == "open"
     link.tick(8.1, next_cseq=1)
     assert link.state == "away"
