@@ -15,11 +15,12 @@ from shared.codec import Buffer
 from shared.errors import ConfigurationError
 from shared.protocol import MAX_CONTROL_BYTES
 from shared.transport.addresses import Address
+from shared.transport.keys import ClientKeys
 
 Channel = Literal["ctl", "bulk"]
 
 _RECONNECT_MS = 100
-_RECONNECT_MAX_MS = 5000
+_RECONNECT_MAX_MS = 1000
 _CTL_HIGH_WATER_MARK = 4096
 _BULK_HIGH_WATER_MARK = 256
 
@@ -31,6 +32,8 @@ class ProducerSockets:
     ----------
     address : Address
         Where the analyzer listens; nobody needs to be there yet.
+    keys : ClientKeys, optional
+        With them every byte is encrypted, and only the analyzer that they name is spoken to.
 
     Raises
     ------
@@ -38,8 +41,9 @@ class ProducerSockets:
         If ZeroMQ can connect to no such address, whoever is there.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, keys: ClientKeys | None = None) -> None:
         self._address = address
+        self._keys = keys
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
@@ -101,6 +105,8 @@ class ProducerSockets:
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_CONTROL_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        if self._keys is not None:
+            _identify(socket, self._keys)
         self._sockets[channel] = socket
         self._poller.register(socket, zmq.POLLIN)
         socket.connect(url)
@@ -110,6 +116,13 @@ class ProducerSockets:
             self._poller.unregister(socket)
             socket.close(linger=0)
         self._sockets.clear()
+
+
+def _identify(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
+    """Let `socket`, before it connects, speak CURVE with one server only."""
+    socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server)
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
 
 
 def _drain(socket: zmq.Socket[bytes]) -> list[bytes]:

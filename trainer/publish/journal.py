@@ -4,6 +4,7 @@ Both are the same MCAP file and replay in the same way.
 """
 
 import logging
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -99,6 +100,11 @@ class Journal:
             self._frame_bytes += frame.nbytes
             frame.journaled = True
         return frame.journaled
+
+    def try_again(self) -> None:
+        """Do not wait for the next try: there may be none."""
+        if self._failed_at_s is not None:
+            self._failed_at_s = -math.inf
 
     def flush(self) -> bool:
         """Hand what was written to the operating system; False when it did not take it."""

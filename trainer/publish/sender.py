@@ -228,6 +228,7 @@ class Sender(threading.Thread):
             if self._stages.delivery is not None:
                 self._stages.delivery.close()
         with self._contained("writing the journal"):
+            journal.try_again()
             if journal.everything or not (window.all_acked and frames.idle):
                 self._keeper.keep_all(until_s=time.monotonic() + _LEAVE_S)
         missing = any(total.dropped or total.pending for total in frames.totals().values())

@@ -29,6 +29,7 @@ class ScriptedAnalyzer:
 
     def __init__(self, endpoint: str) -> None:
         self._context = zmq.Context()
+        self._poller = zmq.Poller()
         self._ctl = self._bind(f"{endpoint}.ctl")
         self._bulk = self._bind(f"{endpoint}.bulk")
         self.peer = b""
@@ -41,6 +42,7 @@ class ScriptedAnalyzer:
         socket = self._context.socket(zmq.ROUTER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.bind(url)
+        self._poller.register(socket, zmq.POLLIN)
         return socket
 
     def until(self, condition: Callable[[], object]) -> None:
@@ -48,8 +50,8 @@ class ScriptedAnalyzer:
         deadline_s = time.monotonic() + DEADLINE_S
         while not condition():
             assert time.monotonic() < deadline_s, f"waited in vain; records {len(self.records)}"
-            self._take(self._ctl)
-            self._take(self._bulk)
+            for socket, _ in self._poller.poll(20):
+                self._take(socket)
 
     def tell(self, control: Control) -> None:
         self._ctl.send_multipart([self.peer, pack(control)])
@@ -73,8 +75,6 @@ class ScriptedAnalyzer:
         self._context.destroy(linger=0)
 
     def _take(self, socket: "zmq.Socket[bytes]") -> None:
-        if not socket.poll(20):
-            return
         peer, header, *parts = socket.recv_multipart()
         match unpack(header):
             case Hello() as hello:
