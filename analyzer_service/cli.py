@@ -1,4 +1,4 @@
-"""``python -m analyzer_service serve | replay``."""
+"""``python -m analyzer_service serve | replay | keys``."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
     check_bind,
+    check_producers,
     check_workers,
     default_wandb_mode,
     default_workers,
@@ -20,6 +21,7 @@ from analyzer_service.settings import (
 )
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError, RecordingError, SidelightError
+from shared.transport.keys import load_server_keys, make_keys
 
 logger = logging.getLogger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -51,6 +53,13 @@ def serve(
     producer_timeout: Annotated[
         float, typer.Option(help="Seconds of silence after which a trainer counts as lost.")
     ] = 30.0,
+    max_trainers: Annotated[
+        int, typer.Option(help="Trainer processes heard at a time; further ones are refused.")
+    ] = 256,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="Folder of keys: encrypt, and let only authorized trainers in."),
+    ] = None,
     allow_plaintext_network: Annotated[
         bool,
         typer.Option(
@@ -65,9 +74,12 @@ def serve(
     from analyzer_service.receive.serve import serve as run
 
     _log_to(log_file)
+    address = check_bind(
+        bind, secured=keys is not None, allow_plaintext_network=allow_plaintext_network
+    )
     run(
         ServeSettings(
-            address=check_bind(bind, allow_plaintext_network=allow_plaintext_network),
+            address=address,
             output_dir=output_dir,
             wandb_mode=_wandb_mode(wandb),
             project=project_name,
@@ -76,6 +88,8 @@ def serve(
             once=once,
             parent_pid=parent_pid,
             producer_timeout_s=producer_timeout,
+            keys=None if keys is None else load_server_keys(keys),
+            max_producers=check_producers(max_trainers),
         )
     )
 
@@ -108,6 +122,26 @@ def replay(
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(_INTERRUPTED) from None
     for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+def keys(
+    folder: Annotated[Path, typer.Argument(help="New folder, or an empty one.", metavar="DIR")],
+) -> None:
+    """Make the keys of an analyzer and of a trainer, to connect them across machines."""
+    make_keys(folder)
+    for line in (
+        f"Keys are in {folder}, readable by you alone.",
+        f"  Analyzer   python -m analyzer_service serve --bind tcp://HOST:PORT --keys {folder}",
+        f"  Trainer    copy server.key and client.key_secret of {folder} into a folder KEYS of its",
+        "             machine (chmod 700 KEYS, chmod 600 KEYS/client.key_secret), and start it by",
+        "             python -m trainer --sidecar tcp://HOST:PORT --keys KEYS",
+        "  Further trainers may share these files; for one with keys of its own, make another",
+        f"  folder and copy its client.key into {folder / 'authorized'} under another name, and",
+        f"  {folder / 'server.key'} into its place there. The analyzer reads them as it starts.",
+        "Keep server.key_secret on the analyzer's machine.",
+    ):
         typer.echo(line)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError
 from shared.transport.addresses import Address, parse_address
+from shared.transport.keys import ServerKeys
 
 DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
 _WANDB_HOST: Final = "api.wandb.ai"
@@ -40,6 +41,10 @@ class ServeSettings:
         A producer silent for so long, without a farewell, is lost: its run failed.
     grace_s : float
         Longest time that SIGTERM and SIGINT leave for writing what can be written.
+    keys : ServerKeys or None
+        With them, only authorized trainers get in, and all is encrypted.
+    max_producers : int
+        Trainers' processes heard at a time; a further one is refused, and records to a file.
     """
 
     address: Address
@@ -52,6 +57,8 @@ class ServeSettings:
     parent_pid: int | None = None
     producer_timeout_s: float = 30.0
     grace_s: float = 10.0
+    keys: ServerKeys | None = None
+    max_producers: int = 256
 
 
 def default_workers() -> int:
@@ -59,19 +66,20 @@ def default_workers() -> int:
     return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
-def check_bind(text: str, *, allow_plaintext_network: bool) -> Address:
-    """Address of `text`; one that other machines can reach only with the explicit flag.
+def check_bind(text: str, *, secured: bool, allow_plaintext_network: bool) -> Address:
+    """Address of `text`; one that other machines can reach only with keys or the explicit flag.
 
     Raises
     ------
     ConfigurationError
-        If it is no address, or is open to a network without the flag.
+        If it is no address, or is open to a network without either.
     """
     address = parse_address(text)
-    if not address.loopback and not allow_plaintext_network:
+    if not (address.loopback or secured or allow_plaintext_network):
         raise ConfigurationError(
             f"--bind {text} is open to other machines, without encryption or a check of who "
-            "connects: bind 127.0.0.1 and use an SSH tunnel, or say --allow-plaintext-network"
+            "connects: make keys (python -m analyzer_service keys DIR) and give --keys DIR, or "
+            "bind 127.0.0.1 and use an SSH tunnel, or say --allow-plaintext-network"
         )
     return address
 
@@ -80,6 +88,13 @@ def check_workers(count: int) -> int:
     """`count`, if it is a number of processes; raises `ConfigurationError` if not."""
     if count < 1:
         raise ConfigurationError(f"--workers {count}: at least one process is needed")
+    return count
+
+
+def check_producers(count: int) -> int:
+    """`count`, if so many trainers can be heard; raises `ConfigurationError` if not."""
+    if count < 1:
+        raise ConfigurationError(f"--max-trainers {count}: at least one must be heard")
     return count
 
 

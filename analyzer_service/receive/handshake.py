@@ -44,5 +44,13 @@ def taken(hello: Hello, instance: str) -> str:
     )
 
 
+def full(most: int) -> str:
+    """Says that so many producers are heard already."""
+    return (
+        f"this analyzer hears {most} producers already: start another one, or give it a larger "
+        "--max-trainers"
+    )
+
+
 def _dotted(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))

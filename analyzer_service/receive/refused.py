@@ -4,7 +4,8 @@ import logging
 from collections import OrderedDict
 from typing import Final, TypeVar
 
-from shared.transport.server import Channel
+from analyzer_service.receive.flood import DEAF_S, Flood
+from shared.transport.server import Channel, Incoming
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -14,20 +15,48 @@ logger = logging.getLogger(__name__)
 _REMEMBERED: Final = 1024
 _SAID_AT_MOST: Final = 100
 _RESET_INTERVAL_S: Final = 1.0
+_HELLO_STRIKES: Final = 20
+_STRIKE_BYTES: Final = 1 << 20
 
 
 class Refused:
-    """Bounded memory of peers that sent what could not be read, or whom nobody knows."""
+    """Bounded memory of peers that sent what could not be read, or whom nobody knows.
+
+    A message that is none is a strike against its peer, and one more for each MiB of it; a
+    Hello, which may be looked up on the disk, is 20. A peer with too many strikes is ignored
+    for a while: see `Flood`.
+    """
 
     def __init__(self) -> None:
         self.malformed = 0
+        self.ignored = 0
         self._said = 0
+        self._flood = Flood()
         self._named: OrderedDict[bytes, None] = OrderedDict()
         self._resets: OrderedDict[tuple[Channel, bytes], float] = OrderedDict()
 
-    def count(self, peer: bytes, why: str) -> None:
+    def ignores(self, peer: bytes, now: float) -> bool:
+        """Tell whether a message of `peer` is to be dropped unread; count it then."""
+        ignored = self._flood.ignores(peer, now)
+        self.ignored += ignored
+        return ignored
+
+    def count(self, incoming: Incoming, why: str, now: float) -> None:
         """Count a message that is none; the first one of each peer is logged."""
         self.malformed += 1
+        self._name(incoming.peer, why)
+        self._strike(incoming.peer, 1 + incoming.nbytes // _STRIKE_BYTES, now)
+
+    def greeted(self, peer: bytes, now: float) -> None:
+        """Note a Hello; producers say one in a second."""
+        self._strike(peer, _HELLO_STRIKES, now)
+
+    def _strike(self, peer: bytes, weight: int, now: float) -> None:
+        if self._flood.strike(peer, weight, now) and self._said <= _SAID_AT_MOST:
+            self._said += 1
+            logger.warning("peer %s floods: ignored for %.0f s", peer.hex()[:64], DEAF_S)
+
+    def _name(self, peer: bytes, why: str) -> None:
         if peer in self._named or self._said > _SAID_AT_MOST:
             return
         self._said += 1

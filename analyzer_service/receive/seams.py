@@ -38,9 +38,11 @@ class SessionSettings:
     """Times in seconds; `credit_bytes` is what one producer may have on its way.
 
     A producer that is silent for `silence_limit_s` is away, for `producer_timeout_s` lost.
+    Beyond `max_producers` at a time, a further one is refused.
     """
 
     silence_limit_s: float = SILENCE_LIMIT_S
     heartbeat_interval_s: float = HEARTBEAT_INTERVAL_S
     producer_timeout_s: float = 30.0
     credit_bytes: int = DEFAULT_CREDIT_BYTES
+    max_producers: int = 256

@@ -28,7 +28,7 @@ def serve(settings: ServeSettings) -> None:
     ConfigurationError
         If the address cannot be bound or the output folder cannot be written.
     """
-    router = RouterPair(settings.address)
+    router = RouterPair(settings.address, settings.keys)
     try:
         output_dir = check_output_dir(settings.output_dir)
     except ConfigurationError:
@@ -45,20 +45,30 @@ def serve(settings: ServeSettings) -> None:
                 record=settings.record,
                 producer_timeout_s=settings.producer_timeout_s,
             ),
-            SessionSettings(producer_timeout_s=settings.producer_timeout_s),
+            SessionSettings(
+                producer_timeout_s=settings.producer_timeout_s,
+                max_producers=settings.max_producers,
+            ),
             once=settings.once,
             parent_pid=settings.parent_pid,
         )
         with _stopped_by_signals(loop):
             logger.info(
-                "listening on %s and %s, writing to %s, W&B %s",
+                "listening on %s and %s (%s), writing to %s, W&B %s",
                 settings.address.ctl,
                 settings.address.bulk,
+                _who(settings),
                 output_dir,
                 settings.wandb_mode,
             )
             loop.run(grace_s=settings.grace_s)
     logger.info("stopped")
+
+
+def _who(settings: ServeSettings) -> str:
+    if settings.keys is not None:
+        return f"encrypted, {len(settings.keys.authorized)} authorized keys"
+    return "this machine only" if settings.address.loopback else "PLAINTEXT, open to anyone"
 
 
 @contextmanager

@@ -69,6 +69,8 @@ class Sessions:
 
     def take(self, channel: Channel, incoming: Incoming, now: float) -> None:
         """Act on one message of a peer; never raises for what a peer sent."""
+        if self._refused.ignores(incoming.peer, now):
+            return
         try:
             control = protocol.unpack(incoming.header)
             if isinstance(control, protocol.Hello) and channel == "ctl":
@@ -78,7 +80,7 @@ class Sessions:
             else:
                 self._dispatch(channel, incoming, control, now)
         except ContractError as error:
-            self._refused.count(incoming.peer, str(error))
+            self._refused.count(incoming, str(error), now)
 
     def committed(self, run: LiveRun, committed: Committed) -> None:
         """Acknowledge to the producers of `run` what is committed now."""
@@ -159,6 +161,7 @@ class Sessions:
             self._reject(rival[0], rival[1], handshake.taken(rival[1], session.hello.instance))
 
     def _hello(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
+        self._refused.greeted(peer, now)
         reason = handshake.refusal(hello)
         if reason is not None:
             self._reject(peer, hello, reason)
@@ -178,7 +181,13 @@ class Sessions:
         except SidelightError as error:
             self._reject(peer, hello, str(error))
             return
+        other = self._by_ctl.get(peer)
+        if other is not None and other.identity != (hello.run_id, hello.producer):
+            self.drop(other)  # a connection speaks for one producer
         before = self._by_identity.get((hello.run_id, hello.producer))
+        if before is None and len(self._by_identity) >= self._settings.max_producers:
+            self._reject(peer, hello, handshake.full(self._settings.max_producers))
+            return
         session = Session(peer, hello, heard_at=now, run=run, beat_at=now)
         if before is not None:
             self.drop(before)
@@ -247,9 +256,8 @@ class Sessions:
             session.finished = True
 
     def _may_finish(self, session: Session) -> bool:
-        if session.finished or session.last_cseq is None:
-            return False
-        if session.committed_cseq < session.last_cseq:
+        last = session.last_cseq
+        if session.finished or last is None or session.committed_cseq < last:
             return False
         return session.run is None or session.run.drained(session.origin)
 

@@ -14,10 +14,12 @@ from typing import Final, Literal
 
 import zmq
 
-from shared.codec import MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, Buffer
+from shared.codec import MAX_ARRAYS, MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, Buffer
 from shared.errors import ConfigurationError
 from shared.protocol import MAX_CONTROL_BYTES
 from shared.transport.addresses import Address
+from shared.transport.keys import ServerKeys
+from shared.transport.zap import Gate
 
 Channel = Literal["ctl", "bulk"]
 
@@ -26,6 +28,10 @@ _LONGEST_PART: Final[dict[Channel, int]] = {
     "bulk": MAX_MESSAGE_BYTES + (1 << 20),
 }
 _HIGH_WATER_MARK: Final[dict[Channel, int]] = {"ctl": 4096, "bulk": 64}
+# The peer's id, a control header, a message's header and its arrays.
+_MOST_PARTS: Final = 3 + MAX_ARRAYS
+_BYTES_AT_ONCE: Final = 64 << 20
+_HANDSHAKE_MS: Final = 5000
 _PROBE_TIMEOUT_S: Final = 1.0
 _WHAT_TO_DO: Final = {
     errno.EADDRINUSE: "it is in use: stop what listens there, or choose another with --bind",
@@ -48,6 +54,11 @@ class Incoming:
     header: Buffer
     parts: Sequence[Buffer]
 
+    @property
+    def nbytes(self) -> int:
+        """Size of header and parts."""
+        return sum(memoryview(part).nbytes for part in (self.header, *self.parts))
+
 
 class RouterPair:
     """Two bound ROUTER sockets, `ctl` and `bulk`.
@@ -56,6 +67,8 @@ class RouterPair:
     ----------
     address : Address
         Where to listen.
+    keys : ServerKeys, optional
+        With them every byte is encrypted, and only authorized trainers get in.
 
     Raises
     ------
@@ -63,8 +76,9 @@ class RouterPair:
         If one of the two cannot be bound: somebody else listens there, or nobody may.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, keys: ServerKeys | None = None) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._gate = None if keys is None else Gate(self._context, keys)
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
         self._files: list[tuple[str, int]] = []
         self._poller = zmq.Poller()
@@ -76,16 +90,23 @@ class RouterPair:
             raise
 
     def receive(self, channel: Channel, limit: int) -> list[Incoming]:
-        """At most `limit` messages that are there, taken from the peers in turn."""
+        """At most `limit` messages that are there, taken from the peers in turn.
+
+        Fewer when they are large: the last one is the first that brings them to 64 MiB. One of
+        more parts than any message has comes as an empty header, which is none.
+        """
         router = self._sockets[channel]
         messages: list[Incoming] = []
-        while len(messages) < limit:
+        nbytes = 0
+        while len(messages) < limit and nbytes < _BYTES_AT_ONCE:
             try:
-                peer, *parts = _receive_parts(router, channel)
+                peer, *parts = _receive_parts(router, copy=channel == "ctl")
             except zmq.Again:
                 break
             if parts:
-                messages.append(Incoming(bytes(peer), parts[0], parts[1:]))
+                message = Incoming(bytes(peer), parts[0], parts[1:])
+                nbytes += message.nbytes
+                messages.append(message)
         return messages
 
     def send(self, channel: Channel, peer: bytes, header: bytes) -> bool:
@@ -119,6 +140,8 @@ class RouterPair:
             self._poller.unregister(router)
             router.close(linger=linger_ms)
         self._sockets.clear()
+        if self._gate is not None:
+            self._gate.close()
         self._context.term()
 
     def _bind(self, channel: Channel, url: str) -> None:
@@ -132,7 +155,10 @@ class RouterPair:
         router.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK[channel])
         router.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK["ctl"])
         router.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        router.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
         router.setsockopt(zmq.IPV6, int("[" in url))
+        if self._gate is not None:
+            self._gate.guard(router)
         try:
             router.bind(url.replace("//localhost:", "//127.0.0.1:"))
         except zmq.ZMQError as error:
@@ -145,10 +171,17 @@ class RouterPair:
             self._files.append((path, os.stat(path).st_ino))
 
 
-def _receive_parts(router: zmq.Socket[bytes], channel: Channel) -> list[Buffer]:
-    if channel == "ctl":
-        return list(router.recv_multipart(flags=zmq.DONTWAIT))
-    return [part.buffer for part in router.recv_multipart(flags=zmq.DONTWAIT, copy=False)]
+def _receive_parts(router: zmq.Socket[bytes], *, copy: bool) -> list[Buffer]:
+    """Parts of the next message, the peer's id first; of too many, the id and an empty one."""
+    parts: list[Buffer] = []
+    count, more = 0, True
+    while more:
+        part = router.recv(flags=zmq.DONTWAIT, copy=copy)
+        count += 1
+        if count <= _MOST_PARTS:
+            parts.append(part if isinstance(part, bytes) else part.buffer)
+        more = bool(router.getsockopt(zmq.RCVMORE))
+    return parts if count <= _MOST_PARTS else [parts[0], b""]
 
 
 def _remove(path: str, inode: int) -> None:
