@@ -1,0 +1,100 @@
+"""Delivery over scripted sockets, with the time given: nothing here waits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from shared.codec import Buffer, encode
+from shared.protocol import Ack, Control, Credit, Frame, Heartbeat, Hello, Welcome, pack, unpack
+from tests.builders import make_frame, make_run_started
+from trainer.publish.delivery import Delivery
+from trainer.publish.frames import FrameWindow, PendingFrame
+from trainer.publish.journal import Journal
+from trainer.publish.link import Link
+from trainer.publish.records import UnackedWindow
+
+
+class ScriptedSockets:
+    """Takes every send, and gives what the test put into `answers`."""
+
+    def __init__(self) -> None:
+        self.sent: list[Control] = []
+        self.answers: list[Control] = []
+
+    def reopen(self) -> None:
+        """Nothing to connect."""
+
+    def send(self, channel: str, parts: Sequence[Buffer]) -> bool:
+        self.sent.append(unpack(parts[0]))
+        return True
+
+    def receive(self, timeout_ms: int) -> list[bytes]:
+        answers, self.answers = self.answers, []
+        return [pack(answer) for answer in answers]
+
+    def of(self, kind: type[Control]) -> list[Control]:
+        return [control for control in self.sent if isinstance(control, kind)]
+
+
+class Producer:
+    """A delivery with one record and one frame, greeted at second 0."""
+
+    def __init__(self, folder: Path) -> None:
+        started = make_run_started()
+        self.sockets = ScriptedSockets()
+        self.window = UnackedWindow(1 << 20)
+        self.frames = FrameWindow(1 << 20)
+        hello = Hello(
+            run_id="r", run_name="n", producer="p", instance="i", incarnation=1, next_cseq=1
+        )
+        self.link = Link(self.sockets, hello)
+        self.delivery = Delivery(
+            self.sockets,  # type: ignore[arg-type]
+            self.link,
+            self.window,
+            self.frames,
+            Journal(started, folder / "j.mcap", everything=False, frame_limit_bytes=None),
+        )
+        self.window.append(encode(started), 0, 0.0)
+        self.frames.offer("train")
+        self.frames.encoded(PendingFrame("train", 1, encode(make_frame(1)), 0, 100))
+        self.delivery.send(0.0)
+        self.answer(0.0, Welcome(committed_cseq=0, token="t"), Ack(cseq=1))
+        self.delivery.send(0.0)
+
+    def answer(self, now_s: float, *controls: Control) -> None:
+        self.sockets.answers += controls
+        self.delivery.receive(0.0, now_s)
+
+
+@pytest.fixture
+def producer(tmp_path: Path) -> Producer:
+    return Producer(tmp_path)
+
+
+def live(producer: Producer, upto_s: float, *, frames_waiting: int) -> None:
+    """Heartbeats of a living analyzer, one a second."""
+    for now_s in range(1, int(upto_s) + 1):
+        producer.answer(float(now_s), Heartbeat(frames_waiting=frames_waiting))
+        producer.delivery.send(float(now_s))
+
+
+def test_frames_that_a_broken_connection_swallowed_are_sent_again(producer: Producer) -> None:
+    assert len(producer.sockets.of(Frame)) == 1
+    live(producer, 5, frames_waiting=0)
+    assert len(producer.sockets.of(Hello)) == 1
+    live(producer, 6, frames_waiting=0)
+    assert len(producer.sockets.of(Hello)) == 2
+    producer.answer(6.1, Welcome(committed_cseq=1, token="t"))
+    producer.delivery.send(6.1)
+    assert len(producer.sockets.of(Frame)) == 2
+    producer.answer(6.2, Credit(credit_bytes=100, delivered={"train": [(1, 1)]}))
+    assert producer.frames.idle
+    assert producer.frames.totals()["train"].delivered == 1
+
+
+def test_an_analyzer_that_is_still_at_work_is_left_alone(producer: Producer) -> None:
+    live(producer, 60, frames_waiting=1)
+    assert len(producer.sockets.of(Hello)) == 1
+    assert len(producer.sockets.of(Frame)) == 1
