@@ -62,6 +62,10 @@ def train(
     sidecar: Annotated[
         str, typer.Option(help="local (starts an analyzer), off, or tcp://HOST:PORT.")
     ] = "local",
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="Folder of keys (analyzer_service keys DIR), for --sidecar tcp://."),
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(help="MCAP file that gets everything, to be replayed.")
     ] = None,

@@ -130,12 +130,13 @@ def _facts_for_sidecar(settings: TrainSettings, facts: DataFacts) -> dict[str, A
         "tile_size": facts.tile_size,
         "drain_timeout_s": settings.drain_timeout,
         "wandb": settings.wandb,
+        "keys": settings.keys,
     }
 
 
 def _config(settings: TrainSettings, plan: Plan, data: TissueTiles) -> dict[str, Any]:
     """What the run's files say about how it was made; no path of this machine."""
-    chosen = settings.model_dump(mode="json", exclude={"output_dir", "resume", "record"})
+    chosen = settings.model_dump(mode="json", exclude={"output_dir", "resume", "record", "keys"})
     found = {
         "run_name": plan.run_name,
         "model": plan.model,

@@ -70,6 +70,10 @@ def make_plan(settings: TrainSettings) -> Plan:
         from shared.transport.addresses import parse_address
 
         parse_address(settings.sidecar)
+    if settings.keys is not None:
+        from shared.transport.keys import load_client_keys
+
+        load_client_keys(settings.keys)
     return plan
 
 

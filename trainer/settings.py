@@ -27,6 +27,8 @@ class TrainSettings(BaseModel):
         Micrometers per pixel.
     max_steps : int
         Optimizer steps after which training ends; -1 for no such end.
+    keys : Path, optional
+        Folder with the keys for an analyzer that asks for them.
     drain_timeout : float, optional
         Seconds to wait for the analyzer at the end.
     """
@@ -53,6 +55,7 @@ class TrainSettings(BaseModel):
     resume: Path | None = None
     frame_samples: int = Field(default=4, ge=1, le=64)
     sidecar: str = Field(default="local", pattern=_SIDECAR)
+    keys: Path | None = None
     record: Path | None = None
     drain_timeout: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     wandb: Literal["online", "offline", "disabled"] | None = None
@@ -72,6 +75,10 @@ def read_settings(**flags: Any) -> TrainSettings:
         raise ConfigurationError(_first_problem(error)) from None
     if settings.gpu is not None and settings.no_cuda:
         raise ConfigurationError("--gpu and --no-cuda contradict each other: give one of them")
+    if settings.keys is not None and settings.sidecar in ("local", "off"):
+        raise ConfigurationError(
+            "--keys is for an analyzer that runs elsewhere: give --sidecar tcp://HOST:PORT too"
+        )
     if settings.run_name is not None:
         check_run_name(settings.run_name)
     if settings.max_steps == 0:

@@ -64,6 +64,8 @@ class SidecarCallback(pl.Callback):
         Longest wait for the analyzer at the end; 600 s for ``local``, else 10 s.
     wandb : str, optional
         ``online``, ``offline`` or ``disabled``, for a local analyzer.
+    keys : path, optional
+        Folder of ``python -m analyzer_service keys``, for a sidecar at ``tcp://HOST:PORT``.
 
     Attributes
     ----------
@@ -96,6 +98,7 @@ class SidecarCallback(pl.Callback):
         config: Mapping[str, Any] | None = None,
         drain_timeout_s: float | None = None,
         wandb: str | None = None,
+        keys: str | Path | None = None,
     ) -> None:
         self.options = SidecarOptions(
             attention=dict(attention),
@@ -114,6 +117,7 @@ class SidecarCallback(pl.Callback):
             config=config,
             drain_timeout_s=drain_timeout_s,
             wandb=wandb,
+            keys=None if keys is None else Path(keys),
         )
         self.counters = RunCounters()
         if run_name is not None:

@@ -33,11 +33,14 @@ class SidecarOptions:
     config: Mapping[str, Any] | None = None
     drain_timeout_s: float | None = None
     wandb: str | None = None
+    keys: Path | None = None
 
     def __post_init__(self) -> None:
         if self.run_name is not None:
             check_run_name(self.run_name)
         _check_sidecar(self.sidecar)
+        if self.keys is not None and self.sidecar in ("local", "off"):
+            raise ConfigurationError("keys are for a sidecar at tcp://HOST:PORT: give both")
         _check_layers(self.attention, self.activation)
         if self.primary is not None and self.primary not in self.attention:
             raise ConfigurationError(

@@ -94,6 +94,7 @@ def start_publisher(
             run,
             endpoint=endpoint,
             record=record,
+            keys=options.keys,
             settings=settings,
             analyzer_lives=None if analyzer is None else lambda: analyzer.exit_code is None,
         )

@@ -50,11 +50,14 @@ class Link:
         Used by this thread only.
     hello : Hello
         Who we are; `next_cseq` is filled in at each greeting.
+    unanswered : str, optional
+        What the log says when nobody has answered the first greetings.
     """
 
-    def __init__(self, sockets: Sockets, hello: Hello) -> None:
+    def __init__(self, sockets: Sockets, hello: Hello, *, unanswered: str | None = None) -> None:
         self._sockets = sockets
         self._hello = hello
+        self._unanswered = unanswered
         self._backoff_s = _FIRST_BACKOFF_S
         self._since_s = float("-inf")
         self._greeted_at_s = float("-inf")
@@ -127,11 +130,17 @@ class Link:
 
     def _greet(self, now_s: float, next_cseq: int) -> None:
         if now_s - self._since_s > SILENCE_LIMIT_S:
+            self._say_unanswered()
             self._leave(now_s)
         elif now_s - self._greeted_at_s >= _HELLO_AGAIN_S:
             hello = self._hello.model_copy(update={"next_cseq": next_cseq})
             if self._sockets.send("ctl", [pack(hello)]):
                 self._greeted_at_s = now_s
+
+    def _say_unanswered(self) -> None:
+        if self._unanswered is not None and not self.ever_open:
+            log.warning("%s", self._unanswered)
+            self._unanswered = None
 
     def _keep_alive(self, now_s: float) -> None:
         if now_s - max(self._heard_at_s, self._since_s) > SILENCE_LIMIT_S:

@@ -11,7 +11,6 @@ from typing import Any
 
 from shared.messages import EpochEnded, Phase, RunStarted, RunStatus, Sample, Stream, Totals
 from shared.protocol import Hello
-from shared.transport.addresses import parse_address
 from trainer.publish.arrays import capture_arrays
 from trainer.publish.contract import BatchKeys, Capture
 from trainer.publish.frames import FrameWindow
@@ -21,6 +20,7 @@ from trainer.publish.progress import Progress
 from trainer.publish.records import UnackedWindow
 from trainer.publish.sender import Closing, Sender, Stages
 from trainer.publish.settings import PublishSettings
+from trainer.publish.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class Publisher:
         *,
         endpoint: str | None = None,
         record: Path | None = None,
+        keys: Path | None = None,
         settings: PublishSettings | None = None,
         analyzer_lives: Callable[[], bool] | None = None,
     ) -> "Publisher":
@@ -97,6 +98,9 @@ class Publisher:
             Where the analyzer listens (``tcp://HOST:PORT``); without it no socket is opened.
         record : Path, optional
             MCAP file that gets everything.
+        keys : Path, optional
+            Folder with ``client.key_secret`` and the analyzer's ``server.key``; without it
+            nothing is encrypted.
         settings : PublishSettings, optional
             Bounds.
         analyzer_lives : callable, optional
@@ -106,8 +110,8 @@ class Publisher:
         Raises
         ------
         ConfigurationError
-            If `endpoint` has no known form or cannot be connected to, or `record` exists or
-            cannot be made.
+            If `endpoint` has no known form or cannot be connected to, `record` exists or
+            cannot be made, or `keys` cannot be used.
         ValueError
             If neither `endpoint` nor `record` is given.
         """
@@ -115,7 +119,10 @@ class Publisher:
             raise ValueError("give an endpoint to send to, a file to record to, or both")
         settings = settings or PublishSettings()
         inbox = Inbox(settings.capture_bytes)
-        stages = _stages(run, inbox, settings, endpoint, record)
+        target = (
+            None if endpoint is None else Target(endpoint, keys, own=analyzer_lives is not None)
+        )
+        stages = _stages(run, inbox, settings, target, record)
         stages = replace(stages, analyzer_lives=analyzer_lives)
         sender = Sender(run, stages, settings)
         sender.start()
@@ -257,24 +264,22 @@ def _stages(
     run: RunStarted,
     inbox: Inbox,
     settings: PublishSettings,
-    endpoint: str | None,
+    target: Target | None,
     record: Path | None,
 ) -> Stages:
-    address = None if endpoint is None else parse_address(endpoint)
     window = UnackedWindow(settings.unacked_bytes)
     frames = FrameWindow(settings.queue_bytes)
     path = record or settings.journal_dir / f"{run.run_name}.journal.mcap"
     limit_bytes = None if record is not None else settings.journal_bytes
     journal = Journal(run, path, everything=record is not None, frame_limit_bytes=limit_bytes)
-    if address is None:
+    if target is None:
         return Stages(inbox, window, frames, journal, delivery=None, link=None)
     # ZeroMQ is imported only where a socket is wanted: recording alone does without it.
-    from shared.transport.producer import ProducerSockets
     from trainer.publish.delivery import Delivery
     from trainer.publish.link import Link
 
-    sockets = ProducerSockets(address)
-    link = Link(sockets, _hello(run))
+    sockets = target.connect()
+    link = Link(sockets, _hello(run), unanswered=target.unanswered)
     delivery = Delivery(sockets, link, window, frames, journal)
     return Stages(inbox, window, frames, journal, delivery, link)
 
