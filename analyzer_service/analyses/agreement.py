@@ -122,10 +122,31 @@ def pearson(map_a: ArrayLike, map_b: ArrayLike) -> float:
     ArrayError
         If one is not a real-valued 2-D array, or their sizes differ.
     """
-    one, other = as_map(map_a), as_map(map_b)
+    return float(paired_correlations(as_map(map_a)[None], as_map(map_b)[None])[0])
+
+
+def paired_correlations(maps_a: ArrayLike, maps_b: ArrayLike) -> Floats:
+    """`pearson` of each map of a stack (N, H, W) with the one at its place in another stack.
+
+    Returns
+    -------
+    ndarray of shape (N,)
+        In [-1, 1]; NaN unless both maps have a pattern.
+
+    Raises
+    ------
+    ArrayError
+        If one is not a stack of real-valued maps, or they differ in number or size.
+    """
+    one, other = as_maps(maps_a), as_maps(maps_b)
     if one.shape != other.shape:
         raise ArrayError(f"maps to compare must have one size, got {one.shape} and {other.shape}")
-    return position_bias(np.stack([one, other]))
+    values = np.full(len(one), np.nan)
+    shaped = (status_codes(one) == OK) & (status_codes(other) == OK)
+    if shaped.any():
+        products = _standardized(one[shaped]) * _standardized(other[shaped])
+        values[shaped] = np.clip(products.sum(axis=1), -1.0, 1.0)
+    return values
 
 
 def _pairs(maps_a: Maps, maps_b: Maps) -> list[tuple[ArrayLike, ArrayLike]]:

@@ -27,6 +27,7 @@ from shared.messages import BatchFrame, Float32Maps
 
 ATTENTION: Final = "attention"
 ACTIVATION: Final = "activation"
+TEMPORAL: Final = "temporal_consistency"
 
 Columns = dict[str, Floats]
 
@@ -54,8 +55,9 @@ def analyze_frame(frame: BatchFrame) -> FrameResult:
     The row has ``mse``, ``psnr``, ``ssim``, ``samples``, ``spatial_consistency`` and, for each
     layer, ``{kind}_{layer}_{metric}`` with kind ``attention`` or ``activation``: the metrics
     of `stack_metrics`, ``attention_moran_i``, ``attention_position_bias`` and the counts
-    ``undefined``, ``flat`` and (of gates only) ``low_contrast``. Equal images have no finite
-    PSNR: theirs is NaN.
+    ``undefined``, ``flat`` and (of gates only) ``low_contrast``. Gates of validation frames
+    have ``temporal_consistency`` too: one frame does not know it, so it is NaN, to be filled in
+    once the earlier epoch is known. Equal images have no finite PSNR: theirs is NaN.
     """
     count = len(frame.samples)
     columns = _quality_columns(frame)
@@ -65,6 +67,8 @@ def analyze_frame(frame: BatchFrame) -> FrameResult:
             per_tile, whole = _layer_numbers(as_maps(maps), kind)
             columns |= {f"{kind}_{layer}_{name}": column for name, column in per_tile.items()}
             batch |= {f"{kind}_{layer}_{name}": value for name, value in whole.items()}
+            if kind == ATTENTION and frame.phase == "val":
+                columns[f"{kind}_{layer}_{TEMPORAL}"] = np.full(count, np.nan)
     columns["spatial_consistency"] = _consistency_column(frame.attention, count)
     row = {name: _mean(column) for name, column in columns.items()} | batch
     return FrameResult(row, _by_tile(columns, count))

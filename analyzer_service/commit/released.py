@@ -6,10 +6,14 @@ from typing import Final
 from analyzer_service.commit import rollups
 from analyzer_service.commit.rows import build_row
 from analyzer_service.commit.store import FoundFrame, Store
+from analyzer_service.commit.temporal import TemporalConsistency
 from analyzer_service.sinks.frames import is_detailed
 from shared.messages import BatchMetrics, EpochEnded, RunStarted
 
-_DERIVED: Final = ("batches", "rollups", "epochs", "jobs", "dashboards", "streams", "drop_counts")
+_DERIVED: Final = (
+    *("batches", "recent_frames", "rollups", "epochs", "jobs", "dashboards"),
+    *("streams", "drop_counts"),
+)
 _COLUMNS: Final = (
     *("epoch", "batch_idx", "global_step", "phase_step", "rank", "timestamp", "batch_size"),
     *("loss", "mse", "ssim", "psnr", "training_time_ms", "inference_time_ms", "data_time_ms"),
@@ -34,7 +38,7 @@ class Source:
 class Released:
     """Writes released rows; every method runs inside a transaction of the store.
 
-    `position` is small and can be put back when the transaction fails.
+    After a transaction that failed, `load` puts what is held here right.
     """
 
     def __init__(self, store: Store) -> None:
@@ -42,6 +46,7 @@ class Released:
         self._connection = store.connection
         self.release = 0
         self._ordinals: dict[str, int] = {}
+        self._temporal = TemporalConsistency(store)
         self.load()
 
     def load(self) -> None:
@@ -49,19 +54,13 @@ class Released:
         (last,) = self._connection.execute("SELECT max(release) FROM batches").fetchone()
         query = "SELECT phase, max(ordinal) FROM batches WHERE superseded = 0 GROUP BY phase"
         self.release, self._ordinals = last or 0, dict(self._connection.execute(query).fetchall())
-
-    def position(self) -> tuple[int, dict[str, int]]:
-        """Last release and rows of each phase, for `restore`."""
-        return self.release, dict(self._ordinals)
-
-    def restore(self, position: tuple[int, dict[str, int]]) -> None:
-        """Go back to `position`: its transaction failed."""
-        self.release, self._ordinals = position[0], dict(position[1])
+        self._temporal.forget()
 
     def add_batch(self, source: Source, batch: BatchMetrics, frame: FoundFrame | None) -> None:
         """Release the row of `batch`, and what it makes due."""
-        row = build_row(batch, None if frame is None else frame.part, source.started)
         self.release += 1
+        part = None if frame is None else self._temporal.fill(batch, frame, self.release)
+        row = build_row(batch, part, source.started)
         ordinal = self._ordinals[batch.phase] = self._ordinals.get(batch.phase, 0) + 1
         lists = self._store.lists
         keys = (self.release, source.origin, source.cseq, frame and frame.id, batch.phase, ordinal)
@@ -119,6 +118,7 @@ class Released:
         )
         self._connection.execute("DELETE FROM jobs WHERE global_step > ?", (step,))
         self._connection.execute("UPDATE epochs SET superseded = 1 WHERE global_step > ?", (step,))
+        self._temporal.leave_superseded()
         for phase in list(self._ordinals):
             self._renumber(phase)
         return files

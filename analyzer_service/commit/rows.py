@@ -31,7 +31,10 @@ _MEASURED: Final = (
     "memory_mb",
 )
 _TAKEN: Final = frozenset(
-    (*CORE, "phase", "release", "num_attention_peaks", "peak_coverage", "spatial_consistency")
+    (
+        *(*CORE, "phase", "release", "num_attention_peaks", "peak_coverage"),
+        *("spatial_consistency", "temporal_consistency"),
+    )
 )
 _TAKEN_STARTS: Final = ("attention_", "activation_", "user_")
 _COUNTS: Final = frozenset(("undefined", "flat", "low_contrast"))

@@ -55,6 +55,25 @@ CREATE TABLE IF NOT EXISTS samples (
     PRIMARY KEY (frame, position)
 ) WITHOUT ROWID;
 
+-- Attention maps of validation frames: one float32 blob a frame, `layers` names them with their
+-- shapes. `maps` is null once no tile will be compared with them any more.
+CREATE TABLE IF NOT EXISTS maps (
+    frame INTEGER PRIMARY KEY REFERENCES frames (id),
+    layers TEXT NOT NULL,
+    nbytes INTEGER NOT NULL,
+    maps BLOB
+);
+
+-- How alike the maps of two tiles are, kept for when the maps are gone: a function of two frames.
+CREATE TABLE IF NOT EXISTS comparisons (
+    frame INTEGER NOT NULL REFERENCES frames (id),
+    position INTEGER NOT NULL,
+    previous INTEGER NOT NULL REFERENCES frames (id),
+    name_list INTEGER NOT NULL,
+    metrics BLOB NOT NULL,
+    PRIMARY KEY (frame, position, previous)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS metric_names (
     id INTEGER PRIMARY KEY,
     names TEXT NOT NULL UNIQUE
@@ -106,6 +125,19 @@ CREATE UNIQUE INDEX IF NOT EXISTS batches_by_phase
     ON batches (phase, ordinal) WHERE superseded = 0;
 CREATE INDEX IF NOT EXISTS batches_by_epoch ON batches (epoch, release);
 CREATE INDEX IF NOT EXISTS batches_by_step ON batches (phase, phase_step);
+CREATE INDEX IF NOT EXISTS validation_epochs
+    ON batches (rank, epoch) WHERE phase = 'val' AND superseded = 0;
+
+-- Released validation frames of the last two epochs of each rank, as far as the maps of an epoch
+-- may be kept: what the next tiles are compared with.
+CREATE TABLE IF NOT EXISTS recent_frames (
+    release INTEGER PRIMARY KEY REFERENCES batches (release),
+    rank INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    frame INTEGER NOT NULL REFERENCES frames (id),
+    nbytes INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS recent_by_epoch ON recent_frames (rank, epoch, release);
 
 -- Sums over 2^level consecutive rows of a phase (by ordinal), complete ones only.
 CREATE TABLE IF NOT EXISTS rollups (

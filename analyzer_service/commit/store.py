@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from analyzer_service.commit.books import StreamBooks
 from analyzer_service.commit.database import open_writer
+from analyzer_service.commit.maps import PackedMaps
 from analyzer_service.commit.packing import NameLists
 from shared.errors import SinkError
 from shared.messages import DropNotice, RunStarted
@@ -28,7 +29,8 @@ class StoreError(SinkError):
 class StoredFrame:
     """A frame as it is kept; `part` and `samples` are empty unless it was analyzed.
 
-    `samples` pairs each tile's description (JSON) with its metrics.
+    `samples` pairs each tile's description (JSON) with its metrics. `maps` are those of a
+    validation frame, for the comparison with its epoch's neighbors.
     """
 
     stream: str
@@ -41,6 +43,7 @@ class StoredFrame:
     samples: Sequence[tuple[str, dict[str, float]]] = ()
     file: str | None = None
     file_bytes: int = 0
+    maps: PackedMaps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,10 @@ class Store:
             for position, (sample, values) in enumerate(frame.samples)
         ]
         self.connection.executemany("INSERT INTO samples VALUES (?, ?, ?, ?, ?)", rows)
+        if frame.maps is not None:
+            layers, blob = frame.maps
+            values = (id_, layers, len(blob), blob)
+            self.connection.execute("INSERT INTO maps VALUES (?, ?, ?, ?)", values)
 
     def frame(self, origin: int, stream: str, fseq: int) -> FoundFrame | None:
         """Stored frame, None where it has not come."""

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from analyzer_service.commit.maps import pack_maps
 from analyzer_service.commit.store import StoredFrame
 from analyzer_service.sinks.frames import is_detailed, write_frame
 from shared.codec import decode_payload
@@ -89,4 +90,5 @@ def _analyze(frame: BatchFrame, name: str) -> dict[str, Any]:
     except Exception as error:  # the stage's edge: it counts as a failed analysis
         text = " ".join(str(error).split())
         return {"state": "failed", "error": f"{type(error).__name__}: {text}"[:500]}
-    return {"state": "analyzed", "part": dict(result.row), "samples": samples}
+    maps = pack_maps(frame.attention) if frame.phase == "val" else None
+    return {"state": "analyzed", "part": dict(result.row), "samples": samples, "maps": maps}

@@ -24,7 +24,8 @@ STEP_KEYS: Final = {
 """Step key of each group of keys, for ``define_metric``."""
 
 _GUIDE_SHORT: Final = ("num_attention_peaks", "peak_coverage")
-_ANALYSES: Final = ("attention_", "activation_", "spatial_consistency", *_GUIDE_SHORT)
+_CONSISTENCIES: Final = ("spatial_consistency", "temporal_consistency")
+_ANALYSES: Final = ("attention_", "activation_", *_CONSISTENCIES, *_GUIDE_SHORT)
 
 
 def run_key(run_id: str) -> str:

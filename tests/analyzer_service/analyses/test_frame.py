@@ -148,3 +148,12 @@ def test_the_same_frame_gives_the_same_numbers_and_is_left_alone():
     np.testing.assert_equal(one.samples, other.samples)
     np.testing.assert_array_equal(frame.input, before.input)
     np.testing.assert_array_equal(frame.attention["a"], before.attention["a"])
+
+
+def test_validation_gates_leave_room_for_what_one_frame_does_not_know():
+    found = analyze_frame(FRAME.model_copy(update={"phase": "val"}))
+    name = "attention_bam_384_temporal_consistency"
+    assert [name for name in analyze_frame(FRAME).row if "temporal" in name] == []
+    assert math.isnan(found.row[name])
+    assert [math.isnan(tile[name]) for tile in found.samples] == [True] * 3
+    assert "activation_encoder_kan_temporal_consistency" not in found.row

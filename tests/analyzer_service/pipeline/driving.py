@@ -18,6 +18,7 @@ from tests.builders import (
     make_frame,
     make_run_ended,
     make_run_started,
+    make_samples,
 )
 
 ORIGIN = Origin("rank0", 1)
@@ -40,7 +41,10 @@ class Said:
 
 
 def make_said(*, epochs: int = 2, **overrides: Any) -> Said:
-    """A finished run: ten training and two validation batches an epoch, all with frames."""
+    """A finished run: ten training and two validation batches an epoch, all with frames.
+
+    Each epoch validates the same four tiles.
+    """
     started = make_run_started(analysis_freq=4, **overrides)
     records: list[CriticalMessage] = [started]
     frames: list[BatchFrame] = []
@@ -48,10 +52,16 @@ def make_said(*, epochs: int = 2, **overrides: Any) -> Said:
         for phase, count in (("train", 10), ("val", 2)):
             steps = range(number * count + 1, (number + 1) * count + 1)
             records += [make_batch(step, phase=phase) for step in steps]
-            frames += [make_frame(step, phase=phase) for step in steps]
+            frames += [make_validation(s) if phase == "val" else make_frame(s) for s in steps]
         records.append(make_epoch_ended(number))
     origin = Origin(started.producer, started.incarnation)
     return Said(origin, started, [*records, make_run_ended()], frames)
+
+
+def make_validation(number: int = 1, **overrides: Any) -> BatchFrame:
+    """Validation frame `number`: the first two tiles if it is odd, else the next two."""
+    samples = make_samples(2, first=(number - 1) % 2 * 2)
+    return make_frame(number, phase="val", **({"samples": samples} | overrides))
 
 
 def open_run(
