@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from rich.console import Console
 
 from shared.messages import RunStatus
@@ -93,6 +94,9 @@ def _describe(progress: "Progress") -> str:
 def _report(outcome: "PublishOutcome") -> None:
     if outcome.refusal is not None:
         log.error("the analyzer refused this run: %s", outcome.refusal)
+    if outcome.run_folder is not None:
+        # By Lightning's logger: shown in anyone's script; the command says it in its own way.
+        rank_zero_info(f"Sidelight's results: {outcome.run_folder}")
     if outcome.complete:
         return
     for stream, total in outcome.totals.items():
