@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from rich.console import Console
 
 from shared.messages import RunStatus
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from trainer.publish.publisher import PublishOutcome
 
 log = logging.getLogger(__name__)
+_lightning_log = logging.getLogger("pytorch_lightning.sidelight")
 
 INTERRUPTED_DRAIN_S: Final = 10.0
 TERMINATED_DRAIN_S: Final = 3.0
@@ -96,7 +96,7 @@ def _report(outcome: "PublishOutcome") -> None:
         log.error("the analyzer refused this run: %s", outcome.refusal)
     if outcome.run_folder is not None:
         # By Lightning's logger: shown in anyone's script; the command says it in its own way.
-        rank_zero_info(f"Sidelight's results: {outcome.run_folder}")
+        _lightning_log.info("Sidelight's results: %s", outcome.run_folder)
     if outcome.complete:
         return
     for stream, total in outcome.totals.items():

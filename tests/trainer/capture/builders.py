@@ -146,6 +146,9 @@ def make_values(**changes: Any) -> StepValues:
 
 
 def as_uint8(images: Tensor) -> np.ndarray[Any, Any]:
-    """[0, 1] (N, C, H, W) to 0..255 (N, H, W, C), by Python's own rounding."""
-    array = images.permute(0, 2, 3, 1).double().numpy()
-    return np.vectorize(lambda x: round(min(max(x, 0.0), 1.0) * 255))(array).astype(np.uint8)
+    """[0, 1] (N, C, H, W) to 0..255 (N, H, W, C), by Python's own rounding.
+
+    The product is taken in float32: in float64 a value may fall on the other side of a half.
+    """
+    array = images.permute(0, 2, 3, 1).float().numpy() * np.float32(255)
+    return np.vectorize(lambda x: round(min(max(float(x), 0.0), 255.0)))(array).astype(np.uint8)
