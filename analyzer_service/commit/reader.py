@@ -72,13 +72,27 @@ class RunReader:
     ) -> None:
         self.close()
 
-    def started(self) -> RunStarted:
-        """Fixed facts of the latest incarnation, as its first rank said them."""
-        return self.incarnations()[-1]
+    def started(self, release: int | None = None) -> RunStarted:
+        """Fixed facts of the latest incarnation, or of the one that row `release` comes from.
+
+        What is made of a row asks for the row's own facts: a later start, which may be known
+        already, must not change it. Raises `KeyError` where there is no such row.
+        """
+        starts = self.incarnations()
+        if release is None:
+            return starts[-1]
+        query = (
+            "SELECT p.incarnation FROM batches b JOIN producers p ON p.id = b.origin "
+            "WHERE b.release = ?"
+        )
+        found = self._connection.execute(query, (release,)).fetchone()
+        if found is None:
+            raise KeyError(f"row {release} is not released")
+        return next(start for start in starts if start.incarnation == found[0])
 
     def incarnations(self) -> list[RunStarted]:
-        """Fixed facts of each start of the run, in order."""
-        query = "SELECT incarnation, started FROM producers ORDER BY incarnation, id DESC"
+        """Fixed facts of each start of the run, in order, as its first rank by name said them."""
+        query = "SELECT incarnation, started FROM producers ORDER BY incarnation, producer DESC"
         latest = dict(self._connection.execute(query).fetchall())
         return [RunStarted.model_validate_json(text) for text in latest.values()]
 

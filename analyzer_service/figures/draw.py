@@ -58,7 +58,7 @@ def read_dashboard(folder: Path, phase: Phase, number: int, release: int) -> Das
     with RunReader(folder) as reader:
         frame = reader.frame(phase, number)
         return DashboardData(
-            run=reader.started(),
+            run=reader.started(release),
             phase=phase,
             row=reader.row(release).values,
             history={name: _history(reader, name, release) for name in ("train", "val")},

@@ -18,7 +18,7 @@ from analyzer_service.pipeline.ledger import Intake, Ledger, TakenRecord
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.workers import Workers
 from shared.codec import encode, join
-from shared.messages import CriticalMessage, RunStarted, RunStatus
+from shared.messages import CriticalMessage, RunEnded, RunStarted, RunStatus
 from shared.sequences import RangeSet
 
 logger = logging.getLogger(__name__)
@@ -131,6 +131,19 @@ class RunPipeline:
         state = self._ledger.producers.get(Origin(producer, incarnation))
         books = {} if state is None else state.books
         return {stream: RangeSet(of.arrived.ranges) for stream, of in books.items() if of.arrived}
+
+    def open_origins(self) -> list[Origin]:
+        """Producers' starts of which more is to come: neither ended nor lost nor replaced.
+
+        The database knows them, so those that an earlier analyzer heard of are among them.
+        """
+        intake = self._intake
+        ended = {taken.origin for taken in intake.records if isinstance(taken.message, RunEnded)}
+        return [
+            origin
+            for origin, state in self._ledger.producers.items()
+            if state.ended is None and not state.gone and origin not in ended | intake.lost
+        ]
 
     def record(self, origin: Origin, cseq: int, message: CriticalMessage) -> None:
         """Take in a critical message; one that is there already changes nothing."""

@@ -56,6 +56,12 @@ class LiveRun:
                 del self.heard[other]
         self.heard[origin] = now
 
+    def expect_all(self, origin: Origin, now: float) -> None:
+        """`expect` it, and the producers that only an earlier analyzer heard and that go on."""
+        for other in self.pipeline.open_origins():
+            self.heard.setdefault(other, now)
+        self.expect(origin, now)
+
     @property
     def settled(self) -> bool:
         """Whether everything that arrived is committed, released and written."""

@@ -202,7 +202,7 @@ class Sessions:
         delivered: dict[str, Any] = {}
         run, hello = session.run, session.hello
         if run is not None:
-            run.expect(session.origin, now)
+            run.expect_all(session.origin, now)
             session.committed_cseq = run.pipeline.committed_cseq(*session.origin)
             held = run.pipeline.delivered(*session.origin)
             delivered = {stream: numbers.ranges for stream, numbers in held.items()}

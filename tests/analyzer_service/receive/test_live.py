@@ -136,6 +136,28 @@ def test_an_analyzer_that_was_started_again_knows_what_it_held(
         assert sum(1 for _ in reader.rows()) == 12
 
 
+def test_a_rank_that_stays_away_after_the_analyzer_started_again_is_lost(
+    address: Address, tmp_path: Path
+) -> None:
+    starts = [make_run_started(producer=f"rank{i}", world_size=2) for i in range(2)]
+    with Client(address, starts[0]) as client:
+        with analyzer(address, tmp_path), Client(address, starts[1]) as other:
+            for rank, each in enumerate((client, other)):
+                each.greet(rank=rank, world_size=2)
+                each.records([starts[rank], make_batch(1, rank=rank, frame=None)])
+                each.expect_ack(2)
+        with analyzer(address, tmp_path, once=True, sessions=QUICK) as running:
+            client.greet(rank=0, world_size=2)
+            client.record(3, make_run_ended())
+            client.say(protocol.Fin(last_cseq=3))
+            client.expect(protocol.FinAck)
+            running.join()
+    with RunReader(tmp_path / "auto_analysis_demo") as reader:
+        state = reader.state()
+    assert (state.status, state.released) == ("failed", 2)
+    assert state.reason == "rank1 went away without ending the run"
+
+
 def test_frames_that_overtake_the_start_of_their_run_are_kept(
     address: Address, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.pipeline import PipelineSettings
 from analyzer_service.receive.inventory import Inventory
 from analyzer_service.receive.replay import Replay, Replayed
 from analyzer_service.receive.runs import RunsSettings
@@ -22,6 +23,8 @@ from tests.analyzer_service.receive.recorded import items_of, write
 from tests.analyzer_service.receive.running import STUBS, analyzer
 from tests.builders import make_drop, make_run_ended
 
+REAL = PipelineSettings(end_grace_s=0.0)
+
 
 def result_files(folder: Path) -> dict[str, bytes]:
     """PNG and JSON files: what a replay must give again, byte for byte."""
@@ -30,17 +33,22 @@ def result_files(folder: Path) -> dict[str, bytes]:
 
 
 def replay(
-    files: list[Path], output: Path, *, workers: Workers | None = None, **options: Any
+    files: list[Path],
+    output: Path,
+    *,
+    workers: Workers | None = None,
+    pipeline: PipelineSettings = STUBS,
+    **options: Any,
 ) -> Replayed:
     output.mkdir(exist_ok=True)
-    settings = RunsSettings(output, pipeline=STUBS)
+    settings = RunsSettings(output, pipeline=pipeline)
     with closing(workers or InlineWorkers()) as some:
         return Replay(Inventory(files), some, settings, **options).run()
 
 
-def record_live(address: Address, output: Path, said: Said) -> Path:
+def record_live(address: Address, output: Path, said: Said, **runs: Any) -> Path:
     """Folder of a live run of `said` with its recording."""
-    with analyzer(address, output, once=True, record=True) as running:
+    with analyzer(address, output, once=True, record=True, **runs) as running:
         with Client(address, said.started) as client:
             client.greet()
             last = client.records(said.records)
@@ -197,6 +205,34 @@ def test_a_resumed_run_replays_as_one(tmp_path: Path) -> None:
     with RunReader(replayed.runs[0].folder) as reader:
         assert reader.state().status == "finished"
         assert [started.incarnation for started in reader.incarnations()] == [1, 2]
+
+
+def test_a_run_that_was_resumed_live_replays_byte_for_byte(
+    address: Address, tmp_path: Path
+) -> None:
+    whole = make_said(epochs=1, max_epochs=1, total_steps=10)
+    first = replace(whole, records=whole.records[:-2])  # killed as it validated
+    second = make_said(epochs=1, incarnation=2, resumed_from_step=8, device="cuda:0", mpp=0.25)
+    second.records[1:9] = []  # it goes on with step 9
+    second.frames[:8] = []
+    live = tmp_path / "live"
+    with analyzer(address, live, record=True, pipeline=REAL), Client(address, first.started) as c:
+        c.greet()
+        last = c.records(first.records)
+        for frame in first.frames:
+            c.frame(frame)
+        c.expect_ack(last)
+        c.expect_delivered((frame.stream, frame.fseq) for frame in first.frames)
+    folder = record_live(address, live, second, pipeline=REAL)
+    files = [folder / "stream_2.mcap", folder / "stream.mcap"]
+    with closing(PoolWorkers(2)) as pool:
+        replayed = replay(files, tmp_path / "replay", workers=pool, pipeline=REAL)
+    expected = result_files(folder)
+    assert result_files(replayed.runs[0].folder) == expected
+    assert sorted(expected)[-4:] == [
+        *(f"train_batch_{number:06d}.png" for number in (4, 8)),
+        *(f"val_batch_{number:06d}.png" for number in (1, 2)),
+    ]
 
 
 def test_memory_is_bounded_by_the_budget(tmp_path: Path) -> None:
