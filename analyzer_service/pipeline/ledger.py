@@ -8,6 +8,7 @@ from typing import Final
 
 from analyzer_service.commit.producers import Origin, ProducerState, load_producers
 from analyzer_service.commit.released import Released
+from analyzer_service.commit.restoring import restore_maps
 from analyzer_service.commit.sequencer import Sequencer
 from analyzer_service.commit.store import Store, StoreError
 from analyzer_service.pipeline.frames import AnalyzedFrame
@@ -30,12 +31,17 @@ class TakenRecord:
 
 @dataclass
 class Intake:
-    """What came since the last commit; `late` names producers whose frames came too late."""
+    """What came since the last commit.
+
+    `late` names producers whose frames came too late; `again` holds frames that are there
+    already, for their maps.
+    """
 
     records: list[TakenRecord] = field(default_factory=list)
     frames: list[AnalyzedFrame] = field(default_factory=list)
     lost: set[Origin] = field(default_factory=set)
     late: set[Origin] = field(default_factory=set)
+    again: list[tuple[Origin, bytes]] = field(default_factory=list)
 
 
 class Ledger:
@@ -127,6 +133,8 @@ class Ledger:
             self._take_record(self.producers[record.origin], record)
         for analyzed in intake.frames:
             self._take_frame(self.producers[analyzed.origin], analyzed)
+        for origin, payload in intake.again:
+            restore_maps(self.store, self.producers[origin].id, payload)
         for origin in intake.lost:
             self._take_loss(self.producers[origin])
         origins = {record.origin for record in intake.records} | intake.lost | intake.late

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from analyzer_service.commit.producers import Origin, ProducerState
+from analyzer_service.commit.restoring import leave_restored
 from analyzer_service.commit.store import Store
 from analyzer_service.pipeline.due import DueFiles
 from analyzer_service.pipeline.folder import FolderLock, claim_folder
@@ -161,6 +162,8 @@ class RunPipeline:
             return False
         settled = fseq <= books.floor
         held = self._is_stored(state, stream, fseq) if settled else fseq in books.arrived
+        if held and stream == "val" and self._settings.accept_late_frames:
+            self._intake.again.append((origin, payload))
         if held or (settled and not self._settings.accept_late_frames):
             if not held:
                 books.late += 1
@@ -217,6 +220,7 @@ class RunPipeline:
         Returns whether it was so; then `commit` until `settled`.
         """
         if not self._store.get("rebuild_due"):
+            leave_restored(self._store)
             return False
         self._ledger.clear()
         self._due.look_again()
@@ -253,7 +257,8 @@ class RunPipeline:
         return self._store.frame(state.id, stream, fseq) is not None
 
     def _nothing_new(self) -> bool:
-        came = self._intake.records or self._intake.lost or self._intake.late or self._work.gathered
+        intake = self._intake
+        came = intake.records or intake.lost or intake.late or intake.again or self._work.gathered
         return not (came or self._due.gathered or self._stirred)
 
     def _end_waiting(self) -> None:

@@ -22,6 +22,7 @@ from tests.analyzer_service.pipeline.driving import (
     drain,
     feed_frames,
     feed_records,
+    files_of,
     make_said,
     make_validation,
     open_run,
@@ -54,6 +55,11 @@ def validations(folder: Path, layer: str = "bam_384") -> list[float]:
     """Temporal consistency of the validation rows that are not superseded."""
     name = f"attention_{layer}_temporal_consistency"
     return [row[name] for row in rows_of(folder) if row["phase"] == "val"]
+
+
+def validations_or_nan(folder: Path) -> list[float]:
+    rows = [row for row in rows_of(folder) if row["phase"] == "val"]
+    return [row.get("attention_bam_384_temporal_consistency", math.nan) for row in rows]
 
 
 def expected(one: BatchFrame, other: BatchFrame, layer: str = "bam_384") -> list[float]:
@@ -102,9 +108,8 @@ def test_only_the_epoch_before_counts(tmp_path: Path, workers: Workers) -> None:
     said = make_said(epochs=3)
     lost = [f for f in said.frames if (f.stream, f.fseq) != ("val", 3)]
     folder = run_whole(tmp_path, workers, replace(said, frames=lost), settings=REAL)
-    found = [row.get("temporal_consistency", math.nan) for row in rows_of(folder)]
-    values = [v for v, row in zip(found, rows_of(folder), strict=True) if row["phase"] == "val"]
-    assert [math.isnan(value) for value in values] == [True, True, True, False, True, False]
+    undefined = [math.isnan(value) for value in validations_or_nan(folder)]
+    assert undefined == [True, True, True, False, True, False]
 
 
 def test_a_map_of_another_size_and_a_flat_one_are_undefined(
@@ -186,6 +191,55 @@ def test_an_epoch_keeps_no_more_maps_than_it_may(
     assert _kept(folder) == [3, 5]
     undefined = [math.isnan(value) for value in validations(folder)]
     assert undefined == [True, True, False, True, False, True]
+
+
+def test_a_replay_of_a_frame_that_was_dropped_makes_its_comparisons_too(
+    tmp_path: Path, workers: Workers
+) -> None:
+    said = make_said(epochs=5)
+    whole = run_whole(tmp_path / "whole", workers, said, settings=REAL)
+    torn = replace(said, frames=[f for f in said.frames if (f.stream, f.fseq) != ("val", 3)])
+    folder = run_whole(tmp_path / "torn", workers, torn, settings=REAL)
+    assert str(validations_or_nan(folder)) != str(validations(whole))
+    assert _replay(tmp_path / "torn", workers, said)
+    assert str(validations(folder)) == str(validations(whole))
+    assert files_of(folder) == files_of(whole)
+    assert _kept(folder) == [7, 8, 9, 10]
+
+
+def test_a_replay_that_brings_nothing_new_leaves_no_maps(tmp_path: Path, workers: Workers) -> None:
+    said = make_said(epochs=5)
+    folder = run_whole(tmp_path, workers, said, settings=REAL)
+    before = str(validations(folder))
+    assert not _replay(tmp_path, workers, said)
+    assert str(validations(folder)) == before
+    assert _kept(folder) == [7, 8, 9, 10]
+
+
+def test_a_rebuild_without_the_frames_keeps_what_was_found(
+    tmp_path: Path, workers: Workers
+) -> None:
+    said = make_said(epochs=5)
+    torn = replace(said, frames=[f for f in said.frames if (f.stream, f.fseq) != ("train", 7)])
+    folder = run_whole(tmp_path, workers, torn, settings=REAL)
+    before = str(validations(folder))
+    assert not math.isnan(validations(folder)[2])
+    assert _replay(tmp_path, workers, replace(said, frames=said.frames[6:7]))
+    assert str(validations(folder)) == before
+
+
+def _replay(output: Path, workers: Workers, said: Said) -> bool:
+    """Replay `said` into a folder that has the run; tell whether it was rebuilt."""
+    late = replace(REAL, accept_late_frames=True)
+    pipeline = open_run(output, workers, started=said.started, settings=late)
+    feed_records(pipeline, said.records)
+    feed_frames(pipeline, said.frames)
+    drain(pipeline)
+    rebuilt = pipeline.rebuild()
+    drain(pipeline)
+    assert not pipeline.rebuild()
+    pipeline.close()
+    return rebuilt
 
 
 def _kept(folder: Path) -> list[int]:
