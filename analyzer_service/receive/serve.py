@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +18,7 @@ from shared.transport.server import RouterPair
 
 logger = logging.getLogger(__name__)
 
+_MOST_FILES = 65536
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -28,7 +30,11 @@ def serve(settings: ServeSettings) -> None:
     ConfigurationError
         If the address cannot be bound or the output folder cannot be written.
     """
-    router = RouterPair(settings.address, settings.keys)
+    _allow_files()
+    # Twice as many as trainers: one that comes back must not be kept out by its dead connection.
+    router = RouterPair(
+        settings.address, settings.keys, most_connections=2 * settings.max_producers
+    )
     try:
         output_dir = check_output_dir(settings.output_dir)
     except ConfigurationError:
@@ -63,6 +69,14 @@ def serve(settings: ServeSettings) -> None:
             )
             loop.run(grace_s=settings.grace_s)
     logger.info("stopped")
+
+
+def _allow_files() -> None:
+    """Let this process have as many open files as the system lets it: a connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _who(settings: ServeSettings) -> str:

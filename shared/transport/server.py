@@ -5,9 +5,11 @@ ZeroMQ sockets belong to one thread; whoever makes a `RouterPair` must be the on
 
 import contextlib
 import errno
+import math
 import os
 import socket
 import stat
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,6 +21,7 @@ from shared.errors import ConfigurationError
 from shared.protocol import MAX_CONTROL_BYTES
 from shared.transport.addresses import Address
 from shared.transport.keys import ServerKeys
+from shared.transport.turnstile import Turnstile
 from shared.transport.zap import Gate
 
 Channel = Literal["ctl", "bulk"]
@@ -69,6 +72,8 @@ class RouterPair:
         Where to listen.
     keys : ServerKeys, optional
         With them every byte is encrypted, and only authorized trainers get in.
+    most_connections : int
+        On each of two TCP ports; what comes beyond is cut.
 
     Raises
     ------
@@ -76,10 +81,14 @@ class RouterPair:
         If one of the two cannot be bound: somebody else listens there, or nobody may.
     """
 
-    def __init__(self, address: Address, keys: ServerKeys | None = None) -> None:
+    def __init__(
+        self, address: Address, keys: ServerKeys | None = None, *, most_connections: int = 512
+    ) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gate = None if keys is None else Gate(self._context, keys)
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
+        self._most_connections = most_connections
+        self._turnstiles: list[Turnstile] = []
         self._files: list[tuple[str, int]] = []
         self._poller = zmq.Poller()
         try:
@@ -129,13 +138,25 @@ class RouterPair:
 
     def poll(self, timeout_ms: int) -> bool:
         """Wait for a message or a watched descriptor; tell whether there is one."""
-        return bool(self._poller.poll(timeout_ms))
+        until = time.monotonic() + timeout_ms / 1000
+        reports = {turnstile.reports for turnstile in self._turnstiles}
+        while True:
+            left_ms = math.ceil(1000 * max(0.0, until - time.monotonic()))
+            ready = {source for source, _ in self._poller.poll(left_ms)}
+            for turnstile in self._turnstiles:
+                turnstile.turn()
+            if ready - reports or not left_ms:
+                return bool(ready - reports)
 
     def close(self, *, linger_ms: int = 0) -> None:
         """Stop listening; what was handed over may still leave for `linger_ms`."""
         for path, inode in self._files:
             _remove(path, inode)
         self._files.clear()
+        for turnstile in self._turnstiles:
+            self._poller.unregister(turnstile.reports)
+            turnstile.close()
+        self._turnstiles.clear()
         for router in self._sockets.values():
             self._poller.unregister(router)
             router.close(linger=linger_ms)
@@ -159,16 +180,23 @@ class RouterPair:
         router.setsockopt(zmq.IPV6, int("[" in url))
         if self._gate is not None:
             self._gate.guard(router)
-        try:
-            router.bind(url.replace("//localhost:", "//127.0.0.1:"))
-        except zmq.ZMQError as error:
-            router.close(linger=0)
-            raise ConfigurationError(_why(url, error.errno or 0)) from error
         self._sockets[channel] = router
         self._poller.register(router, zmq.POLLIN)
+        try:
+            self._listen(router, url.replace("//localhost:", "//127.0.0.1:"))
+        except zmq.ZMQError as error:
+            raise ConfigurationError(_why(url, error.errno or 0)) from error
         if url.startswith("ipc://"):
             path = url.removeprefix("ipc://")
             self._files.append((path, os.stat(path).st_ino))
+
+    def _listen(self, router: zmq.Socket[bytes], url: str) -> None:
+        """Bind; ipc belongs to one user, who has no need to be kept from himself."""
+        if not url.startswith("ipc://"):
+            turnstile = Turnstile(router, self._most_connections)
+            self._turnstiles.append(turnstile)
+            self._poller.register(turnstile.reports, zmq.POLLIN)
+        router.bind(url)
 
 
 def _receive_parts(router: zmq.Socket[bytes], *, copy: bool) -> list[Buffer]:

@@ -43,8 +43,9 @@ class Gate:
         router.setsockopt(zmq.CURVE_SERVER, 1)
         router.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public)
         router.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
-        # With a domain set, ZeroMQ refuses everyone when nobody answers for it.
         router.setsockopt(zmq.ZAP_DOMAIN, _DOMAIN.encode())
+        # Without it ZeroMQ lets everyone in when nobody answers for the domain.
+        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
     def close(self) -> None:
         """End the thread; the guarded sockets let nobody in any more."""

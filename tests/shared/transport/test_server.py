@@ -9,21 +9,9 @@ import zmq
 from shared.errors import ConfigurationError
 from shared.transport.addresses import Address, parse_address
 from shared.transport.server import Incoming, RouterPair
+from tests.shared.transport.ports import free_port
 
 DEADLINE_MS = 10_000
-
-
-def free_port() -> int:
-    """A port that is free and whose next one is, too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return int(port)
 
 
 @pytest.fixture(params=["tcp", "ipc"])
