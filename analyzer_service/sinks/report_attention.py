@@ -89,7 +89,7 @@ def _layer_table(
     rows = [
         [
             f"`{key}`",
-            *(mean_sd(tiles[part].over_run(start + key)) for part in shown),
+            *(_over_run(tiles[part], start + key) for part in shown),
             *_evolution(key, *tiles[phase].evolution(start + key)),
         ]
         for key in _in_order(keys)
@@ -101,6 +101,10 @@ def _layer_table(
     counted = [f"{_TITLES[part]}, {plural(tiles[part].whole.rows, 'tile')}" for part in shown]
     header = ["Metric", *counted, "First → last epoch", "Good range", "Last epoch"]
     return table(header, rows)
+
+
+def _over_run(tiles: Tiles, name: str) -> str:
+    return mean_sd(tiles.over_run(name)) if name in tiles.whole.columns() else "–"
 
 
 def _evolution(key: str, first: float, last: float) -> list[str]:

@@ -34,6 +34,8 @@ METRICS = {
     "attention_max": "Highest value of the raw gate.",
     "attention_position_bias": "Position bias, one value per batch: correlation between the maps "
     "of different tiles. Near 1, attention follows the position and not the tissue.",
+    "temporal_consistency": "Temporal consistency, from the second validation epoch on: "
+    "correlation of a tile's map with its own an epoch earlier. 1 is unchanged.",
 }
 
 DROP_REASONS = {

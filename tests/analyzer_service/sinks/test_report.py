@@ -3,6 +3,8 @@
 import math
 import re
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.wording import number
 from analyzer_service.sinks.json_files import write_epoch, write_final
 from analyzer_service.sinks.report import write_report
+from analyzer_service.workers import InlineWorkers
+from tests.analyzer_service.pipeline.driving import SETTINGS, make_said, run_whole
 from tests.analyzer_service.sinks.runs import RunWriter, write_epoch_rows, write_run
 
 Keep = Callable[[RunWriter], RunWriter]
@@ -248,3 +252,23 @@ def test_tables_are_tables_and_line_up(run: RunWriter) -> None:
 
 def test_the_same_run_gives_the_same_report(run: RunWriter) -> None:
     assert report_of(run) == report_of(run)
+
+
+def test_temporal_consistency_stands_in_the_layers_table(tmp_path: Path) -> None:
+    analyze, stubs = "analyzer_service.analyses.frame:analyze_frame", SETTINGS.calls
+    calls = replace(stubs, analyze=analyze, report="analyzer_service.sinks.report:write_report")
+    with closing(InlineWorkers()) as workers:
+        folder = run_whole(
+            tmp_path, workers, make_said(epochs=3), settings=replace(SETTINGS, calls=calls)
+        )
+    with RunReader(folder) as reader:
+        name = "attention_bam_384_temporal_consistency"
+        tiles = [row.values[name] for row in reader.sample_values(phase="val")]
+    known = np.array(tiles[4:])  # two batches of two tiles an epoch; the first has no earlier one
+    text = section((folder / "final_summary_report.md").read_text("utf-8"), "Attention analysis")
+
+    row = cells(text.split("### `bam_16`")[0], "`temporal_consistency`")
+    assert row[1] == "–"
+    assert row[2] == f"{number(known.mean())} ± {number(known.std(ddof=1), 2)}"
+    assert row[3] == f"undefined → {number(np.array(tiles[8:]).mean())}"
+    assert "`temporal_consistency` – Temporal consistency, from the second" in text

@@ -74,6 +74,16 @@ def test_every_20th_batch_logs_each_layer_once() -> None:
     assert not {"train/attention_entropy", "train/num_attention_peaks"} & set(logged)
 
 
+def test_temporal_consistency_is_logged_by_its_layer() -> None:
+    name = "attention_bam_384_temporal_consistency"
+    numbers = {name: 0.9, "temporal_consistency": 0.9}
+    row = make_row(phase="val", phase_step=41, batch_idx=4, **numbers)
+
+    assert log_row(row, LAYERS)[f"val/{name}"] == 0.9
+    assert "val/temporal_consistency" not in log_row(row, LAYERS)
+    assert f"val/{name}" not in log_row({**row, "batch_idx": 5}, LAYERS)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
 def test_what_is_undefined_is_left_out(value: float | None) -> None:
     logged = log_row(make_row(loss=value, **{GATE: value}), LAYERS)
