@@ -17,14 +17,15 @@ _SAID_AT_MOST: Final = 100
 _RESET_INTERVAL_S: Final = 1.0
 _HELLO_STRIKES: Final = 20
 _STRIKE_BYTES: Final = 1 << 20
+_STRIKE_PARTS: Final = 64
 
 
 class Refused:
     """Bounded memory of peers that sent what could not be read, or whom nobody knows.
 
-    A message that is none is a strike against its peer, and one more for each MiB of it; a
-    Hello, which may be looked up on the disk, is 20. A peer with too many strikes is ignored
-    for a while: see `Flood`.
+    A message that is none is a strike against its peer, and one more for each MiB of it and
+    for each 64 parts too many; a Hello, which may be looked up on the disk, is 20. A peer with
+    too many strikes is ignored for a while: see `Flood`.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,8 @@ class Refused:
         """Count a message that is none; the first one of each peer is logged."""
         self.malformed += 1
         self._name(incoming.peer, why)
-        self._strike(incoming.peer, 1 + incoming.nbytes // _STRIKE_BYTES, now)
+        size = incoming.nbytes // _STRIKE_BYTES + incoming.excess // _STRIKE_PARTS
+        self._strike(incoming.peer, 1 + size, now)
 
     def greeted(self, peer: bytes, now: float) -> None:
         """Note a Hello; producers say one in a second."""

@@ -39,6 +39,11 @@ class Sessions:
         Times and credit.
     wall_clock_ns : callable
         Nanoseconds since the Unix epoch, for the ingest lag.
+
+    Attributes
+    ----------
+    refused : Refused
+        Counts what was no message of the contract, and what was dropped unread.
     """
 
     def __init__(
@@ -57,19 +62,14 @@ class Sessions:
         self._by_bulk: dict[bytes, Session] = {}
         self._by_identity: dict[tuple[str, str], Session] = {}
         self._rivals: dict[tuple[str, str], tuple[bytes, protocol.Hello]] = {}
-        self._refused = Refused()
-
-    @property
-    def malformed(self) -> int:
-        """Messages that were no messages of the contract."""
-        return self._refused.malformed
+        self.refused = Refused()
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._by_identity.values()))
 
     def take(self, channel: Channel, incoming: Incoming, now: float) -> None:
         """Act on one message of a peer; never raises for what a peer sent."""
-        if self._refused.ignores(incoming.peer, now):
+        if self.refused.ignores(incoming.peer, now):
             return
         try:
             control = protocol.unpack(incoming.header)
@@ -80,7 +80,7 @@ class Sessions:
             else:
                 self._dispatch(channel, incoming, control, now)
         except ContractError as error:
-            self._refused.count(incoming, str(error), now)
+            self.refused.count(incoming, str(error), now)
 
     def committed(self, run: LiveRun, committed: Committed) -> None:
         """Acknowledge to the producers of `run` what is committed now."""
@@ -161,7 +161,7 @@ class Sessions:
             self._reject(rival[0], rival[1], handshake.taken(rival[1], session.hello.instance))
 
     def _hello(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
-        self._refused.greeted(peer, now)
+        self.refused.greeted(peer, now)
         reason = handshake.refusal(hello)
         if reason is not None:
             self._reject(peer, hello, reason)
@@ -296,5 +296,5 @@ class Sessions:
         self._sender.send("ctl", peer, protocol.pack(protocol.Reject(reason=reason[:1024])))
 
     def _reset_stranger(self, channel: Channel, peer: bytes, now: float) -> None:
-        if self._refused.may_reset(channel, peer, now):
+        if self.refused.may_reset(channel, peer, now):
             self._sender.send(channel, peer, protocol.pack(protocol.Reset()))

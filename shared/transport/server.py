@@ -50,12 +50,14 @@ _WHAT_TO_DO: Final = {
 class Incoming:
     """One message of a peer: its control header, then the parts of an encoded message.
 
-    Parts that came by `bulk` are views of what ZeroMQ received, not copied.
+    Parts that came by `bulk` are views of what ZeroMQ received, not copied. A message of more
+    parts than any has comes as an empty header, which is none, and how many were too many.
     """
 
     peer: bytes
     header: Buffer
     parts: Sequence[Buffer]
+    excess: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -101,19 +103,18 @@ class RouterPair:
     def receive(self, channel: Channel, limit: int) -> list[Incoming]:
         """At most `limit` messages that are there, taken from the peers in turn.
 
-        Fewer when they are large: the last one is the first that brings them to 64 MiB. One of
-        more parts than any message has comes as an empty header, which is none.
+        Fewer when they are large: the last one is the first that brings them to 64 MiB.
         """
         router = self._sockets[channel]
         messages: list[Incoming] = []
         nbytes = 0
         while len(messages) < limit and nbytes < _BYTES_AT_ONCE:
             try:
-                peer, *parts = _receive_parts(router, copy=channel == "ctl")
+                (peer, *parts), excess = _receive_parts(router, copy=channel == "ctl")
             except zmq.Again:
                 break
             if parts:
-                message = Incoming(bytes(peer), parts[0], parts[1:])
+                message = Incoming(bytes(peer), parts[0], parts[1:], excess)
                 nbytes += message.nbytes
                 messages.append(message)
         return messages
@@ -199,8 +200,11 @@ class RouterPair:
         router.bind(url)
 
 
-def _receive_parts(router: zmq.Socket[bytes], *, copy: bool) -> list[Buffer]:
-    """Parts of the next message, the peer's id first; of too many, the id and an empty one."""
+def _receive_parts(router: zmq.Socket[bytes], *, copy: bool) -> tuple[list[Buffer], int]:
+    """Parts of the next message, the peer's id first; of too many, the id and an empty one.
+
+    Beside them, how many were too many.
+    """
     parts: list[Buffer] = []
     count, more = 0, True
     while more:
@@ -209,7 +213,8 @@ def _receive_parts(router: zmq.Socket[bytes], *, copy: bool) -> list[Buffer]:
         if count <= _MOST_PARTS:
             parts.append(part if isinstance(part, bytes) else part.buffer)
         more = bool(router.getsockopt(zmq.RCVMORE))
-    return parts if count <= _MOST_PARTS else [parts[0], b""]
+    excess = max(0, count - _MOST_PARTS)
+    return ([parts[0], b""] if excess else parts), excess
 
 
 def _remove(path: str, inode: int) -> None:

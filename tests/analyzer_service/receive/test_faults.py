@@ -117,7 +117,7 @@ def test_garbage_on_both_sockets_changes_nothing(
         vandal.expect(protocol.Reset)
         finish(client, said)
         running.join()
-        assert running.loop.sessions.malformed >= 204
+        assert running.loop.sessions.refused.malformed >= 204
     named = [r for r in caplog.records if "is no message" in r.getMessage()]
     assert 1 <= len(named) <= 4, "one line for each peer at most"
     with RunReader(tmp_path / "auto_analysis_demo") as reader:
@@ -268,7 +268,7 @@ def test_an_overspent_credit_is_not_heeded(address: Address, tmp_path: Path) -> 
         for number in range(1, 11):  # the run has not started: all of them have to wait
             client.frame(make_frame(number))
         until = time.monotonic() + 10
-        while running.loop.sessions.malformed < 7:
+        while running.loop.sessions.refused.malformed < 7:
             assert time.monotonic() < until
             client.listen(0.02)
         client.record(1, started)

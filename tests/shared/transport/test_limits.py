@@ -98,10 +98,10 @@ def test_too_many_parts_are_no_message_and_the_next_one_is(pair, address, dealer
     while len(seen) < 3:
         assert pair.poll(DEADLINE_MS)
         seen += pair.receive("ctl", 10)
-    assert [(message.peer, bytes(message.header), len(message.parts)) for message in seen] == [
-        (b"peer", b"", 0),
-        (b"peer", b"", 0),
-        (b"peer", b"header", MAX_ARRAYS + 1),
+    assert [(m.peer, bytes(m.header), len(m.parts), m.excess) for m in seen] == [
+        (b"peer", b"", 0, 1),
+        (b"peer", b"", 0, 100_001 - len(most) - 1),
+        (b"peer", b"header", MAX_ARRAYS + 1, 0),
     ]
 
 
