@@ -14,8 +14,9 @@ import pytest
 
 from analyzer_service import cli
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.settings import default_wandb_mode
+from analyzer_service.settings import check_bind, default_wandb_mode
 from shared import protocol
+from shared.errors import ConfigurationError
 from shared.transport.addresses import Address, parse_address
 from tests.analyzer_service.pipeline.driving import make_said
 from tests.analyzer_service.receive.client import Client
@@ -50,6 +51,10 @@ def run_in_process(
         (["serve", "--bind", "5555"], "another form than tcp://HOST:PORT"),
         (["serve", "--bind", "tcp://0.0.0.0:5555"], "--allow-plaintext-network"),
         (["serve", "--bind", "ipc://{tmp}/no/where"], "its folder is not there"),
+        (["serve", "--bind", "tcp://0.0.0.0:5555"], "analyzer_service keys DIR) and give --keys"),
+        (["serve", "--bind", "tcp://0.0.0.0:5555", "--keys", "{tmp}"], "server.key_secret is not"),
+        (["serve", "--keys", "{tmp}/none"], "make a folder of keys with python -m"),
+        (["serve", "--max-trainers", "0"], "at least one must be heard"),
         (["serve", "--workers", "0"], "at least one process"),
         (["serve", "--wandb", "maybe"], "choose one of online, offline, disabled"),
         (["serve", "--log-file", "{tmp}/no/log"], "cannot be written"),
@@ -76,6 +81,37 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     assert "Traceback" not in error
     assert len(line) < 400
     assert sorted(tmp_path.iterdir()) == before, "something was half-written"
+
+
+def test_keys_says_what_goes_where_and_never_writes_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "keys"
+    monkeypatch.setattr(sys, "argv", ["sidelight-analyzer", "keys", str(folder)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 0
+    said = capsys.readouterr().out
+    for part in (f"serve --bind tcp://HOST:PORT --keys {folder}", "copy server.key and client"):
+        assert part in said
+    secrets = [file.read_text().rpartition('"')[0] for file in folder.glob("*.key_secret")]
+    assert len(secrets) == 2
+    assert not any(secret.rpartition('"')[2] in said for secret in secrets)
+    before = (folder / "server.key_secret").read_bytes()
+    code, error = run_in_process(monkeypatch, capsys, "keys", str(folder))
+    assert (code, (folder / "server.key_secret").read_bytes()) == (2, before)
+    assert "is not empty, and nothing is written over" in error
+
+
+def test_a_network_needs_keys_or_the_flag_that_says_what_it_does(tmp_path: Path) -> None:
+    text = "tcp://0.0.0.0:5555"
+    with pytest.raises(ConfigurationError, match="open to other machines"):
+        check_bind(text, secured=False, allow_plaintext_network=False)
+    for secured, plaintext in ((True, False), (False, True)):
+        address = check_bind(text, secured=secured, allow_plaintext_network=plaintext)
+        assert address.ctl == text
+    local = check_bind("tcp://127.0.0.1:5555", secured=False, allow_plaintext_network=False)
+    assert local.loopback
 
 
 def test_a_port_in_use_is_named(

@@ -60,6 +60,11 @@ BAD = {
     "recording exists": (lambda d: ["--record", a_file(d, "r.mcap")], "r.mcap already exists"),
     "sidecar": (lambda _: ["--sidecar", "remote"], "'remote' must be local, off or tcp://"),
     "address": (lambda _: ["--sidecar", "tcp://nowhere"], "has another form"),
+    "keys for nobody": (lambda d: ["--keys", d], "--keys is for an analyzer that runs elsewhere"),
+    "no keys": (
+        lambda d: ["--sidecar", "tcp://10.0.0.1:5555", "--keys", d],
+        "server.key is not there: make a folder of keys",
+    ),
     "model": (lambda _: ["--model", "huge"], "--model 'huge'"),
     "mpp": (lambda _: ["--mpp", -1], "--mpp"),
     "epochs": (lambda _: ["--epochs", 0], "--epochs"),

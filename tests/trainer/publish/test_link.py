@@ -60,6 +60,22 @@ def tick_until(link: Link, last_s: float) -> None:
         link.tick(tenths / 10, next_cseq=1)
 
 
+def test_silence_from_the_start_is_said_once_training_goes_on(caplog) -> None:
+    link = Link(ScriptedSockets(connected=False), HELLO, unanswered="nobody answers at x")
+    tick_until(link, 4.9)
+    assert not caplog.records
+    tick_until(link, 60.0)
+    assert [record.getMessage() for record in caplog.records] == ["nobody answers at x"]
+
+
+def test_an_analyzer_that_has_answered_is_never_said_to_be_nobody(caplog) -> None:
+    link = Link(ScriptedSockets(), HELLO, unanswered="nobody answers at x")
+    link.tick(0.0, next_cseq=1)
+    link.welcomed(welcome(), 0.1)
+    tick_until(link, 60.0)
+    assert "nobody answers at x" not in [record.getMessage() for record in caplog.records]
+
+
 def test_time_in_which_the_producer_stood_still_is_nobodys_silence() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
