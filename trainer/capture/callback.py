@@ -140,12 +140,8 @@ class SidecarCallback(pl.Callback):
         number is left out. (Lightning puts its module's own ``log`` on every callback.)
         """
         if self._session is not None:
-            with self._contained():
-                from trainer.capture.outputs import as_scalar
-
-                scalar = as_scalar(value)
-                if scalar is not None:
-                    self._session.log(f"user_{name}" if name in _OWN_SCALARS else name, scalar)
+            with self._contained:
+                self._session.log(f"user_{name}" if name in _OWN_SCALARS else name, value)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fail here, before any work, if a layer does not exist."""
@@ -181,7 +177,7 @@ class SidecarCallback(pl.Callback):
     ) -> None:
         """Start timing, and note the learning rate that this batch is trained with."""
         if self._session is not None:
-            with self._contained():
+            with self._contained:
                 self._session.batch_started(_learning_rate(trainer))
 
     def on_before_backward(
@@ -215,7 +211,7 @@ class SidecarCallback(pl.Callback):
     ) -> None:
         """Start timing."""
         if self._session is not None and not trainer.sanity_checking:
-            with self._contained():
+            with self._contained:
                 self._session.batch_started()
 
     def on_validation_batch_end(
@@ -236,7 +232,7 @@ class SidecarCallback(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say that the epoch ended; its validation came before."""
         if self._session is not None:
-            with self._contained():
+            with self._contained:
                 self._session.epoch_ended(trainer.current_epoch)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -271,7 +267,7 @@ class SidecarCallback(pl.Callback):
 
     def _end_step(self, ended: EndedStep) -> None:
         if self._session is not None:
-            with self._contained():
+            with self._contained:
                 self._session.step_ended(ended)
 
     def _close(self, status: RunStatus, reason: str | None, timeout_s: float) -> None:
@@ -281,9 +277,9 @@ class SidecarCallback(pl.Callback):
             return
         from trainer.capture.closing import close_run
 
-        with self._contained():
+        with self._contained:
             session.remove_hooks()
-        with self._contained():
+        with self._contained:
             self.outcome = close_run(
                 publisher, analyzer, status, reason=reason, timeout_s=timeout_s
             )

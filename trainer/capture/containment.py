@@ -1,14 +1,15 @@
 """The edge between training and the sidecar: errors of ours end here, counted."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 log = logging.getLogger(__name__)
 
 
 class Containment:
-    """Swallows exceptions, counts them, and logs the first one.
+    """Runs blocks whose exceptions must not reach training: swallows, counts, logs the first.
+
+    One object serves all blocks, and is no generator: the training thread enters several a step.
 
     Attributes
     ----------
@@ -19,12 +20,21 @@ class Containment:
     def __init__(self) -> None:
         self.failures = 0
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Run a block whose exceptions must not reach training."""
-        try:
-            yield
-        except Exception:
-            self.failures += 1
-            if self.failures == 1:
-                log.exception("watching a step failed; training goes on, further ones are counted")
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.failures += 1
+        if self.failures == 1:
+            log.error(
+                "watching a step failed; training goes on, further ones are counted",
+                exc_info=error,
+            )
+        return True

@@ -156,5 +156,13 @@ class _Source:
 
 
 def _number(scalar: Scalar) -> float:
-    # Reading a CPU tensor's one number is a memory access: nothing waits.
-    return float(scalar) if isinstance(scalar, (int, float, Tensor)) else scalar.value()
+    if isinstance(scalar, (int, float)):
+        return float(scalar)
+    if not isinstance(scalar, Tensor):
+        return scalar.value()
+    # Reading a CPU tensor's one number is a memory access: nothing waits. Unlike `item`, `tolist`
+    # keeps the interpreter's lock, which the sender thread may be waiting for.
+    value: Any = scalar.tolist()
+    while isinstance(value, list):
+        value = value[0]
+    return float(value)

@@ -14,7 +14,7 @@ class Held:
     Attributes
     ----------
     tensor : Tensor
-        Shares memory with the original, unless the original was copied.
+        The original if it needs no gradient; else it shares memory with it, unless it was copied.
     address : int
         Where its storage begins: the same for tensors that share one.
     nbytes : int
@@ -31,13 +31,16 @@ class Held:
 
     @property
     def changed(self) -> bool:
-        """Whether an in-place operation has written to the tensor since.
+        """Whether an in-place operation has written to the tensor since, or moved it.
 
         Writes that PyTorch does not count (through ``.data``, or a NumPy array that shares
         the memory) are not seen. An operation counts as it ends: look again a little later
         (`trainer.capture.cpu.SETTLE_S`) to notice one that was under way.
         """
-        return self.tensor._version != self._version
+        tensor = self.tensor
+        return (
+            tensor._version != self._version or tensor.untyped_storage().data_ptr() != self.address
+        )
 
 
 def hold(tensor: Tensor, *, first: int, copy: bool = False) -> Held:
@@ -47,7 +50,8 @@ def hold(tensor: Tensor, *, first: int, copy: bool = False) -> Held:
     something much larger, and whatever `copy` asks for. The copy stays on the tensor's
     device and waits for nothing.
     """
-    detached = tensor.detach()
+    # Detaching lets go of the interpreter's lock, which the sender thread may be waiting for.
+    detached = tensor.detach() if tensor.requires_grad else tensor
     storage = detached.untyped_storage()
     if copy or detached.is_inference() or storage.nbytes() > _LARGEST_SHARE * detached.nbytes:
         detached = _copy(detached[:first])

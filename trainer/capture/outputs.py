@@ -49,10 +49,10 @@ def read_outputs(module: nn.Module, returned: Any, *, loss_scale: float = 1.0) -
 
 def as_scalar(value: Any) -> Scalar | None:
     """A number or a detached tensor of one element; None for anything else."""
-    if isinstance(value, Tensor):
-        return value.detach() if value.numel() == 1 else None
     if isinstance(value, (int, float)):
         return float(value)
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value.detach() if value.requires_grad else value
     return None
 
 

@@ -1,6 +1,6 @@
 """One fit under watch: hooks, timers and counters between the callback and the publisher."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from trainer.capture.counters import RunCounters
 from trainer.capture.ended import EndedStep
 from trainer.capture.gates import Tap
 from trainer.capture.memory import MemoryGauge
-from trainer.capture.outputs import StepOutputs, read_outputs
+from trainer.capture.outputs import StepOutputs, as_scalar, read_outputs
 from trainer.capture.samples import name_samples
 from trainer.capture.timing import StepTimer, clock_for
 from trainer.capture.values import MapTensors, Scalar, StepValues
@@ -69,9 +69,11 @@ class FitSession:
         self._started: dict[str, Scalar] = {}
         self._user: dict[str, Scalar] = {}
 
-    def log(self, name: str, value: Scalar) -> None:
-        """Add a scalar of the user's to the batch that ends next."""
-        self._user[name] = value
+    def log(self, name: str, value: Any) -> None:
+        """Add a scalar of the user's to the batch that ends next; what is no number is left out."""
+        scalar = as_scalar(value)
+        if scalar is not None:
+            self._user[name] = scalar
 
     def batch_started(self, scalars: dict[str, Scalar] | None = None) -> None:
         """Forget what ran in between; `scalars` are what holds as the step begins."""
