@@ -36,6 +36,7 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	for bench in benchmarks/*.py; do $(BIN)/python $$bench || exit 1; done
 
 clean:
