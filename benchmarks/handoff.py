@@ -252,7 +252,7 @@ def table(results: dict[str, Any]) -> None:
 
 def main() -> None:
     options = parser(__doc__ or "")
-    options.add_argument("--rounds", type=int, default=40)
+    options.add_argument("--rounds", type=int, default=30)
     given = options.parse_args()
     show(measure(given.rounds), table, given.json)
 
