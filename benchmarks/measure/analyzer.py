@@ -34,6 +34,7 @@ class Analyzer:
         arguments = [
             *(sys.executable, *command, "serve", "--bind", endpoint),
             *("--output-dir", str(folder), "--wandb", "disabled", *more),
+            *("--parent-pid", str(os.getpid())),  # it ends with the benchmark, however that ends
         ]
         path = os.pathsep.join(
             [str(ROOT), str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
