@@ -1,5 +1,6 @@
 # make demo   train on real tissue while a second process analyzes it
-# make test   the whole test suite
+# make test   the test suite
+# make faults the long fault tests: everything is killed, stopped, starved and cut
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ DEMO_NAME ?= demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?= --output-dir runs --run-name $(DEMO_NAME) --record runs/$(DEMO_NAME).mcap
 PYTEST_FLAGS ?=
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo test faults lint format bench clean
 
 setup: $(VENV)/installed
 
@@ -25,6 +26,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+faults: setup
+	$(BIN)/python -m pytest -m long tests/faults $(PYTEST_FLAGS)
 
 lint: setup
 	$(BIN)/ruff check .

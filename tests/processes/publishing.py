@@ -13,31 +13,39 @@ from pathlib import Path
 import numpy as np
 
 from shared.messages import Layer, RunStarted
+from tests.processes.measuring import MIB, HandoffTimes, MemoryGrowth
 from trainer.publish import Publisher, PublishSettings
 
 SIZE = 32
 
 
 def main(arguments: list[str]) -> None:
-    """Publish, close, and write the outcome as JSON."""
+    """Publish, close, and write the outcome as JSON; exit with the code that was asked for."""
     options = _parse(arguments)
     publisher = Publisher.start(
         describe(options.run_name, options.incarnation),
         endpoint=options.endpoint,
-        settings=PublishSettings(
-            journal_dir=options.journal_dir, close_timeout_s=options.close_timeout
-        ),
+        keys=options.keys,
+        settings=_settings(options),
     )
+    times, memory = HandoffTimes(), MemoryGrowth()
+    due_s = time.monotonic()
     for step in range(1, options.batches + 1):
-        publish(publisher, step)
-        time.sleep(options.step_s)  # the training that a real step would do
+        publish(publisher, step, size=options.size, times=times)
+        if options.steps is not None:
+            options.steps.write_text(f"{step} {time.time_ns()}")
+        # The training that a real step would do; a step that was late is caught up with.
+        due_s += options.step_s
+        time.sleep(max(0.0, due_s - time.monotonic()))
     if options.hold is not None:
         _wait_for_release(options.hold)
     began_s = time.monotonic()
     outcome = publisher.close()
     closed = dataclasses.asdict(outcome) | {"close_s": time.monotonic() - began_s}
     closed["totals"] = {name: total.model_dump() for name, total in outcome.totals.items()}
+    closed |= {"handoff": times.summary(), "memory": memory.summary()}
     options.outcome.write_text(json.dumps(closed, default=str), encoding="utf-8")
+    sys.exit(options.exit_code)
 
 
 def describe(run_name: str, incarnation: int = 1) -> RunStarted:
@@ -55,20 +63,30 @@ def describe(run_name: str, incarnation: int = 1) -> RunStarted:
     )
 
 
-def publish(publisher: Publisher, step: int) -> None:
+def publish(
+    publisher: Publisher, step: int, *, size: int = SIZE, times: HandoffTimes | None = None
+) -> None:
     """Hand over training batch `step`, whose loss is the step's number."""
-    clean = np.full((1, SIZE, SIZE, 3), step % 251, dtype=np.uint8)
+    clean = np.full((1, size, size, 3), step % 251, dtype=np.uint8)
+    output = clean // 2
     gate = np.linspace(0.1, 0.9, 64, dtype=np.float32).reshape(1, 8, 8)
-    publisher.batch(
-        phase="train",
-        epoch=0,
-        batch_idx=step - 1,
-        global_step=step,
-        loss=float(step),
-        input=clean,
-        reconstruction=clean // 2,
-        attention={"bam_2": gate},
-    )
+
+    def hand_over() -> None:
+        publisher.batch(
+            phase="train",
+            epoch=0,
+            batch_idx=step - 1,
+            global_step=step,
+            loss=float(step),
+            input=clean,
+            reconstruction=output,
+            attention={"bam_2": gate},
+        )
+
+    if times is None:
+        hand_over()
+    else:
+        times.run(hand_over)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -76,13 +94,30 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("endpoint")
     parser.add_argument("outcome", type=Path)
     parser.add_argument("--batches", type=int, default=50)
+    parser.add_argument("--size", type=int, default=SIZE, help="side of the tiles")
     parser.add_argument("--run-name", default="bare")
     parser.add_argument("--incarnation", type=int, default=1)
     parser.add_argument("--journal-dir", type=Path, default=Path())
+    parser.add_argument("--keys", type=Path)
     parser.add_argument("--step-s", type=float, default=0.005)
     parser.add_argument("--close-timeout", type=float, default=10.0)
+    parser.add_argument("--queue-mib", type=int, default=256)
+    parser.add_argument("--unacked-mib", type=int, default=64)
+    parser.add_argument("--journal-mib", type=int, default=1024)
+    parser.add_argument("--steps", type=Path, help="file that tells the latest step and its time")
     parser.add_argument("--hold", type=Path, help="close only when this file is there")
+    parser.add_argument("--exit-code", type=int, default=0)
     return parser.parse_args(arguments)
+
+
+def _settings(options: argparse.Namespace) -> PublishSettings:
+    return PublishSettings(
+        queue_bytes=options.queue_mib * MIB,
+        unacked_bytes=options.unacked_mib * MIB,
+        journal_bytes=options.journal_mib * MIB,
+        journal_dir=options.journal_dir,
+        close_timeout_s=options.close_timeout,
+    )
 
 
 def _wait_for_release(file: Path) -> None:

@@ -9,11 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from analyzer_service.commit.database import holds_run
-from analyzer_service.commit.reader import RunReader
-from tests.processes.commands import start
+import psutil
+
+from tests.processes.audit import Audit, audit, steps_so_far
+from tests.processes.commands import run, start
+from tests.processes.measuring import peak_mib, resident_mib
 
 DEADLINE_S = 60.0
+LONGEST_HANDOFF_MS = 250.0
+"""A call that waited for a socket, a disk or another process would take seconds; on two cores
+that a dozen processes share, one that waits for nobody may still be put aside for a while."""
+
 Process = subprocess.Popen[bytes]
 
 
@@ -26,10 +32,18 @@ class Scene:
         self.folder = home / "runs" / "auto_analysis_bare"
         self._started: list[Process] = []
 
-    def analyzer(self, *options: str) -> Process:
-        """Start an analyzer at `endpoint` that writes to ``runs``."""
-        return self._start(
-            *("analyzer_service", "serve", "--bind", self.endpoint, "--output-dir", "runs"),
+    def analyzer(
+        self, *options: str, analysis: str | None = None, runs: Path | str = "runs"
+    ) -> Process:
+        """Start an analyzer at `endpoint` that writes to `runs`.
+
+        `analysis` (``module:function``) takes the place of the real one.
+        """
+        command = ("analyzer_service",)
+        if analysis is not None:
+            command = ("tests.processes.other_analysis", analysis)
+        return self.start(
+            *(*command, "serve", "--bind", self.endpoint, "--output-dir", str(runs)),
             *("--wandb", "disabled", "--workers", "1", *options),
         )
 
@@ -41,18 +55,31 @@ class Scene:
             for part in (f"--{key.replace('_', '-')}", str(value))
         ]
         outcome = str(self.home / f"{name}.json")
-        return self._start("tests.processes.publishing", self.endpoint, outcome, *given)
+        return self.start("tests.processes.publishing", self.endpoint, outcome, *given)
 
-    def outcome(self, publisher: Process, name: str = "outcome") -> dict[str, Any]:
-        """What a publisher says of its closing, once it has ended."""
-        assert publisher.wait(DEADLINE_S) == 0, self.said()
+    def outcome(
+        self,
+        publisher: Process,
+        name: str = "outcome",
+        *,
+        exit_code: int = 0,
+        deadline_s: float = DEADLINE_S,
+    ) -> dict[str, Any]:
+        """What a publisher says of its closing, once it has ended; it never waited meanwhile."""
+        assert publisher.wait(deadline_s) == exit_code, self.said()
         found: dict[str, Any] = json.loads((self.home / f"{name}.json").read_text())
+        handoff = found["handoff"]
+        assert handoff.get("longest_ms", 0.0) < LONGEST_HANDOFF_MS, handoff
         return found
 
     def end(self, analyzer: Process) -> None:
         """Let an analyzer end in order."""
         analyzer.terminate()
         assert analyzer.wait(DEADLINE_S) == 0, self.said()
+
+    def replay(self, recording: str, *, into: str = "runs") -> None:
+        """Replay a recording, as the user is told to."""
+        run("analyzer_service", "replay", recording, "--output-dir", into, cwd=self.home)
 
     def until(self, condition: Callable[[], object], *, deadline_s: float = DEADLINE_S) -> None:
         """Wait for `condition`; fail, with all that was said, when it does not come true."""
@@ -61,25 +88,32 @@ class Scene:
             assert time.monotonic() < until_s, self.said()
             time.sleep(0.02)
 
-    def steps(self) -> list[int]:
-        """Steps of the released rows, in their order."""
-        if not holds_run(self.folder):
-            return []
-        with RunReader(self.folder) as reader:
-            return [int(row.values["global_step"]) for row in reader.rows()]
+    def until_steps(self, least: int) -> None:
+        """Wait until so many training rows are released."""
+        self.until(lambda: len(self.steps()) >= least)
 
-    def status(self) -> str | None:
-        """How the run stands; None before it began."""
-        if not holds_run(self.folder):
-            return None
-        with RunReader(self.folder) as reader:
-            return reader.state().status
+    def until_listening(self, analyzer: Process) -> None:
+        """Wait until an analyzer takes connections."""
+        log = self.log_of(analyzer)
+        self.until(lambda: "listening on" in log.read_text())
+
+    def steps(self) -> list[int]:
+        """Training steps of the released rows, in their order."""
+        return steps_so_far(self.folder)
+
+    def audit(self) -> Audit:
+        """The run as its folder tells it."""
+        return audit(self.folder)
 
     def said(self) -> str:
         """What all processes have said."""
         return "\n".join(
             f"--- {path.name}\n{path.read_text()}" for path in sorted(self.home.glob("*.log"))
         )
+
+    def log_of(self, process: Process) -> Path:
+        """File with what a process has said."""
+        return self.home / f"{self._started.index(process):02d}.log"
 
     def close(self) -> None:
         """Kill what is left."""
@@ -89,11 +123,54 @@ class Scene:
                 process.kill()
                 process.wait()
 
-    def _start(self, *command: str) -> Process:
+    def start(self, *command: str) -> Process:
+        """Start ``python -m …``; it is killed, at the latest, when the test ends."""
         log = self.home / f"{len(self._started):02d}.log"
         process = start(*command, cwd=self.home, log=log)
         self._started.append(process)
         return process
+
+
+def expect_everything(scene: Scene, outcome: dict[str, Any], batches: int) -> None:
+    """Each batch arrived once with its frame, and both books say so."""
+    found = scene.audit()
+    found.expect_once(batches)
+    found.expect_no_gap()
+    assert found.frame_count == (batches, batches, 0)
+    assert found.failures == {}
+    assert found.status == "finished"
+    assert outcome["complete"], outcome
+    assert outcome["records_lost"] == 0
+    assert outcome["journal"] is None
+    everything = {"offered": batches, "delivered": batches, "dropped": 0, "pending": 0}
+    assert outcome["totals"]["train"] == everything
+
+
+def expect_every_batch(scene: Scene, outcome: dict[str, Any], batches: int) -> None:
+    """Each batch arrived once; each frame did, or is named; both sides count the same."""
+    found = scene.audit()
+    found.expect_once(batches)
+    found.expect_no_gap()
+    assert outcome["records_lost"] == 0
+    books = outcome["totals"]["train"]
+    assert books["offered"] == books["delivered"] + books["dropped"] + books["pending"]
+    assert found.frame_count == (books["offered"], books["delivered"], books["dropped"])
+
+
+def family(process: Process) -> list[int]:
+    """Process numbers of a process and of those that it started."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [process.pid, *(child.pid for child in children)]
+
+
+def family_resident_mib(process: Process) -> float:
+    """Resident memory of a process and of those that it started."""
+    return sum(resident_mib(pid) for pid in family(process))
+
+
+def family_peak_mib(process: Process) -> float:
+    """Sum of the largest resident memory that each of them has had."""
+    return sum(peak_mib(pid) for pid in family(process))
 
 
 def free_ports() -> int:

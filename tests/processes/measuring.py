@@ -1,0 +1,73 @@
+"""What a training thread spends in our code, and how much memory its process takes."""
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MIB = 1 << 20
+_WARM_UP = 10
+
+
+class HandoffTimes:
+    """Durations of calls on this thread: by the clock, and by the processor."""
+
+    def __init__(self) -> None:
+        self._wall_ms: list[float] = []
+        self._cpu_ms: list[float] = []
+
+    def run(self, call: Callable[[], None]) -> None:
+        """Make a call and note how long it took."""
+        wall_ns, cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
+        call()
+        self._cpu_ms.append((time.thread_time_ns() - cpu_ns) / 1e6)
+        self._wall_ms.append((time.perf_counter_ns() - wall_ns) / 1e6)
+
+    def summary(self) -> dict[str, float]:
+        """Median, 99th percentile and longest; the first calls, which import, are left out."""
+        wall, cpu = self._wall_ms[_WARM_UP:], self._cpu_ms[_WARM_UP:]
+        if not wall:
+            return {}
+        return {
+            "median_ms": float(np.median(wall)),
+            "p99_ms": float(np.percentile(wall, 99)),
+            "longest_ms": max(wall),
+            "longest_cpu_ms": max(cpu),
+        }
+
+
+class MemoryGrowth:
+    """Resident memory of this process, from its making on."""
+
+    def __init__(self) -> None:
+        self._before = _status_bytes("VmRSS")
+        # A process begins with the peak of the one that started it: forget that.
+        Path("/proc/self/clear_refs").write_text("5")
+
+    def summary(self) -> dict[str, float]:
+        """MiB that the peak lies above the beginning, and open files."""
+        return {
+            "grown_mib": (_status_bytes("VmHWM") - self._before) / MIB,
+            "files": float(len(list(Path("/proc/self/fd").iterdir()))),
+            "cpu_s": resource.getrusage(resource.RUSAGE_SELF).ru_utime,
+        }
+
+
+def peak_mib(pid: int) -> float:
+    """Largest resident memory that a living process has had."""
+    return _status_bytes("VmHWM", pid) / MIB
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a living process."""
+    return _status_bytes("VmRSS", pid) / MIB
+
+
+def _status_bytes(name: str, pid: Any = "self") -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)
