@@ -44,4 +44,4 @@ def start(*command: str | Path, cwd: Path, log: Path) -> "subprocess.Popen[bytes
 def environment() -> dict[str, str]:
     """This environment without any W&B account, so that nothing leaves the machine."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    return kept | {"PYTHONPATH": str(ROOT), "NETRC": os.devnull, "OMP_NUM_THREADS": "2"}
+    return kept | {"PYTHONPATH": str(ROOT), "NETRC": os.devnull, "OMP_NUM_THREADS": "1"}

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +19,18 @@ log = logging.getLogger(__name__)
 
 _LOW_PRIORITY = 10
 _TERMINATE_GRACE_S = 5.0
+# Done, or its settings cannot be used: starting it again would change nothing.
+_ENDED_ON_PURPOSE = (0, 2)
+_MOST_RESTARTS = 5
+_RESTART_AFTER_S = 0.5
 _LONGEST_ENDPOINT = 100
 
 
 class LocalAnalyzer:
     """A running ``python -m analyzer_service serve --once``.
+
+    One that dies is started again, a few times: it takes the run up from its store, and the
+    publisher sends what it does not hold. Made by `start`.
 
     Attributes
     ----------
@@ -32,11 +40,19 @@ class LocalAnalyzer:
         What it said.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", folder: Path, log_file: Path) -> None:
-        self._process = process
+    def __init__(self, command: list[str], folder: Path, log_file: Path) -> None:
+        self._command = command
         self._folder = folder
         self.endpoint = _endpoint(folder)
         self.log_file = log_file
+        self._lock = threading.Lock()
+        self._restarts = 0
+        self._may_restart = threading.Event()
+        self._may_restart.set()
+        self._leave = threading.Event()
+        self._over = threading.Event()
+        self._process = self._launch()
+        threading.Thread(target=self._watch, name="sidelight-analyzer", daemon=True).start()
 
     @classmethod
     def start(
@@ -62,48 +78,81 @@ class LocalAnalyzer:
             *("--project-name", project, "--parent-pid", str(os.getpid())),
             *(() if wandb is None else ("--wandb", wandb)),
         ]
-        with log_file.open("ab") as sink:
+        analyzer = cls(command, folder, log_file)
+        log.info("analyzer started as process %d; it writes to %s", analyzer.pid, log_file)
+        return analyzer
+
+    @property
+    def pid(self) -> int:
+        """Number of its present process."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code once it has ended for good, or None."""
+        return self._process.returncode if self._over.is_set() else None
+
+    def wait(self, timeout_s: float, on_wait: Callable[[], None] | None = None) -> int | None:
+        """Exit code once it has ended, or None when it still works after `timeout_s`.
+
+        One that dies from now on is not started again: nobody would send it anything.
+        """
+        self._may_restart.clear()
+        deadline_s = time.monotonic() + timeout_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if self._over.wait(min(0.2, left_s)):
+                self._clean_up()
+                return self.exit_code
+            if on_wait is not None:
+                on_wait()
+        return None
+
+    def stop(self) -> None:
+        """End it: it commits what it has; after 5 s it is killed."""
+        with self._lock:
+            self._may_restart.clear()
+            self._leave.set()
+            self._process.terminate()
+        if not self._over.wait(_TERMINATE_GRACE_S):
+            self._process.kill()
+            self._over.wait()
+        self._clean_up()
+
+    def _watch(self) -> None:
+        """Wait for its end, and start it again if that was no regular one (own thread)."""
+        try:
+            while self._again(self._process.wait()):
+                pass
+        finally:
+            self._over.set()
+
+    def _again(self, code: int) -> bool:
+        if code in _ENDED_ON_PURPOSE or self._restarts >= _MOST_RESTARTS:
+            return False
+        self._leave.wait(_RESTART_AFTER_S * 2**self._restarts)
+        with self._lock:
+            if not self._may_restart.is_set():
+                return False
+            self._restarts += 1
+            log.warning(
+                "the analyzer died (exit code %d, see %s); it is started again, training goes on",
+                *(code, self.log_file),
+            )
+            self._process = self._launch()
+        return True
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        with self.log_file.open("ab") as sink:
             # A session of its own: Ctrl-C reaches the trainer, which then ends the run.
             process = subprocess.Popen(
-                command,
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         _lower_priority(process.pid)
-        log.info("analyzer started as process %d; it writes to %s", process.pid, log_file)
-        return cls(process, folder, log_file)
-
-    def wait(self, timeout_s: float, on_wait: Callable[[], None] | None = None) -> int | None:
-        """Exit code once it has ended, or None when it still works after `timeout_s`."""
-        deadline_s = time.monotonic() + timeout_s
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            try:
-                code = self._process.wait(min(0.2, left_s))
-            except subprocess.TimeoutExpired:
-                if on_wait is not None:
-                    on_wait()
-            else:
-                self._clean_up()
-                return code
-        return None
-
-    def stop(self) -> None:
-        """End it: it commits what it has; after 5 s it is killed."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_GRACE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._clean_up()
-
-    @property
-    def exit_code(self) -> int | None:
-        """Exit code, or None while it runs."""
-        return self._process.poll()
+        return process
 
     def _clean_up(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
