@@ -3,21 +3,30 @@
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shared.errors import ConfigurationError
 from trainer.commands import command
+from trainer.help_sections import SectionedCommand
+from trainer.limits import Limits
 from trainer.settings import TrainSettings, read_settings
 
 if TYPE_CHECKING:  # torch and Lightning are imported when a run starts, not for --help
     from trainer.fit import Finished
 
+_LIMITS = "Limits of the sidecar, in MiB (training goes on, what is dropped is counted)"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-@app.command()
+def _limit(help: str) -> Any:
+    """Option of `trainer.limits.Limits`, in a section of its own."""
+    return typer.Option(help=help, rich_help_panel=_LIMITS)
+
+
+@app.command(cls=SectionedCommand)
 def train(
     gpu: Annotated[int | None, typer.Option(help="GPU to use.  [default: 0]")] = None,
     no_cuda: Annotated[bool, typer.Option("--no-cuda", help="Train on the CPU.")] = False,
@@ -78,6 +87,32 @@ def train(
     wandb: Annotated[
         str | None, typer.Option(help="online, offline or disabled, for a local analyzer.")
     ] = None,
+    capture_mib: Annotated[
+        int, _limit("Tensors that wait to be copied; beyond it, the oldest frame is dropped.")
+    ] = Limits.capture_mib,
+    pinned_mib: Annotated[
+        int, _limit("Page-locked memory for copies from a GPU; beyond it, a frame is dropped.")
+    ] = Limits.pinned_mib,
+    queue_mib: Annotated[
+        int,
+        _limit(
+            "Copied frames that wait for the analyzer or are on their way; beyond it, the oldest "
+            "waiting one is dropped."
+        ),
+    ] = Limits.queue_mib,
+    unacked_mib: Annotated[
+        int,
+        _limit(
+            "Scalars and events that the analyzer has not committed; beyond it, they wait in the "
+            "journal alone."
+        ),
+    ] = Limits.unacked_mib,
+    journal_mib: Annotated[
+        int,
+        _limit(
+            "The journal file: frames get a quarter, scalars all; beyond it, they wait in memory."
+        ),
+    ] = Limits.journal_mib,
 ) -> None:
     """Train DAE-KAN on tissue while another process analyzes it."""
     _run(read_settings(**locals()))

@@ -117,6 +117,8 @@ def _make_module(
         **_facts_for_sidecar(settings, data.facts),
     )
     log.info("model: %s, on %s", plan.model, "the CPU" if plan.gpu is None else f"GPU {plan.gpu}")
+    if settings.sidecar != "off" or settings.record is not None:
+        settings.limits.check_frame(settings.frame_samples, data.facts.tile_size)
     if settings.batch_size is None:
         data.batch_size = choose_batch_size(module.model, data.facts.tile_size, gpu=plan.gpu)
     module.describe(_config(settings, plan, data))
@@ -131,6 +133,7 @@ def _facts_for_sidecar(settings: TrainSettings, facts: DataFacts) -> dict[str, A
         "drain_timeout_s": settings.drain_timeout,
         "wandb": settings.wandb,
         "keys": settings.keys,
+        "limits": settings.limits,
     }
 
 

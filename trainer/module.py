@@ -54,7 +54,7 @@ class AnalysisEnabledMainModel(pl.LightningModule):
         See `trainer.capture.callback.SidecarCallback`.
     sidecar_options : keyword arguments
         Any other argument of `SidecarCallback`: ``stain``, ``mpp``, ``tile_size``, ``config``,
-        ``drain_timeout_s``, ``wandb``, ``keys``.
+        ``drain_timeout_s``, ``wandb``, ``keys``, ``limits``.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class AnalysisEnabledMainModel(pl.LightningModule):
         model = choose_size(model)
         record = None if record is None else str(record)
         output_dir = str(output_dir)
-        self.save_hyperparameters(ignore=["config", "keys"])
+        self.save_hyperparameters(ignore=["config", "keys", "limits"])
         self.model = DAEKAN(model)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.noise_std, self.seed = noise_std, seed

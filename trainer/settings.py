@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import ConfigurationError
 from shared.naming import check_run_name
+from trainer.limits import MOST_MIB, Limits
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 _SIDECAR = r"^(local|off|tcp://.+|ipc://.+)$"
@@ -31,6 +32,8 @@ class TrainSettings(BaseModel):
         Folder with the keys for an analyzer that asks for them.
     drain_timeout : float, optional
         Seconds to wait for the analyzer at the end.
+    capture_mib, pinned_mib, queue_mib, unacked_mib, journal_mib : int
+        See `trainer.limits.Limits`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +62,22 @@ class TrainSettings(BaseModel):
     record: Path | None = None
     drain_timeout: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     wandb: Literal["online", "offline", "disabled"] | None = None
+    capture_mib: int = Field(default=Limits.capture_mib, ge=1, le=MOST_MIB)
+    pinned_mib: int = Field(default=Limits.pinned_mib, ge=1, le=MOST_MIB)
+    queue_mib: int = Field(default=Limits.queue_mib, ge=1, le=MOST_MIB)
+    unacked_mib: int = Field(default=Limits.unacked_mib, ge=1, le=MOST_MIB)
+    journal_mib: int = Field(default=Limits.journal_mib, ge=1, le=MOST_MIB)
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of the sidecar."""
+        return Limits(
+            capture_mib=self.capture_mib,
+            pinned_mib=self.pinned_mib,
+            queue_mib=self.queue_mib,
+            unacked_mib=self.unacked_mib,
+            journal_mib=self.journal_mib,
+        )
 
 
 def read_settings(**flags: Any) -> TrainSettings:

@@ -69,6 +69,11 @@ BAD = {
     "mpp": (lambda _: ["--mpp", -1], "--mpp"),
     "epochs": (lambda _: ["--epochs", 0], "--epochs"),
     "precision": (lambda _: ["--no-cuda", "--precision", "16-mixed"], "16-mixed needs CUDA"),
+    "limit": (lambda _: ["--queue-mib", 0], "--queue-mib 0: input should be greater than"),
+    "limit below a frame": (
+        lambda _: ["--frame-samples", 64, "--capture-mib", 5, "--no-cuda"],
+        "capture_mib 5 is too small for a single frame: 64 tiles of 128 pixels take 6.0 MiB",
+    ),
     "max steps": (lambda _: ["--max-steps", 0], "--max-steps 0 trains nothing"),
     "no checkpoint": (lambda d: ["--resume", d / "none.ckpt"], "no such file"),
     "bad checkpoint": (lambda d: ["--resume", a_file(d, "a.ckpt")], "not a checkpoint of this"),

@@ -14,6 +14,7 @@ from trainer.capture.containment import Containment
 from trainer.capture.counters import RunCounters
 from trainer.capture.ended import EndedStep
 from trainer.capture.options import SidecarOptions
+from trainer.limits import Limits
 
 if TYPE_CHECKING:  # with the sidecar off, none of this is imported
     from trainer.capture.session import FitSession
@@ -66,6 +67,8 @@ class SidecarCallback(pl.Callback):
         ``online``, ``offline`` or ``disabled``, for a local analyzer.
     keys : path, optional
         Folder of ``python -m analyzer_service keys``, for a sidecar at ``tcp://HOST:PORT``.
+    limits : Limits, optional
+        How much memory and disk the sidecar may take on this side.
 
     Attributes
     ----------
@@ -99,6 +102,7 @@ class SidecarCallback(pl.Callback):
         drain_timeout_s: float | None = None,
         wandb: str | None = None,
         keys: str | Path | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.options = SidecarOptions(
             attention=dict(attention),
@@ -118,6 +122,7 @@ class SidecarCallback(pl.Callback):
             drain_timeout_s=drain_timeout_s,
             wandb=wandb,
             keys=None if keys is None else Path(keys),
+            limits=limits or Limits(),
         )
         self.counters = RunCounters()
         if run_name is not None:

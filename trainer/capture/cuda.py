@@ -58,7 +58,9 @@ class CudaCapturer:
     def __init__(self, device: torch.device, settings: CaptureSettings) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device=device)  # type: ignore[no-untyped-call]
-        self.frames = SlotPool(_pinned, count=settings.slot_count, total_bytes=settings.slot_bytes)
+        self.frames = SlotPool(
+            _pinned, count=settings.slot_count, total_bytes=settings.pinned_bytes
+        )
         # Scalars are never dropped, so their slots (4 KiB each) grow with the sender's lag.
         self.numbers = SlotPool(
             _pinned, count=_NUMBER_SLOTS, total_bytes=_NUMBER_SLOTS * SLOT_BYTES

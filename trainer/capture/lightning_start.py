@@ -11,6 +11,7 @@ from trainer.capture.counters import RunCounters
 from trainer.capture.gates import tap_layers
 from trainer.capture.options import SidecarOptions
 from trainer.capture.session import FitSession
+from trainer.capture.settings import CaptureSettings
 from trainer.capture.starting import FitFacts, describe_run, start_publisher
 from trainer.publish.local import LocalAnalyzer
 from trainer.publish.publisher import Publisher
@@ -45,6 +46,7 @@ def start_session(
         receiver=publisher,
         frame_samples=options.frame_samples,
         rank=trainer.global_rank,
+        capture=CaptureSettings.within(options.limits),
     )
     return session, publisher, analyzer
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.errors import ConfigurationError
 from shared.messages import Layer, Stain
 from shared.naming import check_run_name, is_layer_name
+from trainer.limits import Limits
 
 LOCAL_DRAIN_S: Final = 600.0
 REMOTE_DRAIN_S: Final = 10.0
@@ -34,6 +35,7 @@ class SidecarOptions:
     drain_timeout_s: float | None = None
     wandb: str | None = None
     keys: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if self.run_name is not None:
@@ -50,6 +52,8 @@ class SidecarOptions:
         for name in ("analysis_freq", "frame_samples"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.enabled and self.tile_size is not None:
+            self.limits.check_frame(self.frame_samples, self.tile_size)
 
     @property
     def enabled(self) -> bool:

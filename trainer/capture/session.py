@@ -12,6 +12,7 @@ from trainer.capture.gates import Tap
 from trainer.capture.memory import MemoryGauge
 from trainer.capture.outputs import StepOutputs, as_scalar, read_outputs
 from trainer.capture.samples import name_samples
+from trainer.capture.settings import CaptureSettings
 from trainer.capture.timing import StepTimer, clock_for
 from trainer.capture.values import MapTensors, Scalar, StepValues
 from trainer.publish.contract import BatchKeys, Capture
@@ -44,6 +45,8 @@ class FitSession:
         Advanced with every batch.
     receiver : Receiver
         Gets the batches.
+    capture : CaptureSettings, optional
+        Bounds for a GPU.
     """
 
     def __init__(
@@ -56,11 +59,12 @@ class FitSession:
         receiver: Receiver,
         frame_samples: int = 4,
         rank: int = 0,
+        capture: CaptureSettings | None = None,
     ) -> None:
         self._model = model
         self.timer = StepTimer(model, clock_for(device))
         self._memory = MemoryGauge(device)
-        self._capturer = Capturer(device)
+        self._capturer = Capturer(device, capture)
         self._taps = taps
         self._counters = counters
         self._receiver = receiver

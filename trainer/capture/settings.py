@@ -1,8 +1,9 @@
 """Bounds of capturing on a device."""
 
 from dataclasses import dataclass
+from typing import Self
 
-MIB = 1 << 20
+from trainer.limits import MIB, Limits
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,14 @@ class CaptureSettings:
     slot_count
         Frames whose copies may be under way or unread at once; beyond it a frame is dropped
         (``no_slot``), its scalars are not.
-    slot_bytes
-        Most pinned bytes in all slots.
+    pinned_bytes
+        Most pinned bytes, those for scalars included.
     """
 
     slot_count: int = 16
-    slot_bytes: int = 256 * MIB
+    pinned_bytes: int = Limits.pinned_mib * MIB
+
+    @classmethod
+    def within(cls, limits: Limits) -> Self:
+        """Settings whose bounds are those of `limits`."""
+        return cls(pinned_bytes=limits.pinned_mib * MIB)

@@ -87,7 +87,7 @@ def start_publisher(
         log.info("rank %d publishes nothing: the local analyzer watches rank 0", rank)
         return None, None
     try:
-        settings = PublishSettings(journal_dir=options.output_dir)
+        settings = PublishSettings.within(options.limits, journal_dir=options.output_dir)
         if analyzer is not None:  # it needs seconds to start: a short run is over by then
             settings = replace(settings, first_answer_timeout_s=_LOCAL_START_S)
         publisher = Publisher.start(
