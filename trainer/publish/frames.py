@@ -1,14 +1,21 @@
 """Frames on their way: waiting for credit, sent and not yet confirmed, delivered, dropped."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from shared.codec import Buffer
 from shared.messages import DropReason, Stream, Totals
 from shared.sequences import RangeSet
 
+log = logging.getLogger(__name__)
+
 STREAMS: tuple[Stream, ...] = ("train", "val")
+# What a frame takes in memory besides its bytes.
+FRAME_OVERHEAD_BYTES: Final = 2048
+_MOST_IN_FLIGHT: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -21,6 +28,11 @@ class PendingFrame:
     captured_at_ns: int
     nbytes: int
     journaled: bool = False
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that keeping it takes."""
+        return self.nbytes + FRAME_OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class _StreamBook:
     delivered: int = 0
     dropped: int = 0
     unread: int = 0
+    waiting_bytes: int = 0
     waiting: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
     in_flight: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
 
@@ -51,6 +64,9 @@ class _StreamBook:
 class FrameWindow:
     """Frames by stream, within a byte budget and the analyzer's credit.
 
+    The budget holds what waits and what is in flight, of which the latter takes half at most
+    (or is one frame), so that there is room for new frames whatever credit the analyzer gives.
+
     Every frame is in one place at a time: unread (its tensors are not copied yet), waiting,
     in flight, or counted as delivered or dropped; `totals` counts each place by itself.
     """
@@ -60,7 +76,8 @@ class FrameWindow:
         self._books: dict[Stream, _StreamBook] = {stream: _StreamBook() for stream in STREAMS}
         self._drops: list[Drop] = []
         self._credit_bytes = 0
-        self.waiting_bytes = 0
+        self._in_flight_bytes = 0
+        self._too_large_said = False
 
     def offer(self, stream: Stream) -> None:
         """Count a frame that was offered; its tensors are not read yet."""
@@ -72,10 +89,14 @@ class FrameWindow:
         """Take an offered frame in its wire form; over the budget, drop the oldest."""
         book = self._books[frame.stream]
         book.unread -= 1
+        if frame.held_bytes > self._budget_bytes:
+            self._say_too_large(frame)
+            self._count_drop(frame.stream, frame.fseq, "too_large")
+            return
         book.waiting[frame.fseq] = frame
-        self.waiting_bytes += frame.nbytes
-        while self.waiting_bytes > self._budget_bytes:
-            self._drop_oldest(frame.stream)
+        book.waiting_bytes += frame.held_bytes
+        while self.held_bytes > self._budget_bytes:
+            self._drop_oldest(self._fullest(), "queue_full")
 
     def unreadable(self, stream: Stream, fseq: int, reason: DropReason) -> None:
         """Count an offered frame as dropped before it could be read."""
@@ -88,17 +109,17 @@ class FrameWindow:
             waiting = self._books[stream].waiting
             if waiting:
                 frame = next(iter(waiting.values()))
-                affordable = frame.nbytes <= self._credit_bytes or not self.any_in_flight
-                return frame if affordable else None
+                return frame if self._may_fly(frame) else None
         return None
 
     def sent(self, frame: PendingFrame) -> None:
         """Note that the frame from `next_frame` was handed to the socket."""
         book = self._books[frame.stream]
         del book.waiting[frame.fseq]
-        self.waiting_bytes -= frame.nbytes
+        book.waiting_bytes -= frame.held_bytes
         self._credit_bytes -= frame.nbytes
         book.in_flight[frame.fseq] = frame
+        self._in_flight_bytes += frame.held_bytes
 
     def credit(self, credit_bytes: int) -> None:
         """Add returned credit."""
@@ -119,11 +140,11 @@ class FrameWindow:
         """Count frames that the analyzer has, also such as were about to be sent again."""
         book = self._books[stream]
         for fseq in fseqs:
-            if book.in_flight.pop(fseq, None) is not None:
-                book.delivered += 1
+            if (frame := book.in_flight.pop(fseq, None)) is not None:
+                self._in_flight_bytes -= frame.held_bytes
             elif (frame := book.waiting.pop(fseq, None)) is not None:
-                self.waiting_bytes -= frame.nbytes
-                book.delivered += 1
+                book.waiting_bytes -= frame.held_bytes
+            book.delivered += frame is not None
 
     def reconnected(self, credit_bytes: int) -> None:
         """Start with fresh credit; what was in flight and is not confirmed goes again."""
@@ -132,9 +153,10 @@ class FrameWindow:
             for fseq in sorted(book.in_flight, reverse=True):
                 frame = book.in_flight[fseq]
                 book.waiting[fseq] = frame
+                book.waiting_bytes += frame.held_bytes
                 book.waiting.move_to_end(fseq, last=False)
-                self.waiting_bytes += frame.nbytes
             book.in_flight.clear()
+        self._in_flight_bytes = 0
 
     @property
     def any_in_flight(self) -> bool:
@@ -163,7 +185,8 @@ class FrameWindow:
         for stream in STREAMS:
             in_flight = self._books[stream].in_flight
             while in_flight:
-                fseq, _ = in_flight.popitem(last=False)
+                fseq, frame = in_flight.popitem(last=False)
+                self._in_flight_bytes -= frame.held_bytes
                 self._count_drop(stream, fseq, reason)
 
     def take_drops(self) -> list[Drop]:
@@ -178,15 +201,41 @@ class FrameWindow:
             book.waiting or book.in_flight or book.unread for book in self._books.values()
         )
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that the encoded frames take."""
+        return self._in_flight_bytes + sum(book.waiting_bytes for book in self._books.values())
+
     def totals(self) -> dict[Stream, Totals]:
         """The books by stream; `pending` is counted, not computed."""
         return {stream: book.totals() for stream, book in self._books.items()}
 
-    def _drop_oldest(self, stream: Stream, reason: DropReason = "queue_full") -> None:
-        other: Stream = "val" if stream == "train" else "train"
-        book = self._books[stream] if self._books[stream].waiting else self._books[other]
+    def _may_fly(self, frame: PendingFrame) -> bool:
+        if not self.any_in_flight:
+            return True
+        in_flight_bytes = self._in_flight_bytes + frame.held_bytes
+        return (
+            frame.nbytes <= self._credit_bytes
+            and in_flight_bytes <= _MOST_IN_FLIGHT * self._budget_bytes
+        )
+
+    def _say_too_large(self, frame: PendingFrame) -> None:
+        if not self._too_large_said:
+            self._too_large_said = True
+            log.warning(
+                "a frame of %d bytes is larger than the queue of %d bytes (queue_mib); such "
+                "frames are dropped and counted, training goes on",
+                *(frame.nbytes, self._budget_bytes),
+            )
+
+    def _fullest(self) -> Stream:
+        """The stream of which most is waiting: neither crowds the other out."""
+        return max(STREAMS, key=lambda stream: self._books[stream].waiting_bytes)
+
+    def _drop_oldest(self, stream: Stream, reason: DropReason) -> None:
+        book = self._books[stream]
         _, frame = book.waiting.popitem(last=False)
-        self.waiting_bytes -= frame.nbytes
+        book.waiting_bytes -= frame.held_bytes
         self._count_drop(frame.stream, frame.fseq, reason)
 
     def _count_drop(self, stream: Stream, fseq: int, reason: DropReason) -> None:

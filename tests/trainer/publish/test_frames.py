@@ -3,7 +3,9 @@ from hypothesis import strategies as st
 
 from shared.messages import Stream
 from shared.sequences import RangeSet
-from trainer.publish.frames import FrameWindow, PendingFrame
+from trainer.publish.frames import FRAME_OVERHEAD_BYTES, FrameWindow, PendingFrame
+
+FRAME_BYTES = 10 + FRAME_OVERHEAD_BYTES  # what one of `pending` takes
 
 
 def pending(stream: Stream, fseq: int, nbytes: int = 10) -> PendingFrame:
@@ -18,8 +20,9 @@ def send_all(frames: FrameWindow) -> list[tuple[Stream, int]]:
     return sent
 
 
-def offered(count: int, *, budget_bytes: int = 1000) -> FrameWindow:
-    frames = FrameWindow(budget_bytes)
+def offered(count: int, *, room: int = 100) -> FrameWindow:
+    """A window with room for so many frames, of which `count` are offered."""
+    frames = FrameWindow(room * FRAME_BYTES)
     for fseq in range(1, count + 1):
         frames.offer("train")
         frames.encoded(pending("train", fseq))
@@ -35,7 +38,7 @@ def test_credit_bounds_what_is_in_flight() -> None:
 
 
 def test_a_frame_larger_than_the_credit_goes_alone() -> None:
-    frames = FrameWindow(1000)
+    frames = FrameWindow(FRAME_OVERHEAD_BYTES + 1000)
     frames.offer("train")
     frames.encoded(pending("train", 1, nbytes=500))
     frames.reconnected(credit_bytes=100)
@@ -51,7 +54,7 @@ def test_validation_goes_before_training() -> None:
 
 
 def test_over_the_budget_the_oldest_of_the_stream_is_dropped_and_counted() -> None:
-    frames = offered(4, budget_bytes=25)
+    frames = offered(4, room=2)
     drops = frames.take_drops()
     assert [(drop.fseq, drop.reason) for drop in drops] == [(1, "queue_full"), (2, "queue_full")]
     assert frames.totals()["train"].model_dump() == {
@@ -60,6 +63,44 @@ def test_over_the_budget_the_oldest_of_the_stream_is_dropped_and_counted() -> No
         "dropped": 2,
         "pending": 2,
     }
+
+
+def test_what_is_in_flight_counts_and_leaves_half_of_the_budget_whatever_the_credit() -> None:
+    frames = offered(6, room=6)
+    frames.reconnected(credit_bytes=1 << 60)
+    assert len(send_all(frames)) == 3
+    for fseq in range(7, 17):
+        frames.offer("train")
+        frames.encoded(pending("train", fseq))
+    assert frames.held_bytes == 6 * FRAME_BYTES
+    assert [drop.fseq for drop in frames.take_drops()] == list(range(4, 14))
+    frames.reconnected(credit_bytes=0)  # what was in flight waits again
+    assert frames.held_bytes == 6 * FRAME_BYTES
+    assert send_all(frames) == [("train", 1)]
+
+
+def test_a_frame_that_is_larger_than_the_budget_costs_no_other_frame(caplog) -> None:
+    frames = offered(3, room=3)
+    for fseq in (4, 5):
+        frames.offer("train")
+        frames.encoded(pending("train", fseq, nbytes=3 * FRAME_BYTES))
+    assert [(drop.fseq, drop.reason) for drop in frames.take_drops()] == [
+        (4, "too_large"),
+        (5, "too_large"),
+    ]
+    assert frames.totals()["train"].pending == 3
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "larger than the queue" in said
+
+
+def test_a_full_queue_of_one_stream_does_not_shut_the_other_out() -> None:
+    frames = offered(4, room=4)
+    for fseq in (1, 2, 3):
+        frames.offer("val")
+        frames.encoded(pending("val", fseq))
+    drops = [(drop.stream, drop.fseq) for drop in frames.take_drops()]
+    assert drops == [("train", 1), ("train", 2), ("val", 1)]
+    assert [frames.totals()[stream].pending for stream in ("train", "val")] == [2, 2]
 
 
 def test_after_a_reconnection_unconfirmed_frames_go_again_in_order() -> None:
@@ -110,7 +151,8 @@ def test_a_frame_confirmed_after_it_was_dropped_stays_dropped() -> None:
     )
 )
 def test_the_books_balance_after_any_history(events: list[str]) -> None:
-    frames = FrameWindow(budget_bytes=55)
+    budget_bytes = 5 * FRAME_BYTES
+    frames = FrameWindow(budget_bytes)
     fseq = 0
     dropped = 0
     for event in events:
@@ -131,6 +173,8 @@ def test_the_books_balance_after_any_history(events: list[str]) -> None:
             frames.drop_waiting("closed")
         elif event == "give_up":
             frames.drop_in_flight("peer_lost")
+        assert 0 <= frames.held_bytes <= budget_bytes
+        assert frames.held_bytes == FRAME_BYTES * len(list(frames.unconfirmed()))
         dropped += len(frames.take_drops())
         book = frames.totals()["train"]
         assert book.offered == fseq
