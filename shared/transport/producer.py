@@ -22,7 +22,7 @@ Channel = Literal["ctl", "bulk"]
 _RECONNECT_MS = 100
 _RECONNECT_MAX_MS = 1000
 _CTL_HIGH_WATER_MARK = 4096
-_BULK_HIGH_WATER_MARK = 256
+_SEND_HIGH_WATER_MARKS: dict[Channel, int] = {"ctl": _CTL_HIGH_WATER_MARK, "bulk": 256}
 
 
 class ProducerSockets:
@@ -46,18 +46,24 @@ class ProducerSockets:
         self._keys = keys
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
+        self._used: set[Channel] = set()
         self._poller = zmq.Poller()
         self._check()
 
     def reopen(self) -> None:
         """Close what is open and connect anew, under a new random routing id."""
         self._close_sockets()
-        routing_id = secrets.token_bytes(16)
-        for channel, url, mark in (
-            ("ctl", self._address.ctl, _CTL_HIGH_WATER_MARK),
-            ("bulk", self._address.bulk, _BULK_HIGH_WATER_MARK),
-        ):
-            self._open(channel, url, mark, b"s" + routing_id)  # type: ignore[arg-type]
+        self._open("ctl")
+        self._open("bulk")
+
+    def renew(self, channel: Channel) -> None:
+        """Open `channel` anew unless nothing was sent on it: what it still holds is let go.
+
+        Without that, what is sent again would be held twice by a connection that stands still.
+        """
+        if channel in self._used:
+            self._close_socket(channel)
+            self._open(channel)
 
     def send(self, channel: Channel, parts: Sequence[Buffer]) -> bool:
         """Hand one message to ZeroMQ; False when no connection can take it now."""
@@ -68,6 +74,7 @@ class ProducerSockets:
             socket.send_multipart(parts, flags=zmq.DONTWAIT)
         except zmq.Again:
             return False
+        self._used.add(channel)
         return True
 
     def receive(self, timeout_ms: int) -> list[bytes]:
@@ -94,12 +101,13 @@ class ProducerSockets:
             ) from error
         self._close_sockets()
 
-    def _open(self, channel: Channel, url: str, mark: int, routing_id: bytes) -> None:
+    def _open(self, channel: Channel) -> None:
+        url = self._address.ctl if channel == "ctl" else self._address.bulk
         socket = self._context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.ROUTING_ID, routing_id)
+        socket.setsockopt(zmq.ROUTING_ID, b"s" + secrets.token_bytes(16))
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.setsockopt(zmq.SNDHWM, mark)
+        socket.setsockopt(zmq.SNDHWM, _SEND_HIGH_WATER_MARKS[channel])
         socket.setsockopt(zmq.RCVHWM, _CTL_HIGH_WATER_MARK)
         socket.setsockopt(zmq.IPV6, int("[" in url))
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_CONTROL_BYTES)
@@ -112,10 +120,14 @@ class ProducerSockets:
         socket.connect(url)
 
     def _close_sockets(self) -> None:
-        for socket in self._sockets.values():
-            self._poller.unregister(socket)
-            socket.close(linger=0)
-        self._sockets.clear()
+        for channel in list(self._sockets):
+            self._close_socket(channel)
+
+    def _close_socket(self, channel: Channel) -> None:
+        socket = self._sockets.pop(channel)
+        self._used.discard(channel)
+        self._poller.unregister(socket)
+        socket.close(linger=0)
 
 
 def _identify(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _RECORDS_PER_TURN: Final = 1024
 _REFILL_S: Final = 0.02
+# ZeroMQ counts messages, and a record may be a MiB: so much of them may wait for an Ack.
+_RECORDS_ON_WAY_BYTES: Final = 4 << 20
 _FORGOT: Final = (
     "the analyzer holds less of this run than it had acknowledged: its folder was removed, or "
     "another analyzer answers at this address"
@@ -69,6 +72,8 @@ class Delivery:
         self._backfill: Iterator[tuple[int, list[Buffer]] | None] | None = None
         self._backfill_last = 0
         self._held_back: tuple[int, list[Buffer]] | None = None
+        self._records_on_way: deque[tuple[int, int]] = deque()
+        self._records_on_way_bytes = 0
         self._fin_sent = False
         self._frames_moved_at_s = float("-inf")
         self.finished = False
@@ -113,7 +118,7 @@ class Delivery:
     def _apply(self, control: Control, now_s: float) -> None:
         match control:
             case Ack():
-                self._window.ack(control.cseq)
+                self._acked(control.cseq)
             case Credit():
                 self._frames.credit(control.credit_bytes)
                 self._confirm(control.delivered)
@@ -139,14 +144,25 @@ class Delivery:
         if welcome.committed_cseq >= self._window.next_cseq:
             self._refused(Reject(reason=_FOREIGN), now_s)
             return
-        self._window.ack(welcome.committed_cseq)
+        self._acked(welcome.committed_cseq)
+        self._confirm(welcome.delivered)
+        if self._link.answered(welcome):  # the answer to a second Hello: nothing was lost since
+            return
+        self._records_on_way.clear()
+        self._records_on_way_bytes = 0
         self._window.resend_from(welcome.committed_cseq + 1)
         self._backfill = self._held_back = None
         self._fin_sent = False
-        self._confirm(welcome.delivered)
+        if self._frames.any_in_flight:
+            self._sockets.renew("bulk")  # it may hold them still
         self._frames.reconnected(welcome.credit_bytes)
         self.run_folder = welcome.run_folder
         self._link.welcomed(welcome, now_s)
+
+    def _acked(self, cseq: int) -> None:
+        self._window.ack(cseq)
+        while self._records_on_way and self._records_on_way[0][0] <= cseq:
+            self._records_on_way_bytes -= self._records_on_way.popleft()[1]
 
     def _refused(self, reject: Reject, now_s: float) -> None:
         log.error("this run is not sent any more: %s. Training goes on.", reject.reason)
@@ -214,9 +230,14 @@ class Delivery:
     def _send_record(self, cseq: int, parts: list[Buffer]) -> bool:
         if cseq < self._window.next_to_send:
             return True
+        if self._records_on_way_bytes >= _RECORDS_ON_WAY_BYTES:
+            return False
         sent = self._sockets.send("ctl", [pack(Record(cseq=cseq)), *parts])
         if sent:
             self._window.sent(cseq)
+            nbytes = sum(len(part) for part in parts)
+            self._records_on_way.append((cseq, nbytes))
+            self._records_on_way_bytes += nbytes
         return sent
 
     def _send_frames(self, now_s: float) -> None:

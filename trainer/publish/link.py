@@ -94,6 +94,10 @@ class Link:
         self._enter("open", now_s)
         self._attach()
 
+    def answered(self, welcome: Welcome) -> bool:
+        """Whether `welcome` repeats the one that opened this connection."""
+        return self.state == "open" and welcome.token == self._token
+
     def reset(self, now_s: float) -> None:
         """Greet again: the analyzer does not know this connection."""
         if self.state in ("open", "greeting"):

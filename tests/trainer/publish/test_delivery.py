@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from shared.codec import Buffer, encode
-from shared.protocol import Ack, Control, Credit, Frame, Heartbeat, Hello, Welcome, pack, unpack
+from shared.protocol import (
+    Ack,
+    Control,
+    Credit,
+    Frame,
+    Heartbeat,
+    Hello,
+    Record,
+    Welcome,
+    pack,
+    unpack,
+)
 from tests.builders import make_frame, make_run_started
 from trainer.publish.delivery import Delivery
 from trainer.publish.frames import FrameWindow, PendingFrame
@@ -21,9 +32,13 @@ class ScriptedSockets:
     def __init__(self) -> None:
         self.sent: list[Control] = []
         self.answers: list[Control] = []
+        self.renewed: list[str] = []
 
     def reopen(self) -> None:
         """Nothing to connect."""
+
+    def renew(self, channel: str) -> None:
+        self.renewed.append(channel)
 
     def send(self, channel: str, parts: Sequence[Buffer]) -> bool:
         self.sent.append(unpack(parts[0]))
@@ -86,7 +101,9 @@ def test_frames_that_a_broken_connection_swallowed_are_sent_again(producer: Prod
     assert len(producer.sockets.of(Hello)) == 1
     live(producer, 6, frames_waiting=0)
     assert len(producer.sockets.of(Hello)) == 2
+    assert producer.sockets.renewed == []
     producer.answer(6.1, Welcome(committed_cseq=1, token="t"))
+    assert producer.sockets.renewed == ["bulk"]  # else it would hold them twice
     producer.delivery.send(6.1)
     assert len(producer.sockets.of(Frame)) == 2
     producer.answer(6.2, Credit(credit_bytes=100, delivered={"train": [(1, 1)]}))
@@ -98,3 +115,30 @@ def test_an_analyzer_that_is_still_at_work_is_left_alone(producer: Producer) -> 
     live(producer, 60, frames_waiting=1)
     assert len(producer.sockets.of(Hello)) == 1
     assert len(producer.sockets.of(Frame)) == 1
+
+
+def test_the_answer_to_a_second_hello_sends_nothing_twice(producer: Producer) -> None:
+    producer.window.append([b"x"], 0, 0.0)
+    producer.delivery.send(0.1)
+    for now_s in (0.1, 0.2):
+        producer.answer(now_s, Welcome(committed_cseq=1, token="t"))
+        producer.delivery.send(now_s)
+    assert len(producer.sockets.of(Frame)) == len(producer.sockets.of(Record)) == 1
+    assert producer.sockets.renewed == []
+
+
+def test_large_records_wait_for_acknowledgments_not_in_the_socket(producer: Producer) -> None:
+    for _ in range(10):
+        producer.window.append([b"x" * (1 << 20)], 0, 0.0)
+    producer.delivery.send(0.5)
+    assert len(producer.sockets.of(Record)) == 4
+    producer.delivery.send(0.6)
+    assert len(producer.sockets.of(Record)) == 4
+    producer.answer(0.7, Ack(cseq=3))
+    producer.delivery.send(0.7)
+    assert len(producer.sockets.of(Record)) == 6
+    # What was on its way is sent again over a new connection, and its room is free again.
+    producer.link.reset(0.8)
+    producer.answer(0.9, Welcome(committed_cseq=3, token="u"))
+    producer.delivery.send(0.9)
+    assert [r.cseq for r in producer.sockets.of(Record)[-4:]] == [4, 5, 6, 7]
