@@ -1,6 +1,6 @@
 """Frames on their way: waiting for credit, sent and not yet confirmed, delivered, dropped."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -38,6 +38,7 @@ class _StreamBook:
     delivered: int = 0
     dropped: int = 0
     unread: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     waiting: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
     in_flight: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
 
@@ -182,6 +183,10 @@ class FrameWindow:
         """The books by stream; `pending` is counted, not computed."""
         return {stream: book.totals() for stream, book in self._books.items()}
 
+    def drops(self) -> dict[Stream, dict[str, int]]:
+        """Why frames were dropped, by stream and reason."""
+        return {stream: dict(book.reasons) for stream, book in self._books.items()}
+
     def _drop_oldest(self, stream: Stream, reason: DropReason = "queue_full") -> None:
         other: Stream = "val" if stream == "train" else "train"
         book = self._books[stream] if self._books[stream].waiting else self._books[other]
@@ -190,5 +195,7 @@ class FrameWindow:
         self._count_drop(frame.stream, frame.fseq, reason)
 
     def _count_drop(self, stream: Stream, fseq: int, reason: DropReason) -> None:
-        self._books[stream].dropped += 1
+        book = self._books[stream]
+        book.dropped += 1
+        book.reasons[reason] += 1
         self._drops.append(Drop(stream, fseq, reason))
