@@ -1,4 +1,4 @@
-"""The books of frames and records in words: the same ones on both sides, wherever they are shown."""
+"""The books of frames and records in words: the same ones wherever they are shown."""
 
 from collections.abc import Mapping
 

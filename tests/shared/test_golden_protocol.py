@@ -99,7 +99,7 @@ def test_every_version_is_still_read(version: tuple[int, int], name: str) -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_this_version_still_writes_the_same_bytes(name: str) -> None:
     # A change of a header raises PROTOCOL_VERSION and adds a folder of its own.
-    assert PROTOCOL_VERSION == VERSIONS[-1]
+    assert VERSIONS[-1] == PROTOCOL_VERSION
     assert pack(headers(PROTOCOL_VERSION)[name]) == golden(PROTOCOL_VERSION, name)
 
 
