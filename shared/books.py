@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.messages import RecordTotals, Totals
+from shared.messages import Books, RecordTotals, Totals
 
 
 def frames_in_words(totals: Totals, drops: Mapping[str, int] | None = None) -> str:
@@ -33,6 +33,23 @@ def records_in_words(records: RecordTotals) -> str:
         f"handed over {records.offered:,} = committed {records.committed:,} "
         f"+ lost {records.lost:,} + pending {records.pending:,}"
     )
+
+
+def books_in_words(books: Books) -> list[tuple[str, str]]:
+    """What each line of `books` is about, and its words; streams that offered nothing are left out.
+
+    Examples
+    --------
+    >>> books = Books(frames={"train": Totals(offered=2, delivered=2), "val": Totals()})
+    >>> [what for what, _ in books_in_words(books)]
+    ['Frames train', 'Records']
+    """
+    lines = [
+        (f"Frames {stream}", frames_in_words(totals, books.drops.get(stream)))
+        for stream, totals in books.frames.items()
+        if totals.offered
+    ]
+    return [*lines, ("Records", records_in_words(books.records))]
 
 
 def frames_balance(totals: Totals) -> bool:
