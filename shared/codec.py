@@ -159,9 +159,11 @@ def _build(header: Header, buffers: Sequence[Buffer]) -> Message:
     if cls is None:
         raise ContractError(f"unknown message type {kind!r:.80}")
     arrays = _read_arrays(header.arrays, buffers)
-    if arrays and cls is not BatchFrame:
+    if arrays and cls is not BatchFrame and not header.newer:
         raise ContractError(f"{kind} carries no arrays, {len(arrays)} came")
-    fields = header.body | _group_arrays(arrays) if cls is BatchFrame else header.body
+    fields = header.body
+    if cls is BatchFrame:
+        fields = fields | _group_arrays(arrays, skip_unknown=header.newer)
     try:
         return cls.model_validate(fields)
     except ValidationError as error:
@@ -199,7 +201,7 @@ def _read_array(entry: ArrayEntry, buffer: Buffer) -> NDArray[Any]:
     return array
 
 
-def _group_arrays(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+def _group_arrays(arrays: dict[str, NDArray[Any]], *, skip_unknown: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {group: {} for group in _MAPS}
     for name, array in arrays.items():
         group, _, layer = name.partition("/")
@@ -207,6 +209,6 @@ def _group_arrays(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
             fields[name] = array
         elif group in _MAPS and layer:
             fields[group][layer] = array
-        else:
+        elif not skip_unknown:
             raise ContractError(f"unknown array {name!r:.80}")
     return fields

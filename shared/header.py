@@ -45,10 +45,14 @@ class ArrayEntry(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A header whose version can be read and whose index is consistent."""
+    """A header whose version can be read and whose index is consistent.
+
+    `newer` tells that a newer minor version wrote it: what is unknown in it is left out.
+    """
 
     body: dict[str, Any]
     arrays: tuple[ArrayEntry, ...]
+    newer: bool = False
 
 
 def pack_header(body: Mapping[str, Any], arrays: Sequence[tuple[str, NDArray[Any]]]) -> bytes:
@@ -100,16 +104,17 @@ def unpack_front(payload: Buffer) -> tuple[Header, int]:
 def _read_fields(fields: Any) -> Header:
     if not isinstance(fields, dict):
         raise ContractError(f"header must be a map, got {type(fields).__name__}")
-    _check_version(fields.get("v"))
+    newer = _check_version(fields.get("v")) > SCHEMA_VERSION[1]
     body, index = fields.get("m"), fields.get("a")
     if not isinstance(body, dict):
         raise ContractError("message body must be a map")
     if not isinstance(index, list) or len(index) > MAX_ARRAYS:
         raise ContractError(f"array index must be a list of at most {MAX_ARRAYS} entries")
-    return Header(body, tuple(_read_entry(entry) for entry in index))
+    return Header(body, tuple(_read_entry(entry) for entry in index), newer)
 
 
-def _check_version(version: Any) -> None:
+def _check_version(version: Any) -> int:
+    """Minor version of a header that can be read."""
     if not (
         isinstance(version, list)
         and len(version) == 2
@@ -122,6 +127,7 @@ def _check_version(version: Any) -> None:
             f"message version {version[0]}.{version[1]} cannot be read by version {ours}: "
             "install the same Sidelight on both sides"
         )
+    return int(version[1])
 
 
 def _read_entry(entry: Any) -> ArrayEntry:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.errors import ConfigurationError
 from shared.naming import check_run_name, is_layer_name
 
-SCHEMA_VERSION = (1, 0)
+SCHEMA_VERSION = (1, 1)
 
 Phase = Literal["train", "val"]
 Stream = Literal["train", "val"]
@@ -38,6 +38,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1, lt=2**63)]
 SequenceNumber = Annotated[int, Field(ge=1, lt=2**32)]  # recordings hold 32 bits
 ShortText = Annotated[str, Field(max_length=1024)]
+Reasons = Annotated[dict[ShortText, Count], Field(max_length=64)]
 MAX_CONFIG_DEPTH = 32
 UInt8Images = NDArray[np.uint8]
 Float32Maps = NDArray[np.float32]
@@ -89,6 +90,32 @@ class Totals(_Part):
     delivered: Count = 0
     dropped: Count = 0
     pending: Count = 0
+
+
+class RecordTotals(_Part):
+    """What a producer counted of its critical records: ``offered = committed + lost + pending``.
+
+    `lost` is what could be kept neither in memory nor in a file, or made no message. A record
+    of a batch whose values never came is none of them: it arrives, without its values.
+    """
+
+    offered: Count = 0
+    committed: Count = 0
+    lost: Count = 0
+    pending: Count = 0
+
+
+class Books(_Part):
+    """Everything that one start of a producer counted, all at one moment.
+
+    `frames` are by stream, `drops` by stream and reason: a reader takes reasons that it does
+    not know. `waiting_bytes` is what waits in its memory.
+    """
+
+    frames: dict[Stream, Totals] = Field(default_factory=dict)
+    drops: dict[Stream, Reasons] = Field(default_factory=dict)
+    records: RecordTotals = Field(default_factory=RecordTotals)
+    waiting_bytes: Count = 0
 
 
 class RunStarted(_Part):
@@ -192,13 +219,17 @@ class DropNotice(_Part):
 
 
 class RunEnded(_Part):
-    """The producer's last record; `totals` are its books by stream as it closed."""
+    """The producer's last record; `totals` are its books by stream as it closed.
+
+    `records` (from version 1.1 on) counts the records before this one.
+    """
 
     type: Literal["run_ended"] = "run_ended"
     status: RunStatus
     ended_at_ns: Count
     reason: ShortText | None = None
     totals: dict[Stream, Totals] = Field(default_factory=dict)
+    records: RecordTotals | None = None
 
 
 class BatchFrame(_Part):

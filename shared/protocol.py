@@ -1,5 +1,8 @@
 """What producer and analyzer say to each other on the sockets, around the messages.
 
+Whatever a later major version changes: a Hello has its ``kind`` and ``protocol``, a Reject its
+``kind`` and ``reason``, so that two versions that do not understand each other can say so.
+
 Each ZeroMQ message is one control header (msgpack), followed by the parts of an encoded
 message for `Record` and `Frame`. `unpack` returns a header or raises `ContractError`.
 
@@ -26,9 +29,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from shared.codec import Buffer
 from shared.errors import ContractError
-from shared.messages import SCHEMA_VERSION, Count, Positive, SequenceNumber, ShortText, Stream
+from shared.messages import (
+    SCHEMA_VERSION,
+    Books,
+    Count,
+    Positive,
+    SequenceNumber,
+    ShortText,
+    Stream,
+)
 
-PROTOCOL_VERSION: Final = (1, 0)
+PROTOCOL_VERSION: Final = (1, 1)
 MAX_CONTROL_BYTES: Final = 1 << 20
 HEARTBEAT_INTERVAL_S: Final = 1.0
 SILENCE_LIMIT_S: Final = 5.0
@@ -43,6 +54,25 @@ def _ordered(numbers: tuple[int, int]) -> tuple[int, int]:
 
 
 Ranges = list[Annotated[tuple[SequenceNumber, SequenceNumber], AfterValidator(_ordered)]]
+
+
+class OtherMajor(ContractError):
+    """Somebody, `who`, greets in a protocol of another major version, `theirs`."""
+
+    def __init__(self, who: str, theirs: tuple[int, int]) -> None:
+        self.who, self.theirs = who, theirs
+        super().__init__(f"{who} greets in protocol version {dotted(theirs)}")
+
+
+def dotted(version: tuple[int, int]) -> str:
+    """A version as people write it.
+
+    Examples
+    --------
+    >>> dotted((1, 0))
+    '1.0'
+    """
+    return ".".join(map(str, version))
 
 
 class _Control(BaseModel):
@@ -127,19 +157,24 @@ class Credit(_Control):
 
 
 class Heartbeat(_Control):
-    """A sign of life. The analyzer adds how far behind it is."""
+    """A sign of life. The analyzer adds how far behind it is, a producer its books (from 1.1)."""
 
     kind: Literal["heartbeat"] = "heartbeat"
     ingest_lag_ms: float | None = None
     work_lag_ms: float | None = None
     frames_waiting: Count = 0
+    books: Books | None = None
 
 
 class Fin(_Control):
-    """The producer has nothing more to send; its last record was `last_cseq`."""
+    """The producer has nothing more to send; its last record was `last_cseq`.
+
+    `books` (from 1.1) are its books at this moment.
+    """
 
     kind: Literal["fin"] = "fin"
     last_cseq: Count
+    books: Books | None = None
 
 
 class FinAck(_Control):
@@ -172,7 +207,15 @@ def pack(control: Control) -> bytes:
 
 
 def unpack(part: Buffer) -> Control:
-    """Control header of bytes; raises `ContractError` on anything else."""
+    """Control header of bytes.
+
+    Raises
+    ------
+    OtherMajor
+        On the Hello of another major version, whatever else it holds.
+    ContractError
+        On anything else that is no control header.
+    """
     nbytes = memoryview(part).nbytes
     if nbytes > MAX_CONTROL_BYTES:
         raise ContractError(f"control header beyond {MAX_CONTROL_BYTES} bytes")
@@ -181,9 +224,23 @@ def unpack(part: Buffer) -> Control:
         fields: Any = msgpack.unpackb(
             part, max_array_len=min(_MAX_RANGES, nbytes), max_bin_len=0, max_ext_len=0
         )
+        _check_major(fields)
         return _ADAPTER.validate_python(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ContractError(f"control header: {first['loc']}: {first['msg']}") from None
+    except ContractError:
+        raise
     except Exception as error:
         raise ContractError(f"unreadable control header: {type(error).__name__}") from error
+
+
+def _check_major(fields: Any) -> None:
+    if not isinstance(fields, dict) or fields.get("kind") != "hello":
+        return
+    version = fields.get("protocol")
+    if not isinstance(version, list) or [type(number) for number in version] != [int, int]:
+        return
+    if version[0] != PROTOCOL_VERSION[0]:
+        names = [str(fields.get(key, "?"))[:100] for key in ("run_name", "producer")]
+        raise OtherMajor(": ".join(names), (version[0], version[1]))

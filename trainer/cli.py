@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shared.books import books_in_words
 from shared.errors import ConfigurationError
 from trainer.commands import command
 from trainer.help_sections import SectionedCommand
@@ -144,7 +145,8 @@ def describe(finished: "Finished") -> list[str]:
         lines.append(f"  Run folder   {finished.run_folder}")
         lines.append(f"  Report       {finished.run_folder / 'final_summary_report.md'}")
     lines.append(f"  Checkpoints  {finished.checkpoints}")
-    lines += [f"  Frames       {stream}: {book}" for stream, book in finished.books.items()]
+    if finished.books is not None:
+        lines += [f"  {what:<12} {words}" for what, words in books_in_words(finished.books)]
     lines.append(f"  Replay       {_how_to_replay(finished)}")
     return lines
 

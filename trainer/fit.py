@@ -3,11 +3,11 @@
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,13 +15,17 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, Ri
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 from pytorch_lightning.loggers import CSVLogger
 
-from shared.messages import Totals
+from shared.books import books_in_words
+from shared.messages import Books
 from trainer.batch_size import choose_batch_size
 from trainer.commands import command
 from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
 from trainer.settings import TrainSettings
+
+if TYPE_CHECKING:  # with the sidecar off, it is not imported
+    from trainer.publish import PublishOutcome
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +57,8 @@ class Finished:
         Where to: a journal completes the run's own folder, a recording makes a new one.
     complete : bool
         Whether everything that was offered reached the analyzer.
-    books : mapping of str to str
-        What became of the frames of each stream, in words.
+    books : Books or None
+        What became of frames and records.
     """
 
     run_name: str
@@ -65,7 +69,7 @@ class Finished:
     val_loss: float | None
     val_ssim: float | None
     replay_into: Path = Path("replayed")
-    books: Mapping[str, str] = field(default_factory=dict)
+    books: Books | None = None
 
 
 def fit(settings: TrainSettings) -> Finished:
@@ -95,7 +99,7 @@ def fit(settings: TrainSettings) -> Finished:
         try:
             trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
         except BaseException:
-            _say_what_is_left(plan)
+            _say_what_is_left(plan, trainer)
             raise
         return _finish(settings, plan, trainer)
 
@@ -206,8 +210,17 @@ def _metric(trainer: pl.Trainer, name: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _say_what_is_left(plan: Plan) -> None:
-    """After an interrupt or a failure: what there is, and how to go on."""
+def _outcomes(trainer: pl.Trainer) -> "list[PublishOutcome]":
+    """How delivery ended, of each callback that delivered."""
+    found = [getattr(callback, "outcome", None) for callback in trainer.callbacks]  # type: ignore[attr-defined]
+    return [outcome for outcome in found if outcome is not None]
+
+
+def _say_what_is_left(plan: Plan, trainer: pl.Trainer) -> None:
+    """After an interrupt or a failure: the books, what there is, and how to go on."""
+    for outcome in _outcomes(trainer):
+        for what, words in books_in_words(outcome.books):
+            log.info("%s: %s", what, words)
     last = plan.checkpoints / "last.ckpt"
     if last.exists():
         log.info("to go on: %s, with the same --output-dir", command("trainer", "--resume", last))
@@ -225,8 +238,7 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
         val_loss=_metric(trainer, "val/loss"),
         val_ssim=_metric(trainer, "val/ssim"),
     )
-    outcomes = [getattr(callback, "outcome", None) for callback in trainer.callbacks]  # type: ignore[attr-defined]
-    for outcome in filter(None, outcomes):
+    for outcome in _outcomes(trainer):
         folder = None if outcome.run_folder is None else Path(outcome.run_folder)
         finished = replace(
             finished,
@@ -234,16 +246,9 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
             recording=settings.record or outcome.journal,
             replay_into=settings.output_dir if settings.record is None else Path("replayed"),
             complete=outcome.complete,
-            books={stream: _in_words(book) for stream, book in outcome.totals.items()},
+            books=outcome.books,
         )
     return finished
-
-
-def _in_words(book: Totals) -> str:
-    return (
-        f"{book.offered:,} offered = {book.delivered:,} delivered + {book.dropped:,} dropped "
-        f"+ {book.pending:,} pending"
-    )
 
 
 class ProgressBar(RichProgressBar):

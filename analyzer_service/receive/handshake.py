@@ -3,7 +3,7 @@
 from shared.errors import ConfigurationError
 from shared.messages import SCHEMA_VERSION, RunStarted
 from shared.naming import check_run_name
-from shared.protocol import PROTOCOL_VERSION, Hello
+from shared.protocol import PROTOCOL_VERSION, Hello, dotted
 
 _REMEDY = "install the same Sidelight on both sides"
 
@@ -15,15 +15,20 @@ def refusal(hello: Hello) -> str | None:
         ("message", hello.schema_version, SCHEMA_VERSION),
     ):
         if theirs[0] != ours[0]:
-            return (
-                f"this analyzer speaks {what} version {_dotted(ours)}, the producer "
-                f"{_dotted(theirs)}: {_REMEDY}"
-            )
+            return other_major(what, theirs, ours)
     try:
         check_run_name(hello.run_name)
     except ConfigurationError as error:
         return str(error)
     return None
+
+
+def other_major(what: str, theirs: tuple[int, int], ours: tuple[int, int]) -> str:
+    """Says that a producer's version is another one, and what to do."""
+    return (
+        f"this analyzer speaks {what} version {dotted(ours)}, the producer {dotted(theirs)}: "
+        f"{_REMEDY}"
+    )
 
 
 def contradiction(hello: Hello, started: RunStarted) -> str | None:
@@ -50,7 +55,3 @@ def full(most: int) -> str:
         f"this analyzer hears {most} producers already: start another one, or give it a larger "
         "--max-trainers"
     )
-
-
-def _dotted(version: tuple[int, int]) -> str:
-    return ".".join(map(str, version))

@@ -79,6 +79,8 @@ class Sessions:
                 self._attach(incoming.peer, control, now)
             else:
                 self._dispatch(channel, incoming, control, now)
+        except protocol.OtherMajor as error:
+            self._refuse_version(channel, incoming.peer, error, now)
         except ContractError as error:
             self.refused.count(incoming, str(error), now)
 
@@ -172,6 +174,15 @@ class Sessions:
             self._rivals[holder.identity] = (peer, hello)
             return
         self._admit(peer, hello, now)
+
+    def _refuse_version(
+        self, channel: Channel, peer: bytes, error: protocol.OtherMajor, now: float
+    ) -> None:
+        self.refused.greeted(peer, now)
+        reason = handshake.other_major("protocol", error.theirs, protocol.PROTOCOL_VERSION)
+        if channel == "ctl" and self.refused.may_reset(channel, peer, now):
+            logger.error("%s refused: %s", error.who, reason)
+            self._sender.send("ctl", peer, protocol.pack(protocol.Reject(reason=reason)))
 
     def _admit(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
         try:

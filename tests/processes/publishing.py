@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> None:
     began_s = time.monotonic()
     outcome = publisher.close()
     closed = dataclasses.asdict(outcome) | {"close_s": time.monotonic() - began_s}
-    closed["totals"] = {name: total.model_dump() for name, total in outcome.totals.items()}
+    books = outcome.books.model_dump()
+    closed |= {"books": books, "totals": books["frames"], "records_lost": outcome.records_lost}
     closed |= {"handoff": times.summary(), "memory": memory.summary()}
     options.outcome.write_text(json.dumps(closed, default=str), encoding="utf-8")
     sys.exit(options.exit_code)

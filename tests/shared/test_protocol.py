@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import ContractError
+from shared.messages import Books, RecordTotals, Totals
 from shared.protocol import (
     MAX_CONTROL_BYTES,
     Ack,
@@ -27,12 +28,23 @@ from shared.protocol import (
 from tests.shared.strategies import COUNTS, FLOATS, POSITIVES, SEQUENCES, STREAMS, TEXTS, maybe
 
 VERSIONS = st.tuples(st.integers(0, 99), st.integers(0, 99))
+OUR_MAJOR = st.tuples(st.just(1), st.integers(0, 99))
 RANGES = st.lists(st.tuples(SEQUENCES, SEQUENCES).map(lambda ends: (min(ends), max(ends))))
 DELIVERED = st.dictionaries(STREAMS, RANGES)
+BOOKS = st.builds(
+    Books,
+    frames=st.dictionaries(
+        STREAMS,
+        st.builds(Totals, offered=COUNTS, delivered=COUNTS, dropped=COUNTS, pending=COUNTS),
+    ),
+    drops=st.dictionaries(STREAMS, st.dictionaries(TEXTS, COUNTS, max_size=8)),
+    records=st.builds(RecordTotals, offered=COUNTS, committed=COUNTS, lost=COUNTS, pending=COUNTS),
+    waiting_bytes=COUNTS,
+)
 CONTROLS: st.SearchStrategy[Control] = st.one_of(
     st.builds(
         Hello,
-        protocol=VERSIONS,
+        protocol=OUR_MAJOR,
         schema_version=VERSIONS,
         run_id=TEXTS,
         run_name=TEXTS,
@@ -63,10 +75,14 @@ CONTROLS: st.SearchStrategy[Control] = st.one_of(
         ingest_lag_ms=maybe(FLOATS),
         work_lag_ms=maybe(FLOATS),
         frames_waiting=COUNTS,
+        books=maybe(BOOKS),
     ),
-    st.builds(Fin, last_cseq=COUNTS),
+    st.builds(Fin, last_cseq=COUNTS, books=maybe(BOOKS)),
     st.builds(FinAck),
 )
+
+
+MANY_REASONS = {str(number): 1 for number in range(65)}
 
 
 @settings(max_examples=300, deadline=None)
@@ -98,6 +114,9 @@ def test_every_control_header_has_its_own_kind() -> None:
         ({"kind": "credit", "credit_bytes": 1, "delivered": {"train": [[0, 2]]}}, "delivered"),
         ({"kind": "credit", "credit_bytes": 1, "delivered": {"bulk": []}}, "delivered"),
         ({"kind": "attach", "token": b"bytes"}, "unreadable"),
+        ({"kind": "fin", "last_cseq": 1, "books": {"frames": {"bulk": {}}}}, "books"),
+        ({"kind": "heartbeat", "books": {"waiting_bytes": -1}}, "books"),
+        ({"kind": "heartbeat", "books": {"drops": {"val": MANY_REASONS}}}, "at most 64"),
     ],
 )
 def test_what_breaks_the_protocol_is_refused(fields: Any, said: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from shared.messages import Books, RecordTotals, Totals
 from trainer import cli
 from trainer.cli import describe, main
 from trainer.fit import Finished
@@ -147,5 +148,19 @@ def test_the_end_says_where_everything_is():
     )
     for part in ("auto_analysis_r/final_summary_report.md", "SSIM 0.850", "replay r.mcap"):
         assert part in lines
+    assert "Records" not in lines
     bare = "\n".join(describe(Finished("r", Path("c"), None, None, True, None, None)))
     assert "--record FILE.mcap" in bare
+
+
+def test_the_end_says_the_books_of_frames_and_records():
+    books = Books(
+        frames={"train": Totals(offered=1200, delivered=1199, dropped=1), "val": Totals()},
+        drops={"train": {"no_slot": 1}, "val": {}},
+        records=RecordTotals(offered=1210, committed=1208, lost=2),
+    )
+    lines = describe(Finished("r", Path("c"), None, None, True, None, None, books=books))
+    assert lines[2:4] == [
+        "  Frames train offered 1,200 = delivered 1,199 + dropped 1 (1 no_slot) + pending 0",
+        "  Records      handed over 1,210 = committed 1,208 + lost 2 + pending 0",
+    ]

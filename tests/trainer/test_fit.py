@@ -124,9 +124,11 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch, caplog):
 
     monkeypatch.setattr("trainer.fit.EpochLines.on_validation_end", interrupt)
     caplog.set_level("INFO")
+    recording = tmp_path / "r.mcap"
     with pytest.raises(SystemExit):
-        fit(make_settings(tmp_path, epochs=3, max_steps=-1, batch_size=320))
+        fit(make_settings(tmp_path, epochs=3, max_steps=-1, batch_size=320, record=recording))
     assert "--resume" in caplog.text
+    assert "Records: handed over" in caplog.text
     assert (tmp_path / "training_short" / "checkpoints" / "last.ckpt").exists()
 
 

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.console import Console
 
+from shared.books import (
+    books_in_words,
+    frames_balance,
+    frames_in_words,
+    records_balance,
+    records_in_words,
+)
 from shared.messages import RunStatus
 from trainer.commands import command
 
@@ -97,11 +104,11 @@ def _report(outcome: "PublishOutcome") -> None:
     if outcome.run_folder is not None:
         # By Lightning's logger: shown in anyone's script; the command says it in its own way.
         _lightning_log.info("Sidelight's results: %s", outcome.run_folder)
+    for what, words in books_in_words(outcome.books):
+        _lightning_log.info("  %s: %s", what, words)
+    _say_what_is_wrong(outcome)
     if outcome.complete:
         return
-    for stream, total in outcome.totals.items():
-        if total.offered > total.delivered:
-            log.warning("%s: %d of %d frames arrived", stream, total.delivered, total.offered)
     if outcome.journal is not None:
         folder = outcome.run_folder
         beside = () if folder is None else ("--output-dir", Path(folder).parent)
@@ -109,3 +116,20 @@ def _report(outcome: "PublishOutcome") -> None:
             "not everything reached the analyzer; this reads the rest: %s",
             command("analyzer_service", "replay", outcome.journal, *beside),
         )
+
+
+def _say_what_is_wrong(outcome: "PublishOutcome") -> None:
+    """What did not arrive, loudly; books that do not balance are an error of ours."""
+    frames, records = outcome.books.frames, outcome.books.records
+    for stream, total in frames.items():
+        if total.delivered < total.offered:
+            words = frames_in_words(total, outcome.books.drops.get(stream))
+            log.warning("not every frame arrived: %s: %s", stream, words)
+    if records.lost:
+        log.error(
+            "%d scalar records and events are LOST: %s", records.lost, records_in_words(records)
+        )
+    if outcome.without_values:
+        log.error("%d batches are recorded without their values", outcome.without_values)
+    if not (records_balance(records) and all(map(frames_balance, frames.values()))):
+        log.error("the books do not balance: this is an error of Sidelight; please report it")

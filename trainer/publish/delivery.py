@@ -30,7 +30,7 @@ from shared.sequences import RangeSet
 from shared.transport.producer import ProducerSockets
 from trainer.publish.frames import FrameWindow
 from trainer.publish.journal import Journal
-from trainer.publish.link import Link
+from trainer.publish.link import Counted, Link
 from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
@@ -85,14 +85,14 @@ class Delivery:
             try:
                 control = unpack(header)
             except ContractError as error:
-                log.warning("the analyzer sent something unreadable: %s", error)
+                self._link.not_understood(str(error))
                 continue
             self._link.heard(now_s)
             self._apply(control, now_s)
 
-    def send(self, now_s: float) -> None:
-        """Send records in order, then frames within the credit."""
-        self._link.tick(now_s, self._window.next_cseq)
+    def send(self, now_s: float, books: Counted | None = None) -> None:
+        """Send records in order, then frames within the credit; heartbeats carry `books`."""
+        self._link.tick(now_s, self._window.next_cseq, books)
         if self._link.state != "open":
             return
         self._send_records(now_s)
@@ -100,11 +100,12 @@ class Delivery:
         if self._link.may_send_frames and self._window.acked_cseq >= 1:
             self._send_frames(now_s)
 
-    def send_fin(self) -> None:
+    def send_fin(self, books: Counted | None = None) -> None:
         """Say that nothing more will come, once every record was sent."""
         everything_sent = self._window.next_to_send == self._window.next_cseq
         if self._link.state == "open" and everything_sent and not self._fin_sent:
-            fin = Fin(last_cseq=self._window.next_cseq - 1)
+            said = None if books is None else books()
+            fin = Fin(last_cseq=self._window.next_cseq - 1, books=said)
             self._fin_sent = self._sockets.send("ctl", [pack(fin)])
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Frames on their way: waiting for credit, sent and not yet confirmed, delivered, dropped."""
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -51,6 +51,7 @@ class _StreamBook:
     dropped: int = 0
     unread: int = 0
     waiting_bytes: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     waiting: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
     in_flight: OrderedDict[int, PendingFrame] = field(default_factory=OrderedDict)
 
@@ -210,6 +211,10 @@ class FrameWindow:
         """The books by stream; `pending` is counted, not computed."""
         return {stream: book.totals() for stream, book in self._books.items()}
 
+    def drops(self) -> dict[Stream, dict[str, int]]:
+        """Why frames were dropped, by stream and reason."""
+        return {stream: dict(book.reasons) for stream, book in self._books.items()}
+
     def _may_fly(self, frame: PendingFrame) -> bool:
         if not self.any_in_flight:
             return True
@@ -239,5 +244,7 @@ class FrameWindow:
         self._count_drop(frame.stream, frame.fseq, reason)
 
     def _count_drop(self, stream: Stream, fseq: int, reason: DropReason) -> None:
-        self._books[stream].dropped += 1
+        book = self._books[stream]
+        book.dropped += 1
+        book.reasons[reason] += 1
         self._drops.append(Drop(stream, fseq, reason))

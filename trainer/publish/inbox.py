@@ -41,6 +41,11 @@ class Inbox:
     most_items : int
         Most batches that may lie here; a sender that stands still for so long (a disk that
         hangs) is the one case in which a batch is not taken.
+
+    Attributes
+    ----------
+    not_taken : int
+        Batches and events that were handed over in vain; counted by the putting thread.
     """
 
     def __init__(self, budget_bytes: int, *, most_items: int = MOST_ITEMS) -> None:
@@ -50,6 +55,7 @@ class Inbox:
         self._holding: deque[Handed] = deque()
         self._held_bytes = 0
         self._next_fseq: dict[Stream, int] = {"train": 1, "val": 1}
+        self.not_taken = 0
 
     def put_batch(self, keys: BatchKeys, capture: Capture, captured_at_ns: int) -> bool:
         """Leave a batch (putting thread); False when it cannot be taken."""
@@ -76,6 +82,9 @@ class Inbox:
             return self._items.popleft()
         except IndexError:
             return None
+
+    def __len__(self) -> int:
+        return len(self._items)
 
     def _number(self, stream: Stream) -> int:
         fseq = self._next_fseq[stream]

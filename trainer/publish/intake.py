@@ -24,9 +24,13 @@ class Intake:
 
     Attributes
     ----------
-    records_lost : int
-        Critical records without their values, or not kept at all: a device that hangs, a
-        message that cannot be made, memory budget and journal's disk both exhausted.
+    offered : int
+        Critical records that there were, numbered or lost.
+    lost : int
+        Those that were not kept: a message that cannot be made, memory budget and journal's
+        disk both exhausted.
+    without_values : int
+        Records of batches whose values never came: a device that hangs.
     failures : int
         Captures that raised.
     """
@@ -45,7 +49,9 @@ class Intake:
         self._make_room = make_room
         self._taken: deque[Handed | EpochEnded] = deque()
         self._unread: deque[Handed] = deque()
-        self.records_lost = 0
+        self.offered = 0
+        self.lost = 0
+        self.without_values = 0
         self.failures = 0
 
     def absorb(self) -> None:
@@ -76,7 +82,7 @@ class Intake:
         while self._taken:
             item = self._taken.popleft()
             late = isinstance(item, Handed) and not self._may_read(item.capture.scalars_ready)
-            self.records_lost += late
+            self.without_values += late
             self._record(item, now_s, without_values=late)
         while self._unread:
             handed = self._unread.popleft()
@@ -91,19 +97,25 @@ class Intake:
 
     def append(self, message: CriticalMessage, captured_at_ns: int, now_s: float) -> None:
         """Number a critical message and keep it until it is acknowledged."""
+        self.offered += 1
         try:
             parts = encode(message)
         except ContractError as error:
             log.error("a %s cannot be sent and is lost: %s", message.type, error)
-            self.records_lost += 1
+            self.lost += 1
             return
         if self._window.full:
             self._make_room()
         # The end of the run is one record, and the one that tells it from a failed run.
         if self._window.full and not isinstance(message, RunEnded):
-            self.records_lost += 1
+            self.lost += 1
             return
         self._window.append(parts, captured_at_ns, now_s)
+
+    @property
+    def records_lost(self) -> int:
+        """Records that were not kept, or have not their values."""
+        return self.lost + self.without_values
 
     @property
     def empty(self) -> bool:
@@ -134,7 +146,8 @@ class Intake:
         try:
             message = batch_metrics(item, scalars)
         except Exception:
-            self.records_lost += 1
+            self.offered += 1
+            self.lost += 1
             self._failed("keys")
             return
         self.append(message, item.captured_at_ns, now_s)

@@ -4,10 +4,11 @@ Time comes in as an argument, so the whole machine can be tested without waiting
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from shared.codec import Buffer
+from shared.messages import Books
 from shared.protocol import (
     HEARTBEAT_INTERVAL_S,
     SILENCE_LIMIT_S,
@@ -21,12 +22,17 @@ from shared.protocol import (
 
 log = logging.getLogger(__name__)
 
+Counted = Callable[[], Books]
 State = Literal["away", "greeting", "open", "refused"]
 
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 5.0
 _HELLO_AGAIN_S = 1.0
 _STOOD_STILL_S = 2.0
+_NOT_UNDERSTOOD = (
+    "the analyzer's answers cannot be read; training goes on, records wait: install the same "
+    "Sidelight on both sides"
+)
 
 
 class Sockets(Protocol):
@@ -66,12 +72,16 @@ class Link:
         self._ticked_at_s = float("-inf")
         self._token: str | None = None
         self._attached = False
+        self._confused = False
         self.state: State = "away"
         self.ever_open = False
         self.refusal: str | None = None
 
-    def tick(self, now_s: float, next_cseq: int) -> None:
-        """Do what is due: reconnect, greet, attach, show life, notice silence."""
+    def tick(self, now_s: float, next_cseq: int, books: Counted | None = None) -> None:
+        """Do what is due: reconnect, greet, attach, show life, notice silence.
+
+        `books` gives what the next heartbeat says of them.
+        """
         self._forgive_own_silence(now_s)
         if self.state == "away" and now_s >= self._since_s + self._backoff_s:
             self._sockets.reopen()
@@ -79,11 +89,17 @@ class Link:
         if self.state == "greeting":
             self._greet(now_s, next_cseq)
         if self.state == "open":
-            self._keep_alive(now_s)
+            self._keep_alive(now_s, books)
 
     def heard(self, now_s: float) -> None:
         """Note that the analyzer said anything at all."""
         self._heard_at_s = now_s
+
+    def not_understood(self, why: str) -> None:
+        """Note an answer that cannot be read: said once, and nobody is said to be silent."""
+        if not self._confused:
+            log.error("%s (%s)", _NOT_UNDERSTOOD, why)
+        self._confused = True
 
     def welcomed(self, welcome: Welcome, now_s: float) -> None:
         """Enter `open` with the analyzer's token."""
@@ -142,21 +158,21 @@ class Link:
                 self._greeted_at_s = now_s
 
     def _say_unanswered(self) -> None:
-        if self._unanswered is not None and not self.ever_open:
+        if self._unanswered is not None and not (self.ever_open or self._confused):
             log.warning("%s", self._unanswered)
             self._unanswered = None
 
-    def _keep_alive(self, now_s: float) -> None:
+    def _keep_alive(self, now_s: float, books: Counted | None) -> None:
         if now_s - max(self._heard_at_s, self._since_s) > SILENCE_LIMIT_S:
             log.warning("the analyzer is silent; training goes on, records wait for it")
             self._leave(now_s)
             return
         if not self._attached:
             self._attach()
-        if now_s - self._beat_at_s >= HEARTBEAT_INTERVAL_S and self._sockets.send(
-            "ctl", [pack(Heartbeat())]
-        ):
-            self._beat_at_s = now_s
+        if now_s - self._beat_at_s >= HEARTBEAT_INTERVAL_S:
+            heartbeat = Heartbeat(books=None if books is None else books())
+            if self._sockets.send("ctl", [pack(heartbeat)]):
+                self._beat_at_s = now_s
 
     def _attach(self) -> None:
         if self._token is not None:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shared.messages import EpochEnded, Phase, RunStarted, RunStatus, Sample, Stream, Totals
+from shared.messages import Books, EpochEnded, Phase, RunStarted, RunStatus, Sample, Stream, Totals
 from shared.protocol import Hello
 from trainer.publish.arrays import capture_arrays
 from trainer.publish.contract import BatchKeys, Capture
 from trainer.publish.frames import FrameWindow
 from trainer.publish.inbox import Inbox
 from trainer.publish.journal import Journal
-from trainer.publish.progress import Progress
+from trainer.publish.progress import Progress, final_books
 from trainer.publish.records import UnackedWindow
 from trainer.publish.sender import Closing, Sender, Stages
 from trainer.publish.settings import PublishSettings
@@ -34,13 +34,13 @@ class PublishOutcome:
 
     Attributes
     ----------
-    totals
-        Books by stream: ``offered = delivered + dropped + pending``.
+    books
+        Of frames, ``offered = delivered + dropped + pending``, with the reasons of the drops,
+        and of records, ``offered = committed + lost + pending``.
     complete
         Whether every record is committed and every offered frame delivered.
-    records_lost
-        Records that could neither be delivered nor written, and batches that could not be
-        taken over.
+    without_values
+        Batches that are recorded, but whose values never came.
     journal
         The file with what could not be delivered (or the recording), if there is one.
     refusal
@@ -49,14 +49,28 @@ class PublishOutcome:
         Longest time that the training thread spent in `Publisher.publish`, in microseconds.
     """
 
-    totals: Mapping[Stream, Totals]
+    books: Books
     complete: bool
-    records_unacked: int
-    records_lost: int
+    without_values: int
     journal: Path | None
     refusal: str | None
     run_folder: str | None
     longest_handoff_us: float
+
+    @property
+    def totals(self) -> Mapping[Stream, Totals]:
+        """Books of the frames by stream."""
+        return self.books.frames
+
+    @property
+    def records_unacked(self) -> int:
+        """Records that the analyzer has not committed."""
+        return self.books.records.pending
+
+    @property
+    def records_lost(self) -> int:
+        """Records that were not kept, or have not their values."""
+        return self.books.records.lost + self.without_values
 
 
 class Publisher:
@@ -72,7 +86,6 @@ class Publisher:
         self._settings = settings
         self._pid = os.getpid()
         self._longest_ns = 0
-        self._not_taken = 0
         self._failure_said = False
         self._closing = False
         self._outcome: PublishOutcome | None = None
@@ -193,7 +206,7 @@ class Publisher:
                 now_ns = time.time_ns()
                 event = EpochEnded(epoch=epoch, global_step=global_step, captured_at_ns=now_ns)
                 if self._sender.over or not self._inbox.put_event(event):
-                    self._not_taken += 1
+                    self._inbox.not_taken += 1
         except Exception:
             self._count_failure()
 
@@ -231,10 +244,10 @@ class Publisher:
     def _put(self, keys: BatchKeys, capture: Capture) -> None:
         """Hand over, unless the sender failed or stands still; then count."""
         if self._sender.over or not self._inbox.put_batch(keys, capture, time.time_ns()):
-            self._not_taken += 1
+            self._inbox.not_taken += 1
 
     def _count_failure(self) -> None:
-        self._not_taken += 1
+        self._inbox.not_taken += 1
         if not self._failure_said:
             self._failure_said = True
             log.exception("handing over a batch failed; training goes on, further ones are counted")
@@ -249,10 +262,9 @@ class Publisher:
     def _summarize(self) -> PublishOutcome:
         progress = self._sender.progress
         return PublishOutcome(
-            totals=progress.totals,
-            complete=self._sender.delivered_everything and not self._not_taken,
-            records_unacked=progress.records_unacked,
-            records_lost=progress.records_lost + self._not_taken,
+            books=final_books(progress, self._inbox),
+            complete=self._sender.delivered_everything and not self._inbox.not_taken,
+            without_values=progress.without_values,
             journal=progress.journal,
             refusal=progress.refusal,
             run_folder=progress.run_folder,

@@ -39,6 +39,7 @@ class UnackedWindow:
         self._next_to_send = 1
         self._next_to_journal = 1
         self._flushed_cseq = 0
+        self._only_in_file = 0
         self.next_cseq = 1
         self.acked_cseq = 0
         self.nbytes = 0
@@ -54,7 +55,9 @@ class UnackedWindow:
 
     def ack(self, cseq: int) -> None:
         """Forget everything up to `cseq`."""
-        self.acked_cseq = max(self.acked_cseq, min(cseq, self.next_cseq - 1))
+        before = self.acked_cseq
+        self.acked_cseq = max(before, min(cseq, self.next_cseq - 1))
+        self._only_in_file -= max(0, min(self.acked_cseq, self._first - 1) - before)
         behind = self.acked_cseq + 1
         self._next_to_send = max(self._next_to_send, behind)
         self._next_to_journal = max(self._next_to_journal, behind)
@@ -78,6 +81,11 @@ class UnackedWindow:
     def all_acked(self) -> bool:
         """Whether the analyzer has committed every record."""
         return self.acked_cseq == self.next_cseq - 1
+
+    @property
+    def pending(self) -> int:
+        """Records that are not acknowledged: those in memory, and those that left it."""
+        return len(self._records) + self._only_in_file
 
     @property
     def next_to_send(self) -> int:
@@ -122,6 +130,7 @@ class UnackedWindow:
         last = min(self._flushed_cseq, self.next_cseq - 1)
         while self._first <= last and self.nbytes > 0.75 * self._budget_bytes:
             self._forget_first()
+            self._only_in_file += 1
 
     def _forget_first(self) -> None:
         self.nbytes -= self._records.pop(self._first).nbytes

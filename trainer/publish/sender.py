@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shared.messages import RunEnded, RunStarted, RunStatus
+from shared.messages import Books, RunEnded, RunStarted, RunStatus
 from trainer.publish.frames import FrameWindow
 from trainer.publish.inbox import Inbox
 from trainer.publish.intake import Intake
 from trainer.publish.journal import Journal
 from trainer.publish.keeping import Keeper
-from trainer.publish.progress import Progress
+from trainer.publish.progress import Progress, count_books
 from trainer.publish.records import UnackedWindow
 from trainer.publish.settings import PublishSettings
 
@@ -134,9 +134,9 @@ class Sender(threading.Thread):
         if delivery is None:
             return
         with self._contained("sending", then=delivery.broken):
-            delivery.send(now_s)
+            delivery.send(now_s, self._books)
             if fin:
-                delivery.send_fin()
+                delivery.send_fin(self._books)
 
     def _receive(self) -> None:
         timeout_s, delivery = self._settings.poll_interval_s, self._stages.delivery
@@ -205,6 +205,7 @@ class Sender(threading.Thread):
             ended_at_ns=now_ns,
             reason=closing.reason,
             totals=frames.totals(),
+            records=self._books().records,
         )
         self._intake.append(ended, now_ns, now_s)
         self._snapshot()
@@ -240,15 +241,21 @@ class Sender(threading.Thread):
             journal.close(keep=journal.everything or worth_keeping)
         self._snapshot()
 
+    def _books(self, not_taken: int | None = None) -> Books:
+        stages = self._stages
+        not_taken = stages.inbox.not_taken if not_taken is None else not_taken
+        return count_books(self._intake, stages.window, stages.frames, not_taken=not_taken)
+
     def _snapshot(self) -> None:
-        link, delivery, window = self._stages.link, self._stages.delivery, self._stages.window
+        link, delivery = self._stages.link, self._stages.delivery
+        not_taken = self._stages.inbox.not_taken
         self.progress = Progress(
-            totals=self._stages.frames.totals(),
-            records_unacked=window.next_cseq - 1 - window.acked_cseq,
+            books=self._books(not_taken),
+            not_taken=not_taken,
+            without_values=self._intake.without_values,
             connected=self._connected,
             ever_connected=link is not None and link.ever_open,
             refusal=link.refusal if link is not None else None,
-            records_lost=self._intake.records_lost,
             capture_failures=self._intake.failures,
             journal=self._stages.journal.path,
             run_folder=delivery.run_folder if delivery is not None else None,

@@ -9,7 +9,7 @@ import pytest
 
 from shared.codec import MAX_ARRAYS, MAX_HEADER_BYTES, decode, decode_payload, encode, join, split
 from shared.errors import ContractError
-from shared.messages import SCHEMA_VERSION
+from shared.messages import SCHEMA_VERSION, Message
 from tests.builders import make_batch, make_frame, make_run_started
 from tests.shared.strategies import same
 
@@ -134,6 +134,20 @@ def test_a_newer_minor_version_is_read_without_what_is_new() -> None:
     fields["new"] = {"anything": 1}
     fields["m"]["tomorrow"] = [1, 2, 3]
     assert same(decode([msgpack.packb(fields)]), batch)
+
+
+@pytest.mark.parametrize("message", [make_frame(), make_batch()], ids=["frame", "batch"])
+def test_arrays_that_a_newer_minor_version_adds_are_left_out(message: Message) -> None:
+    parts = encode(message)
+    fields = header_of(parts)
+    fields["a"].append(["mask", "|u1", [2, 2], 4])
+    parts = [msgpack.packb(fields), *parts[1:], b"\0\1\1\0"]
+    with pytest.raises(ContractError):
+        decode(parts)
+    fields["v"][1] += 1
+    parts[0] = msgpack.packb(fields)
+    assert same(decode(parts), message)
+    assert same(decode_payload(join(parts)), message)
 
 
 @pytest.mark.parametrize("major", [0, 2, 2**40])

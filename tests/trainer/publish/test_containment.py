@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.books import records_balance
 from shared.codec import decode_payload
 from shared.errors import ConfigurationError, RecordingError
-from shared.messages import BatchMetrics, DropNotice, EpochEnded, Message, RunEnded
+from shared.messages import (
+    BatchMetrics,
+    DropNotice,
+    EpochEnded,
+    Message,
+    RecordTotals,
+    RunEnded,
+)
 from shared.protocol import Welcome
 from shared.recording import Recorded, RecordingReader, RecordingWriter
 from tests.builders import make_run_started
@@ -99,7 +107,8 @@ def test_a_device_that_hangs_costs_the_values_and_the_loss_is_counted(tmp_path: 
     messages = read(outcome.journal)
     losses = [m.loss for m in messages if isinstance(m, BatchMetrics)]
     assert (steps(messages), losses) == ([1, 2, 3], [None, 1.0, 1.0])
-    assert outcome.records_lost == 1
+    assert (outcome.records_lost, outcome.without_values) == (1, 1)
+    assert outcome.books.records.lost == 0
     assert not outcome.complete
     book = outcome.totals["train"]
     assert (book.offered, book.dropped, book.pending) == (3, 3, 0)
@@ -114,6 +123,12 @@ def test_batches_and_epochs_that_make_no_message_are_counted(tmp_path: Path) -> 
     messages = read(outcome.journal)
     assert [m.epoch for m in messages if isinstance(m, EpochEnded)] == [0]
     assert (outcome.records_lost, outcome.complete) == (2, False)
+    [ended] = [m for m in messages if isinstance(m, RunEnded)]
+    # Start, epoch 0, the notice of the batch's frame; the batch and the other epoch are lost.
+    assert ended.records is not None
+    assert (ended.records.offered, ended.records.lost) == (5, 2)
+    assert records_balance(ended.records)
+    assert outcome.books.records == RecordTotals(offered=6, committed=4, lost=2)
 
 
 def test_a_short_time_to_close_costs_no_scalars(tmp_path: Path) -> None:
@@ -146,6 +161,8 @@ def test_a_dying_sender_leaves_the_records_and_nobody_waits_for_it(
     outcome = publisher.close()
     assert time.monotonic() - began_s < 1.0
     assert outcome.records_lost == 2
+    assert outcome.books.records.lost == 2
+    assert records_balance(outcome.books.records)
     assert [m.type for m in read(outcome.journal)][:1] == ["run_started"]
 
 
@@ -256,6 +273,8 @@ def test_records_that_no_memory_and_no_disk_can_hold_are_counted(
     kept = outcome.records_unacked - 2  # the run's start and end
     assert 0 < kept < 100
     assert outcome.records_lost == 100 - kept
+    assert records_balance(outcome.books.records)
+    assert outcome.books.records.offered == 102
 
 
 def fill_beyond_memory(tmp_path: Path, endpoint: str) -> Publisher:

@@ -63,6 +63,7 @@ def test_over_the_budget_the_oldest_of_the_stream_is_dropped_and_counted() -> No
         "dropped": 2,
         "pending": 2,
     }
+    assert frames.drops() == {"train": {"queue_full": 2}, "val": {}}
 
 
 def test_what_is_in_flight_counts_and_leaves_half_of_the_budget_whatever_the_credit() -> None:
@@ -180,3 +181,4 @@ def test_the_books_balance_after_any_history(events: list[str]) -> None:
         assert book.offered == fseq
         assert book.dropped == dropped
         assert book.offered == book.delivered + book.dropped + book.pending
+        assert sum(frames.drops()["train"].values()) == dropped

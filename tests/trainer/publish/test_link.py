@@ -2,7 +2,8 @@ import itertools
 from collections.abc import Sequence
 
 from shared.codec import Buffer
-from shared.protocol import Control, Hello, Reject, Welcome, unpack
+from shared.messages import Books, RecordTotals
+from shared.protocol import Control, Heartbeat, Hello, Reject, Welcome, unpack
 from trainer.publish.link import Link
 
 HELLO = Hello(run_id="r", run_name="run", producer="p", instance="i", incarnation=1, next_cseq=1)
@@ -74,6 +75,33 @@ def test_an_analyzer_that_has_answered_is_never_said_to_be_nobody(caplog) -> Non
     link.welcomed(welcome(), 0.1)
     tick_until(link, 60.0)
     assert "nobody answers at x" not in [record.getMessage() for record in caplog.records]
+
+
+def test_an_answer_that_cannot_be_read_is_said_once_and_is_no_silence(caplog) -> None:
+    link = Link(ScriptedSockets(), HELLO, unanswered="nobody answers at x")
+    for _ in range(3):
+        link.not_understood("control header: kind")
+    tick_until(link, 60.0)
+    [record] = caplog.records
+    assert "install the same Sidelight on both sides (control header: kind)" in record.getMessage()
+    assert link.state in ("away", "greeting")
+
+
+def test_heartbeats_carry_the_books_of_their_moment() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    numbers = iter(range(1, 100))
+
+    def books() -> Books:
+        return Books(records=RecordTotals(offered=next(numbers)))
+
+    link.tick(0.0, next_cseq=1, books=books)
+    link.welcomed(welcome(), 0.0)
+    for tenths in range(31):
+        link.heard(tenths / 10)
+        link.tick(tenths / 10, next_cseq=1, books=books)
+    beats = [control for _, control in sockets.sent if isinstance(control, Heartbeat)]
+    assert [beat.books and beat.books.records.offered for beat in beats] == [1, 2, 3, 4]
 
 
 def test_time_in_which_the_producer_stood_still_is_nobodys_silence() -> None:

@@ -75,7 +75,11 @@ def test_young_records_are_not_for_the_journal_yet() -> None:
     assert [record.cseq for record in window.unjournaled(older_than_s=1.5)] == [1, 2]
 
 
-@given(st.lists(st.sampled_from(["append", "ack", "send", "write", "flush", "evict"]), max_size=60))
+@given(
+    st.lists(
+        st.sampled_from(["append", "ack", "leap", "send", "write", "flush", "evict"]), max_size=60
+    )
+)
 def test_after_any_history_every_unacknowledged_record_is_in_memory_or_flushed(
     events: list[str],
 ) -> None:
@@ -85,6 +89,8 @@ def test_after_any_history_every_unacknowledged_record_is_in_memory_or_flushed(
             window.append([b"x" * 10], captured_at_ns=0, now_s=0.0)
         elif event == "ack":
             window.ack(window.acked_cseq + 1)
+        elif event == "leap":
+            window.ack(window.acked_cseq + 3)
         elif event == "send":
             for record in list(window.to_send())[:1]:
                 window.sent(record.cseq)
@@ -100,3 +106,4 @@ def test_after_any_history_every_unacknowledged_record_is_in_memory_or_flushed(
         assert held == list(range(window.first_in_memory, window.next_cseq))
         assert window.first_in_memory - 1 <= max(window.flushed_cseq, window.acked_cseq)
         assert window.nbytes == len(held) * (OVERHEAD_BYTES + 10)
+        assert window.pending == window.next_cseq - 1 - window.acked_cseq
