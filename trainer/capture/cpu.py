@@ -23,29 +23,38 @@ made shows only then. Large tensors take longer to write: a quarter of a GiB a s
 even for random numbers on a busy core.
 """
 _READ_AHEAD_S: Final = 0.005
+READ_AHEAD_BYTES: Final = 32 << 20
+"""Copies that may settle at the same time, besides the references that the inbox counts."""
 
 
 class CpuReader:
-    """Copies captures ahead of their turn, so that all settle at the same time.
-
-    The training thread adds, the sender thread reads.
-    """
+    """Copies captures ahead of their turn, so that all settle at the same time (sender thread)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._unread: deque[CpuCapture] = deque()
+        self._settling: deque[tuple[CpuCapture, int]] = deque()
+        self._settling_bytes = 0
 
     def add(self, capture: "CpuCapture") -> None:
-        """Note a capture that has a frame to be read."""
+        """Note a capture that has a frame to be read; the sender has taken it over."""
         self._unread.append(capture)
 
     def read_ahead(self) -> None:
-        """Read waiting captures, oldest first, for a few milliseconds."""
+        """Read waiting captures, oldest first, for a few milliseconds and `READ_AHEAD_BYTES`."""
         until_s = time.monotonic() + _READ_AHEAD_S
-        while self._unread:
-            self._unread.popleft().read()
+        self._forget_settled()
+        while self._unread and self._settling_bytes < READ_AHEAD_BYTES:
+            capture = self._unread.popleft()
+            capture.read()
+            self._settling.append((capture, capture.copied_bytes))
+            self._settling_bytes += capture.copied_bytes
             if time.monotonic() >= until_s:
                 return
+
+    def _forget_settled(self) -> None:
+        while self._settling and not self._settling[0][0].copied_bytes:
+            self._settling_bytes -= self._settling.popleft()[1]
 
 
 class CpuCapture:
@@ -58,16 +67,19 @@ class CpuCapture:
         self._arrays: FrameArrays | None = None
         self._error: Exception | None = None
         self._read_at_s: float | None = None
+        self._noted = False
         self.nbytes = 0
         if values.input is not None and values.reconstruction is not None:
             self._hold(values, values.input, values.reconstruction)
 
     def scalars_ready(self) -> bool:
         """Always: a CPU tensor's number is there."""
+        self._note()
         return True
 
     def ready(self) -> bool:
         """Whether the copy is made, and old enough to tell whether it can be trusted."""
+        self._note()
         self._reader.read_ahead()
         if self._source is None or self._error is not None:
             return True
@@ -95,6 +107,12 @@ class CpuCapture:
         self._source = None
         self._arrays = None
 
+    @property
+    def copied_bytes(self) -> int:
+        """Bytes of the copies that it holds."""
+        arrays = self._arrays
+        return 0 if arrays is None else arrays.nbytes
+
     def read(self) -> None:
         """Copy what the frame needs (sender thread)."""
         source = self._source
@@ -106,6 +124,11 @@ class CpuCapture:
             self._error = error
         self._read_at_s = self._reader.clock()
 
+    def _note(self) -> None:
+        if not self._noted and self._source is not None:
+            self._noted = True
+            self._reader.add(self)
+
     def _hold(self, values: StepValues, clean: Tensor, output: Tensor) -> None:
         self.nbytes = 1
         try:
@@ -114,7 +137,6 @@ class CpuCapture:
             self._error = error
             return
         self.nbytes = self._source.nbytes
-        self._reader.add(self)
 
 
 class _Source:

@@ -20,12 +20,7 @@ class ArrayCapture:
     @property
     def nbytes(self) -> int:
         """Bytes of images and maps."""
-        arrays = self._arrays
-        if arrays is None:
-            return 0
-        maps = [*arrays.attention.values(), *arrays.activation.values()]
-        images = arrays.input.nbytes + arrays.reconstruction.nbytes
-        return images + sum(array.nbytes for array in maps)
+        return 0 if self._arrays is None else self._arrays.nbytes
 
     def scalars_ready(self) -> bool:
         """Always: the values are here."""

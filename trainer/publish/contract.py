@@ -39,6 +39,12 @@ class FrameArrays:
     attention: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     activation: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        maps = [*self.attention.values(), *self.activation.values()]
+        return self.input.nbytes + self.reconstruction.nbytes + sum(m.nbytes for m in maps)
+
 
 class CaptureLost(Exception):
     """A frame cannot be read any more; `reason` is counted in the books."""

@@ -7,8 +7,9 @@ from typing import Final
 from shared.messages import EpochEnded, Stream
 from trainer.publish.contract import BatchKeys, Capture
 
-# About 1 KiB each: as many as fit into the records' memory, in case the sender stands still.
-MOST_ITEMS: Final = 65_536
+# What a batch takes in memory besides its tensors: objects, keys, ten scalars.
+ITEM_BYTES: Final = 2048
+LEAST_ITEMS: Final = 1024
 
 
 @dataclass(slots=True)
@@ -37,10 +38,11 @@ class Inbox:
     Parameters
     ----------
     budget_bytes : int
-        Most bytes of tensors that may be held for frames.
-    most_items : int
-        Most batches that may lie here; a sender that stands still for so long (a disk that
-        hangs) is the one case in which a batch is not taken.
+        Most bytes that may be held for frames.
+    batches_bytes : int
+        Most bytes of batches that may lie here, at `ITEM_BYTES` each (1024 of them fit in any
+        case); a sender that stands still for so long (a disk that hangs) is the one case in
+        which a batch is not taken.
 
     Attributes
     ----------
@@ -48,9 +50,9 @@ class Inbox:
         Batches and events that were handed over in vain; counted by the putting thread.
     """
 
-    def __init__(self, budget_bytes: int, *, most_items: int = MOST_ITEMS) -> None:
+    def __init__(self, budget_bytes: int, *, batches_bytes: int = 64 << 20) -> None:
         self._budget_bytes = budget_bytes
-        self._most_items = most_items
+        self._most_items = max(LEAST_ITEMS, batches_bytes // ITEM_BYTES)
         self._items: deque[Handed | EpochEnded] = deque()
         self._holding: deque[Handed] = deque()
         self._held_bytes = 0
@@ -63,7 +65,7 @@ class Inbox:
             return False
         nbytes = capture.nbytes
         fseq = self._number(keys.phase) if nbytes else None
-        handed = Handed(keys, capture, captured_at_ns, fseq, nbytes)
+        handed = Handed(keys, capture, captured_at_ns, fseq, nbytes + ITEM_BYTES)
         self._items.append(handed)
         if nbytes:
             self._hold(handed)
@@ -85,6 +87,10 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def holds(self, handed: Handed) -> bool:
+        """Whether the budget is large enough for this one frame."""
+        return handed.nbytes <= self._budget_bytes
 
     def _number(self, stream: Stream) -> int:
         fseq = self._next_fseq[stream]

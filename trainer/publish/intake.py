@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from shared.codec import encode
 from shared.errors import ContractError
@@ -10,10 +11,13 @@ from shared.messages import CriticalMessage, DropReason, EpochEnded, RunEnded
 from trainer.publish.compose import batch_frame, batch_metrics, drop_notices
 from trainer.publish.contract import CaptureLost
 from trainer.publish.frames import FrameWindow, PendingFrame
-from trainer.publish.inbox import MOST_ITEMS, Handed, Inbox
+from trainer.publish.inbox import Handed, Inbox
 from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
+
+# As many as arrive while a frame settles; the rest waits in the inbox, which has the bounds.
+_MOST_TAKEN: Final = 4096
 
 
 class Intake:
@@ -53,10 +57,13 @@ class Intake:
         self.lost = 0
         self.without_values = 0
         self.failures = 0
+        self._too_large_said = False
 
     def absorb(self) -> None:
         """Take over what was handed over; count the frames as offered."""
-        while len(self._taken) < MOST_ITEMS and (item := self._inbox.take()) is not None:
+        while len(self._taken) + len(self._unread) < _MOST_TAKEN:
+            if (item := self._inbox.take()) is None:
+                return
             self._taken.append(item)
             if isinstance(item, Handed) and item.fseq is not None:
                 self._frames.offer(item.keys.phase)
@@ -79,15 +86,15 @@ class Intake:
 
         A batch whose values never came (a device that hangs) is recorded without them.
         """
+        self._give_up_frames()
+        self.absorb()
         while self._taken:
             item = self._taken.popleft()
             late = isinstance(item, Handed) and not self._may_read(item.capture.scalars_ready)
             self.without_values += late
             self._record(item, now_s, without_values=late)
-        while self._unread:
-            handed = self._unread.popleft()
-            self._unreadable(handed, "closed")
-            handed.done = True
+            self._give_up_frames()
+            self.absorb()
         self.note_drops(now_s, now_ns)
 
     def note_drops(self, now_s: float, now_ns: int) -> None:
@@ -152,6 +159,12 @@ class Intake:
             return
         self.append(message, item.captured_at_ns, now_s)
 
+    def _give_up_frames(self) -> None:
+        while self._unread:
+            handed = self._unread.popleft()
+            self._unreadable(handed, "closed")
+            handed.done = True
+
     def _read_frame(self, handed: Handed) -> None:
         if handed.fseq is not None:
             self._encode_frame(handed, handed.fseq)
@@ -177,6 +190,13 @@ class Intake:
             self._frames.encoded(PendingFrame(stream, fseq, parts, handed.captured_at_ns, nbytes))
 
     def _unreadable(self, handed: Handed, reason: DropReason) -> None:
+        if handed.evicted and not self._inbox.holds(handed) and not self._too_large_said:
+            self._too_large_said = True
+            log.warning(
+                "one batch keeps %d bytes alive until it is copied, more than capture_mib allows: "
+                "such frames are dropped and counted, training goes on",
+                handed.nbytes,
+            )
         if handed.fseq is not None:
             self._frames.unreadable(handed.keys.phase, handed.fseq, reason)
 

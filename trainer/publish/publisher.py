@@ -131,7 +131,7 @@ class Publisher:
         if endpoint is None and record is None:
             raise ValueError("give an endpoint to send to, a file to record to, or both")
         settings = settings or PublishSettings()
-        inbox = Inbox(settings.capture_bytes)
+        inbox = Inbox(settings.capture_bytes, batches_bytes=settings.unacked_bytes)
         target = (
             None if endpoint is None else Target(endpoint, keys, own=analyzer_lives is not None)
         )
@@ -245,6 +245,7 @@ class Publisher:
         """Hand over, unless the sender failed or stands still; then count."""
         if self._sender.over or not self._inbox.put_batch(keys, capture, time.time_ns()):
             self._inbox.not_taken += 1
+            capture.drop_frame()
 
     def _count_failure(self) -> None:
         self._inbox.not_taken += 1

@@ -1,6 +1,7 @@
 """Captures on a CPU: correct, or lost with a reason; never wrong."""
 
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -43,10 +44,39 @@ def test_a_frame_settles_before_it_is_trusted(reader: CpuReader, clock: ManualCl
 
 def test_waiting_captures_settle_together(reader: CpuReader, clock: ManualClock) -> None:
     captures = [CpuCapture(make_values(), reader) for _ in range(3)]
+    for capture in captures:
+        assert capture.scalars_ready()  # the sender thread has taken it over
     while reader._unread:
         captures[0].ready()
     clock.now_s += SETTLED_S
     assert [capture.ready() for capture in captures] == [True, True, True]
+
+
+def test_copies_that_settle_are_bounded_in_bytes(
+    reader: CpuReader, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = 2 * tiles(4).numel()  # input and reconstruction, a byte a number
+    monkeypatch.setattr("trainer.capture.cpu.READ_AHEAD_BYTES", 2 * copied)
+    captures = [CpuCapture(make_values(), reader) for _ in range(5)]
+    for capture in captures:
+        capture.scalars_ready()
+    for oldest in range(5):
+        for _ in range(10):
+            captures[oldest].ready()
+        assert [c.copied_bytes for c in captures[oldest:]] == [copied] * min(2, 5 - oldest) + [
+            0
+        ] * (3 - oldest)
+        clock.now_s += SETTLED_S
+        assert captures[oldest].ready()
+        captures[oldest].frame()
+        captures[oldest].drop_frame()
+
+
+def test_what_nobody_takes_over_is_kept_by_nobody(reader: CpuReader) -> None:
+    capture = CpuCapture(make_values(), reader)
+    gone = weakref.ref(capture)
+    del capture
+    assert gone() is None
 
 
 @pytest.mark.parametrize("written_after_copying", [False, True])

@@ -1,6 +1,8 @@
 from shared.messages import EpochEnded
 from trainer.publish.contract import BatchKeys
-from trainer.publish.inbox import Handed, Inbox
+from trainer.publish.inbox import ITEM_BYTES, LEAST_ITEMS, Handed, Inbox
+
+FRAME_BYTES = 10 + ITEM_BYTES  # what a batch with a frame takes by default
 
 
 class SizedCapture:
@@ -33,21 +35,21 @@ def taken(inbox: Inbox) -> list[Handed | EpochEnded]:
 
 
 def test_frames_are_numbered_by_stream() -> None:
-    inbox = Inbox(1000)
+    inbox = Inbox(100_000)
     for phase in ("train", "val", "train"):
         inbox.put_batch(keys(1, phase), SizedCapture(10), 0)  # type: ignore[arg-type]
     assert [item.fseq for item in taken(inbox) if isinstance(item, Handed)] == [1, 1, 2]
 
 
 def test_a_batch_without_a_frame_takes_no_number() -> None:
-    inbox = Inbox(1000)
+    inbox = Inbox(100_000)
     put(inbox, 1, nbytes=0)
     put(inbox, 1)
     assert [item.fseq for item in taken(inbox) if isinstance(item, Handed)] == [None, 1]
 
 
 def test_over_the_budget_the_oldest_frames_are_let_go_and_every_batch_stays() -> None:
-    inbox = Inbox(25)
+    inbox = Inbox(2 * FRAME_BYTES)
     captures = put(inbox, 5)
     assert [capture.let_go for capture in captures] == [True, True, True, False, False]
     items = taken(inbox)
@@ -62,9 +64,30 @@ def test_over_the_budget_the_oldest_frames_are_let_go_and_every_batch_stays() ->
 
 
 def test_what_the_sender_has_read_frees_the_budget() -> None:
-    inbox = Inbox(25)
+    inbox = Inbox(2 * FRAME_BYTES)
     put(inbox, 2)
     for item in taken(inbox):
         assert isinstance(item, Handed)
         item.done = True
     assert not any(capture.let_go for capture in put(inbox, 2))
+
+
+def test_a_frame_larger_than_the_budget_is_let_go_at_once_and_can_be_told() -> None:
+    inbox = Inbox(2 * FRAME_BYTES)
+    [capture] = put(inbox, 1, nbytes=2 * FRAME_BYTES)
+    [item] = taken(inbox)
+    assert isinstance(item, Handed)
+    assert capture.let_go
+    assert item.evicted
+    assert not inbox.holds(item)
+
+
+def test_batches_are_bounded_and_those_that_are_not_taken_get_no_number() -> None:
+    inbox = Inbox(10 * FRAME_BYTES, batches_bytes=2 * LEAST_ITEMS * ITEM_BYTES)
+    capture = SizedCapture(0)
+    taken_over = [inbox.put_batch(keys(step), capture, 0) for step in range(3 * LEAST_ITEMS)]  # type: ignore[arg-type]
+    assert taken_over.count(True) == 2 * LEAST_ITEMS
+    assert not inbox.put_event(EpochEnded(epoch=0, global_step=1, captured_at_ns=0))
+    inbox.take()
+    put(inbox, 1)
+    assert [item.fseq for item in taken(inbox) if isinstance(item, Handed)][-1] == 1
