@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_S: Final = 2.0
 _INDEXED_EVERY: Final = 256
+_FRAMES_SHARE: Final = 0.25
+_OUTGROWN_SHARE: Final = 0.75
 
 
 class Journal:
@@ -40,8 +42,8 @@ class Journal:
         start.
     everything : bool
         True for a recording that the user asked for: it exists from the start.
-    frame_limit_bytes : int or None
-        Most bytes of frames that are written.
+    limit_bytes : int or None
+        Largest size of the file, of which frames get a quarter; None for no such limit.
 
     Raises
     ------
@@ -50,11 +52,12 @@ class Journal:
     """
 
     def __init__(
-        self, run: RunStarted, path: Path, *, everything: bool, frame_limit_bytes: int | None
+        self, run: RunStarted, path: Path, *, everything: bool, limit_bytes: int | None
     ) -> None:
         self._run = run
         self._path = path
-        self._frame_limit_bytes = frame_limit_bytes
+        self._limit_bytes = limit_bytes
+        self._limit_said = False
         self._frame_bytes = 0
         self._dirty = False
         self._failed_at_s: float | None = None
@@ -84,15 +87,17 @@ class Journal:
         return self._path if self._writer is not None else None
 
     def write_record(self, record: PendingRecord) -> bool:
-        """Write a critical record; False when the disk failed."""
-        if self._writer is not None and record.cseq % _INDEXED_EVERY == 0:
-            self._index.append((record.cseq, self._writer.whole_nbytes))
-        return self._write("ctl", record.cseq, record.captured_at_ns, record.parts)
+        """Write a critical record; False when the file may not grow or the disk failed."""
+        offset = 0 if self._writer is None else self._writer.whole_nbytes
+        written = self._write("ctl", record.cseq, record.captured_at_ns, record.parts)
+        if written and record.cseq % _INDEXED_EVERY == 0:
+            self._index.append((record.cseq, offset))
+        return written
 
     def write_frame(self, frame: PendingFrame) -> bool:
         """Write a frame; False when it does not fit under the limit or the disk failed."""
-        limit = self._frame_limit_bytes
-        if limit is not None and self._frame_bytes + frame.nbytes > limit:
+        limit = math.inf if self._limit_bytes is None else _FRAMES_SHARE * self._limit_bytes
+        if self._frame_bytes + frame.nbytes > limit:
             self.full = True
         if not self.full and self._write(
             frame.stream, frame.fseq, frame.captured_at_ns, frame.parts
@@ -100,6 +105,24 @@ class Journal:
             self._frame_bytes += frame.nbytes
             frame.journaled = True
         return frame.journaled
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether the file is to be begun anew as soon as nothing in it is missing elsewhere."""
+        limit, writer = self._limit_bytes, self._writer
+        return limit is not None and writer is not None and writer.nbytes > _OUTGROWN_SHARE * limit
+
+    def begin_anew(self) -> None:
+        """Remove the file: the analyzer has every record of it. The next write makes a new one."""
+        dropped = ", and frames in it that were dropped cannot be replayed any more"
+        log.info(
+            "%s begins anew: the analyzer has its records%s",
+            *(self._path, dropped if self.holds_frames else ""),
+        )
+        self.close(keep=False)
+        self._index.clear()
+        self._frame_bytes = 0
+        self._dirty = self._limit_said = self.full = False
 
     def try_again(self) -> None:
         """Do not wait for the next try: there may be none."""
@@ -154,12 +177,14 @@ class Journal:
         if not self._may_try():
             return False
         try:
-            self._open().write(self._item(channel, sequence, at_ns, parts))
+            taken = self._open().write(self._item(channel, sequence, at_ns, parts))
         except (OSError, SidelightError) as error:
             self._fail(error)
             return False
-        self._dirty = True
-        return True
+        self._dirty = self._dirty or taken
+        if not taken:
+            self._say_limit()
+        return taken
 
     def _open(self) -> RecordingWriter:
         if self._writer is None:
@@ -170,12 +195,21 @@ class Journal:
             self._writer.write(self._item("ctl", 1, self._run.started_at_ns, first))
         return self._writer
 
+    def _say_limit(self) -> None:
+        if not self._limit_said:
+            self._limit_said = True
+            log.error(
+                "%s has reached its %d bytes (journal_mib): further records wait in memory, "
+                "training goes on",
+                *(self._path, self._limit_bytes),
+            )
+
     def _make(self) -> RecordingWriter:
         """A new file; every rank of a run may write its journal to the same folder."""
         stem, number = self._path.stem, 1
         while True:
             try:
-                return RecordingWriter(self._path)
+                return RecordingWriter(self._path, limit_bytes=self._limit_bytes)
             except ConfigurationError:
                 number += 1
                 self._path = self._path.with_name(f"{stem}-{number}{self._path.suffix}")

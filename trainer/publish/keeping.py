@@ -55,6 +55,8 @@ class Keeper:
         if now_s - self._flushed_at_s >= self._part_s:
             self._flush()
             self._flushed_at_s = now_s
+            if self._journal.outgrown and self._window.all_acked:
+                self._begin_anew()
 
     def keep_all(self, *, until_s: float) -> None:
         """Write and flush every record, and then as many frames as fit in until `until_s`."""
@@ -77,6 +79,11 @@ class Keeper:
         self._window.flushed()
         if self._alone:
             self._confirm()
+
+    def _begin_anew(self) -> None:
+        self._journal.begin_anew()
+        for frame in self._frames.unconfirmed():
+            frame.journaled = False
 
     def _write_records(self, older_than_s: float) -> None:
         for record in self._window.unjournaled(older_than_s=older_than_s):

@@ -284,7 +284,7 @@ def _stages(
     frames = FrameWindow(settings.queue_bytes)
     path = record or settings.journal_dir / f"{run.run_name}.journal.mcap"
     limit_bytes = None if record is not None else settings.journal_bytes
-    journal = Journal(run, path, everything=record is not None, frame_limit_bytes=limit_bytes)
+    journal = Journal(run, path, everything=record is not None, limit_bytes=limit_bytes)
     if target is None:
         return Stages(inbox, window, frames, journal, delivery=None, link=None)
     # ZeroMQ is imported only where a socket is wanted: recording alone does without it.

@@ -69,7 +69,7 @@ class Producer:
             self.link,
             self.window,
             self.frames,
-            Journal(started, folder / "j.mcap", everything=False, frame_limit_bytes=None),
+            Journal(started, folder / "j.mcap", everything=False, limit_bytes=None),
         )
         self.window.append(encode(started), 0, 0.0)
         self.frames.offer("train")
