@@ -102,6 +102,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--keys", type=Path)
     parser.add_argument("--step-s", type=float, default=0.005)
     parser.add_argument("--close-timeout", type=float, default=10.0)
+    parser.add_argument("--capture-mib", type=int, default=256)
     parser.add_argument("--queue-mib", type=int, default=256)
     parser.add_argument("--unacked-mib", type=int, default=64)
     parser.add_argument("--journal-mib", type=int, default=1024)
@@ -113,6 +114,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _settings(options: argparse.Namespace) -> PublishSettings:
     return PublishSettings(
+        capture_bytes=options.capture_mib * MIB,
         queue_bytes=options.queue_mib * MIB,
         unacked_bytes=options.unacked_mib * MIB,
         journal_bytes=options.journal_mib * MIB,
