@@ -7,26 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
-from torch import Tensor
 
 from shared.messages import RunStatus, Stain
 from trainer.capture.containment import Containment
 from trainer.capture.counters import RunCounters
 from trainer.capture.ended import EndedStep
 from trainer.capture.options import SidecarOptions
+from trainer.capture.outputs import learning_rate
 from trainer.limits import Limits
 
 if TYPE_CHECKING:  # with the sidecar off, none of this is imported
     from trainer.capture.session import FitSession
     from trainer.publish import Publisher, PublishOutcome
     from trainer.publish.local import LocalAnalyzer
-
-_OWN_SCALARS = frozenset(
-    [
-        *("loss", "mse", "learning_rate", "memory_mb"),
-        *("training_time_ms", "inference_time_ms", "data_time_ms"),
-    ]
-)
 
 
 class SidecarCallback(pl.Callback):
@@ -146,7 +139,7 @@ class SidecarCallback(pl.Callback):
         """
         if self._session is not None:
             with self._contained:
-                self._session.log(f"user_{name}" if name in _OWN_SCALARS else name, value)
+                self._session.log(name, value)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fail here, before any work, if a layer does not exist."""
@@ -159,11 +152,13 @@ class SidecarCallback(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the publisher and hook the layers; the sanity check is over."""
         if self.options.enabled and self._session is None:
+            from trainer.capture.forked import put_aside_in_children
             from trainer.capture.lightning_start import start_session
 
             started = start_session(self.options, self.counters, trainer, pl_module)
             if started is not None:
                 self._session, self._publisher, self._analyzer = started
+                put_aside_in_children(self, SidecarCallback._put_aside)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Waiting for data begins."""
@@ -183,7 +178,7 @@ class SidecarCallback(pl.Callback):
         """Start timing, and note the learning rate that this batch is trained with."""
         if self._session is not None:
             with self._contained:
-                self._session.batch_started(_learning_rate(trainer))
+                self._session.batch_started(learning_rate(trainer))
 
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Any
@@ -266,6 +261,18 @@ class SidecarCallback(pl.Callback):
             if self.options.run_name is not None:
                 self.counters.run_name = self.options.run_name
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, for a worker or by ``copy``, watches nothing: what runs belongs to this one.
+        return self.__dict__ | {"_session": None, "_publisher": None, "_analyzer": None}
+
+    def _put_aside(self) -> Any:
+        """Forget a run that another process, of which this is a fork, goes on with."""
+        running = self._session, self._publisher, self._analyzer
+        if self._session is not None:
+            self._session.unhook()
+        self._session = self._publisher = self._analyzer = None
+        return running
+
     def _wait_for_data(self) -> None:
         if self._session is not None:
             self._session.timer.waiting()
@@ -288,10 +295,3 @@ class SidecarCallback(pl.Callback):
             self.outcome = close_run(
                 publisher, analyzer, status, reason=reason, timeout_s=timeout_s
             )
-
-
-def _learning_rate(trainer: pl.Trainer) -> dict[str, Any]:
-    if not trainer.optimizers:
-        return {}
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    return {"learning_rate": rate.clone() if isinstance(rate, Tensor) else float(rate)}

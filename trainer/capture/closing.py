@@ -20,8 +20,8 @@ from trainer.commands import command
 
 if TYPE_CHECKING:
     from trainer.publish.local import LocalAnalyzer
+    from trainer.publish.outcome import PublishOutcome
     from trainer.publish.progress import Progress
-    from trainer.publish.publisher import PublishOutcome
 
 log = logging.getLogger(__name__)
 _lightning_log = logging.getLogger("pytorch_lightning.sidelight")

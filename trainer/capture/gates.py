@@ -45,7 +45,7 @@ class Tap:
         watched = branches or (module,)
         self._held: list[Held | None] = [None] * len(watched)
         self._handles: list[RemovableHandle] = [
-            part.register_forward_hook(self._keeper(i)) for i, part in enumerate(watched)
+            part.register_forward_hook(_Keeper(self, i).keep) for i, part in enumerate(watched)
         ]
 
     def take(self) -> MapTensors | None:
@@ -67,26 +67,45 @@ class Tap:
 
     def remove(self) -> None:
         """Take the hooks away."""
+        self.unhook()
+        self.clear()
+
+    def unhook(self) -> None:
+        """Take the hooks away, and let go of nothing."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self.clear()
 
-    def _keeper(self, part: int) -> Any:
-        def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-            try:
-                tensor = output if isinstance(output, Tensor) else output[0]
-                self._held[part] = hold(tensor, first=self._samples, copy=self._copies)
-            except Exception:  # nothing of ours may raise into a forward pass
-                self._held[part] = None
-                self._complain()
-
-        return keep
+    def keep(self, part: int, output: Any) -> None:
+        """Note what part number `part` of the layer returned."""
+        try:
+            tensor = output if isinstance(output, Tensor) else output[0]
+            self._held[part] = hold(tensor, first=self._samples, copy=self._copies)
+        except Exception:  # nothing of ours may raise into a forward pass
+            self._held[part] = None
+            self._complain()
 
     def _complain(self) -> None:
         if not self._complained:
             self._complained = True
             log.exception("%s: its output cannot be kept; it is left out of frames", self.layer)
+
+
+class _Keeper:
+    """The hook of one module; a copy of the module (an averaged model) gets one without effect."""
+
+    __slots__ = ("_part", "_tap")
+
+    def __init__(self, tap: Tap | None = None, part: int = 0) -> None:
+        self._tap = tap
+        self._part = part
+
+    def keep(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        if self._tap is not None:
+            self._tap.keep(self._part, output)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Keeper, ()
 
 
 _FORMS: dict[LayerKind, MapForm] = {"attention": "gate", "activation": "activation"}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import pytorch_lightning as pl
 from torch import Tensor, nn
 
 from trainer.capture.values import Scalar
@@ -54,6 +55,14 @@ def as_scalar(value: Any) -> Scalar | None:
     if isinstance(value, Tensor) and value.numel() == 1:
         return value.detach() if value.requires_grad else value
     return None
+
+
+def learning_rate(trainer: pl.Trainer) -> dict[str, Scalar]:
+    """The first optimizer's learning rate, as it is now."""
+    if not trainer.optimizers:
+        return {}
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    return {"learning_rate": rate.clone() if isinstance(rate, Tensor) else float(rate)}
 
 
 def _as_mapping(returned: Any) -> Mapping[str, Any]:

@@ -17,6 +17,13 @@ from trainer.capture.timing import StepTimer, clock_for
 from trainer.capture.values import MapTensors, Scalar, StepValues
 from trainer.publish.contract import BatchKeys, Capture
 
+_OWN_SCALARS = frozenset(
+    [
+        *("loss", "mse", "learning_rate", "memory_mb"),
+        *("training_time_ms", "inference_time_ms", "data_time_ms"),
+    ]
+)
+
 
 class Receiver(Protocol):
     """What a session needs of `trainer.publish.Publisher`."""
@@ -74,10 +81,13 @@ class FitSession:
         self._user: dict[str, Scalar] = {}
 
     def log(self, name: str, value: Any) -> None:
-        """Add a scalar of the user's to the batch that ends next; what is no number is left out."""
+        """Add a scalar of the user's to the batch that ends next; what is no number is left out.
+
+        A name that Sidelight itself uses gets the prefix ``user_``.
+        """
         scalar = as_scalar(value)
         if scalar is not None:
-            self._user[name] = scalar
+            self._user[f"user_{name}" if name in _OWN_SCALARS else name] = scalar
 
     def batch_started(self, scalars: dict[str, Scalar] | None = None) -> None:
         """Forget what ran in between; `scalars` are what holds as the step begins."""
@@ -108,6 +118,12 @@ class FitSession:
     def epoch_ended(self, epoch: int) -> None:
         """Say that an epoch ended, its validation included."""
         self._receiver.epoch_ended(epoch, self._counters.global_step)
+
+    def unhook(self) -> None:
+        """Take the hooks away, and let go of nothing: this is a fork of the process that trains."""
+        for tap in self._taps:
+            tap.unhook()
+        self.timer.remove()
 
     def remove_hooks(self) -> None:
         """Leave the model as it was."""

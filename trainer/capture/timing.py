@@ -90,6 +90,10 @@ class StepTimer:
             part: self._watch(part) for part in (model, *children)
         }
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy of the model (an averaged one, one for a worker) is not timed.
+        return StepTimer, (nn.Identity(), HostClock())
+
     def waiting(self) -> None:
         """Say that the loop now asks for the next batch."""
         self._idle_since_s = time.perf_counter()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trainer.publish.contract import BatchKeys, Capture, CaptureLost, FrameArrays
+    from trainer.publish.outcome import PublishOutcome
     from trainer.publish.progress import Progress
-    from trainer.publish.publisher import Publisher, PublishOutcome
+    from trainer.publish.publisher import Publisher
     from trainer.publish.settings import PublishSettings
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
 
 _HOMES = {
     "Progress": "progress",
-    "PublishOutcome": "publisher",
+    "PublishOutcome": "outcome",
     "PublishSettings": "settings",
     "Publisher": "publisher",
 }

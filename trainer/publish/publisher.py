@@ -5,17 +5,18 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shared.messages import Books, EpochEnded, Phase, RunStarted, RunStatus, Sample, Stream, Totals
+from shared.messages import EpochEnded, Phase, RunStarted, RunStatus, Sample
 from shared.protocol import Hello
 from trainer.publish.arrays import capture_arrays
 from trainer.publish.contract import BatchKeys, Capture
 from trainer.publish.frames import FrameWindow
 from trainer.publish.inbox import Inbox
 from trainer.publish.journal import Journal
+from trainer.publish.outcome import NOTHING_KNOWN, PublishOutcome
 from trainer.publish.progress import Progress, final_books
 from trainer.publish.records import UnackedWindow
 from trainer.publish.sender import Closing, Sender, Stages
@@ -28,55 +29,11 @@ _JOIN_GRACE_S = 1.0
 _PROGRESS_EVERY_S = 0.2
 
 
-@dataclass(frozen=True)
-class PublishOutcome:
-    """How a run's delivery ended.
-
-    Attributes
-    ----------
-    books
-        Of frames, ``offered = delivered + dropped + pending``, with the reasons of the drops,
-        and of records, ``offered = committed + lost + pending``.
-    complete
-        Whether every record is committed and every offered frame delivered.
-    without_values
-        Batches that are recorded, but whose values never came.
-    journal
-        The file with what could not be delivered (or the recording), if there is one.
-    refusal
-        The analyzer's reason, when it refused the run.
-    longest_handoff_us
-        Longest time that the training thread spent in `Publisher.publish`, in microseconds.
-    """
-
-    books: Books
-    complete: bool
-    without_values: int
-    journal: Path | None
-    refusal: str | None
-    run_folder: str | None
-    longest_handoff_us: float
-
-    @property
-    def totals(self) -> Mapping[Stream, Totals]:
-        """Books of the frames by stream."""
-        return self.books.frames
-
-    @property
-    def records_unacked(self) -> int:
-        """Records that the analyzer has not committed."""
-        return self.books.records.pending
-
-    @property
-    def records_lost(self) -> int:
-        """Records that were not kept, or have not their values."""
-        return self.books.records.lost + self.without_values
-
-
 class Publisher:
     """Hands batches of one run to a sender thread. Made by `start`, ended by `close`.
 
-    In a forked child (a DataLoader worker) it does nothing.
+    In a forked child (a DataLoader's worker) it does nothing, and neither does a copy of it, by
+    pickle or ``copy``: closing one returns at once, and says that nothing is known.
     """
 
     def __init__(self, run: RunStarted, inbox: Inbox, sender: Sender, settings: PublishSettings):
@@ -213,7 +170,7 @@ class Publisher:
     @property
     def progress(self) -> Progress:
         """The sender thread's latest snapshot."""
-        return self._sender.progress
+        return self._sender.progress if self._own else Progress()
 
     def close(
         self,
@@ -228,6 +185,8 @@ class Publisher:
         What was not delivered by then stands in the journal; the outcome names it. Closing
         again returns the same outcome.
         """
+        if not self._own:
+            return NOTHING_KNOWN
         if self._outcome is None:
             timeout_s = self._settings.close_timeout_s if timeout_s is None else timeout_s
             self._closing = True
@@ -237,9 +196,17 @@ class Publisher:
             self._outcome = self._summarize()
         return self._outcome
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _copy, (self._run,)
+
+    @property
+    def _own(self) -> bool:
+        """Whether this process is the one that started it: threads and sockets are here only."""
+        return os.getpid() == self._pid
+
     @property
     def _active(self) -> bool:
-        return not self._closing and os.getpid() == self._pid
+        return not self._closing and self._own
 
     def _put(self, keys: BatchKeys, capture: Capture) -> None:
         """Hand over, unless the sender failed or stands still; then count."""
@@ -271,6 +238,17 @@ class Publisher:
             run_folder=progress.run_folder,
             longest_handoff_us=self._longest_ns / 1000,
         )
+
+
+_NO_PROCESS = -1
+
+
+def _copy(run: RunStarted) -> Publisher:
+    """A publisher that belongs to no process."""
+    copied = Publisher.__new__(Publisher)
+    copied._run, copied._pid, copied._closing = run, _NO_PROCESS, True
+    copied._longest_ns = 0
+    return copied
 
 
 def _stages(

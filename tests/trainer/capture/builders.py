@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from shared.messages import RunStarted, RunStatus, Sample
+from shared.messages import Books, RunStarted, RunStatus, Sample
 from trainer.capture.callback import SidecarCallback
 from trainer.capture.values import StepValues
 from trainer.model.bam import BAM
@@ -39,7 +39,7 @@ class RememberingPublisher:
 
     def close(self, status: RunStatus = "finished", **options: Any) -> PublishOutcome:
         self.closed.append((status, options.get("reason")))
-        return PublishOutcome({}, True, 0, 0, None, None, None, 0.0)
+        return PublishOutcome(Books(), True, 0, None, None, None, 0.0)
 
     def of_phase(self, phase: str) -> list[tuple[BatchKeys, Capture]]:
         return [(keys, capture) for keys, capture in self.batches if keys.phase == phase]

@@ -1,4 +1,3 @@
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,17 +239,6 @@ def test_values_that_are_no_numbers_do_not_stop_a_run(tmp_path: Path) -> None:
     publish_batches(publisher, 1, first=2)
     publisher.close()
     assert [m.global_step for m in read(file) if isinstance(m, BatchMetrics)] == [2]
-
-
-def test_a_forked_child_is_inert(tmp_path: Path) -> None:
-    file = tmp_path / "run.mcap"
-    publisher = Publisher.start(make_run_started(), record=file)
-    publisher._pid = os.getpid() + 1  # what a child sees: another process made this publisher
-    publish_batches(publisher, 3)
-    publisher._pid = os.getpid()
-    publish_batches(publisher, 1)
-    outcome = publisher.close()
-    assert outcome.totals["train"].offered == 1
 
 
 def test_closing_twice_gives_the_same_outcome(tmp_path: Path) -> None:
