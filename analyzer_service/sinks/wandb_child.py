@@ -65,6 +65,8 @@ class Child:
         with RunReader(self._folder) as reader:
             portion = next_portion(reader, Position.of(request["position"]))
         missing = sum(self._live.log(entry) for entry in portion.entries)
+        if portion.entries:
+            self._live.settle()
         return {
             "position": asdict(portion.position),
             "more": portion.more,

@@ -77,20 +77,22 @@ class Link:
             raise SinkError(reply["error"])
         return reply
 
-    def close(self, timeout_s: float) -> None:
-        """Let the child end by itself, kill what is left after `timeout_s`."""
+    def close(self, timeout_s: float) -> bool:
+        """Let the child end by itself, kill what is left after `timeout_s`; see `kill`."""
         self._remember()
         self._socket.close()
         _wait([*self._known()], timeout_s)
-        self.kill(0.0)
+        return self.kill(0.0)
 
-    def kill(self, grace_s: float) -> None:
+    def kill(self, grace_s: float) -> bool:
         """Kill the child now and, after `grace_s`, what it had started.
 
-        wandb's own process ends by itself when its parent is gone, and writes to disk what it
-        holds; it gets `grace_s` for that.
+        wandb's own process ends by itself some time after its parent, and until then writes to
+        disk what it holds; it gets `grace_s` for that. Returns whether it did: False when it was
+        dead before, or had to be killed.
         """
         self._remember()
+        lived = all(map(_lives, self._others.values()))
         self._process.kill()
         self._socket.close()
         others = _wait(list(self._others.values()), grace_s)
@@ -98,6 +100,7 @@ class Link:
             _quietly(process.kill)
         _wait(others, _REAP_S)
         self._process.wait(_REAP_S)
+        return lived and not others
 
     def _line(self, until: Callable[[], float]) -> bytes:
         while b"\n" not in self._unread:
@@ -132,6 +135,10 @@ def _wait(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Proc
     """Wait for processes; return those that are still there."""
     alive: list[psutil.Process] = psutil.wait_procs(processes, timeout=timeout_s)[1]
     return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    return bool(process.is_running() and _quietly(process.status) != psutil.STATUS_ZOMBIE)
 
 
 def _quietly(call: Callable[[], Any]) -> Any:

@@ -9,6 +9,7 @@ from analyzer_service.sinks.wandb_rows import STEP_KEYS, run_config, run_key
 from shared.messages import RunStarted
 
 UPLOAD_TIMEOUT_S: Final = 6.0
+FLUSH_INTERVAL_S: Final = 1.0
 
 
 class LiveRun:
@@ -61,6 +62,15 @@ class LiveRun:
             self._run.log({**entry.values, **images})
         return len(entry.images) - len(images)
 
+    def settle(self) -> None:
+        """Wait until W&B's own process has taken what was logged.
+
+        It is on disk `FLUSH_INTERVAL_S` later. Raises `TimeoutError` if there is no answer.
+        """
+        # Reading the summary asks that process, which answers in the order of what it is told.
+        if not self._run.summary.keys():
+            raise TimeoutError("W&B's own process did not answer")
+
     def finish(self, summary: dict[str, Any], *, exit_code: int) -> None:
         """Set the summary and close; raises `TimeoutError` if not all was uploaded in time."""
         self._run.summary.update(
@@ -85,4 +95,5 @@ def _settings(wandb: Any, timeout_s: float) -> Any:
         x_disable_meta=True,
         x_disable_stats=True,
         x_save_requirements=False,
+        x_transaction_log_flush_interval=FLUSH_INTERVAL_S,
     )

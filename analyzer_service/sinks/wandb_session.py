@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 from analyzer_service.sinks.wandb_feed import Position
 from analyzer_service.sinks.wandb_link import Link
 from analyzer_service.sinks.wandb_outcome import Mode
+from analyzer_service.sinks.wandb_run import FLUSH_INTERVAL_S
 from shared.errors import SinkError
 
 START_TIMEOUT_S: Final = 30.0
@@ -19,6 +21,10 @@ ANSWER_TIMEOUT_S: Final = 30.0
 MAX_RESTARTS: Final = 2
 # W&B names a folder by the second: two starts within one would share it.
 _START_GAP_S: Final = 2.0
+_ON_DISK_AFTER_S: Final = 3 * FLUSH_INTERVAL_S
+# W&B's own process ends 2 s after the child, and has flushed by then.
+_LAST_WORDS_S: Final = 2.5
+_SHORT_S: Final = 0.5
 POSITION_NAME: Final = "sidelight_position.json"
 
 Deadline = Callable[[float, float], Callable[[], float]]
@@ -31,7 +37,8 @@ class Session:
     """W&B for one run, used by one thread.
 
     Starts a child when one is needed, again after it failed, `MAX_RESTARTS` times at most;
-    an online start that fails, and the last start, go offline.
+    an online start that fails, and the last start, go offline. Rows that W&B's own process
+    held in memory when it died are logged once more: none is missing, a few come twice.
     """
 
     def __init__(self, folder: Path, mode: Mode, project: str, *, deadline: Deadline) -> None:
@@ -46,6 +53,7 @@ class Session:
         self._deadline = deadline
         self._starts = 0
         self._started_at = float("-inf")
+        self._reached: deque[tuple[float, Position]] = deque([(-math.inf, self.position)])
 
     @property
     def given_up(self) -> bool:
@@ -75,8 +83,12 @@ class Session:
     def close(self, grace_s: float) -> None:
         """End the child, by force where it does not end by itself within `grace_s`."""
         link, self.link = self.link, None
-        if link is not None:
-            (link.close if self.complete else link.kill)(grace_s)
+        if link is None:
+            return
+        if self.complete:
+            link.close(grace_s)
+        elif not link.kill(grace_s):
+            self._go_back()
 
     def _running(self) -> Link:
         if self.link is None:
@@ -113,7 +125,10 @@ class Session:
     def _advance(self, link: Link) -> bool:
         request = {"do": "advance", "position": asdict(self.position)}
         reply = link.ask(request, until=self._deadline(ANSWER_TIMEOUT_S, 1.0))
-        self._move(Position.of(reply["position"]))
+        reached = Position.of(reply["position"])
+        if reached != self.position:
+            self._move(reached)
+            self._remember(time.monotonic())
         if reply["missing"]:
             _log.warning("W&B: %d dashboards were no longer there to log", reply["missing"])
         return bool(reply["more"])
@@ -138,9 +153,27 @@ class Session:
         except SinkError as error:
             self.note = str(error)
 
+    def _remember(self, answered_at: float) -> None:
+        """Keep this position, and of the earlier ones the last that was surely on disk by then."""
+        self._reached.append((answered_at, self.position))
+        while self._reached[1][0] <= answered_at - _ON_DISK_AFTER_S:
+            self._reached.popleft()
+
+    def _go_back(self) -> None:
+        """Return to the last position that was surely on disk when W&B answered last."""
+        _, position = self._reached[0]
+        self._reached = deque([(-math.inf, position)])
+        self._move(replace(position, directories=self.position.directories))
+
     def _failed(self, reason: str) -> None:
         self.note = reason
         _log.warning("W&B: %s; %s", reason, "giving up" if self._starts > MAX_RESTARTS else "again")
         link, self.link = self.link, None
-        if link is not None:
-            link.kill(0.5)
+        if link is not None and not link.kill(self._last_words_s()):
+            self._go_back()
+
+    def _last_words_s(self) -> float:
+        """How long W&B's own process may take to write what it holds."""
+        if len(self._reached) == 1:
+            return 0.0  # it was told nothing that is not on disk
+        return max(_SHORT_S, self._deadline(_LAST_WORDS_S, 1.0)() - time.monotonic())

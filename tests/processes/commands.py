@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,13 +30,18 @@ def run(*command: str | Path, cwd: Path, check: bool = True) -> "subprocess.Comp
     return done
 
 
-def start(*command: str | Path, cwd: Path, log: Path) -> "subprocess.Popen[bytes]":
-    """Start ``python -m …`` in the background; what it says goes to `log`."""
+def start(
+    *command: str | Path, cwd: Path, log: Path, variables: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start ``python -m …`` in the background; what it says goes to `log`.
+
+    `variables` are added to its environment.
+    """
     with log.open("wb") as sink:
         return subprocess.Popen(
             [sys.executable, "-m", *map(str, command)],
             cwd=cwd,
-            env=environment(),
+            env=environment() | dict(variables or {}),
             stdout=sink,
             stderr=subprocess.STDOUT,
         )

@@ -3,15 +3,18 @@
 ``python -m tests.processes.other_analysis MODULE:FUNCTION serve …``
 """
 
+import os
+import resource
+import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from analyzer_service.analyses.frame import FrameResult, analyze_frame
 from shared.messages import BatchFrame
 
 SLOW_S = 0.1
-EVERY = 10
 
 
 def sleep_100_ms(frame: BatchFrame) -> FrameResult:
@@ -20,18 +23,46 @@ def sleep_100_ms(frame: BatchFrame) -> FrameResult:
     return analyze_frame(frame)
 
 
-def raise_now_and_then(frame: BatchFrame) -> FrameResult:
-    """The real analysis; every tenth frame raises."""
-    if frame.fseq % EVERY == 0:
-        raise ValueError(f"frame {frame.fseq} cannot be analyzed")
+def fail_in_every_way(frame: BatchFrame) -> FrameResult:
+    """The real analysis, but for one frame of ten: see `FAILURES`."""
+    FAILURES.get(frame.fseq, lambda: None)()
     return analyze_frame(frame)
 
 
-def never_return_now_and_then(frame: BatchFrame) -> FrameResult:
-    """The real analysis; frame 10 hangs for ever."""
-    while frame.fseq == EVERY:
+def raise_error() -> None:
+    """What a mistake in an analysis comes to."""
+    raise ValueError("this frame cannot be analyzed")
+
+
+def eat_memory() -> None:
+    """Take memory until there is no more: 256 MiB, here."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + (256 << 20)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    try:
+        _ = [bytes(1 << 20) for _ in range(1 << 20)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def end_process() -> None:
+    """What some libraries do on an error."""
+    os._exit(3)
+
+
+def crash() -> None:
+    """A segmentation fault."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def never_return() -> None:
+    """Hang."""
+    while True:
         time.sleep(1.0)
-    return analyze_frame(frame)
+
+
+FAILURES = {10: raise_error, 20: eat_memory, 30: end_process, 40: crash, 50: never_return}
 
 
 def main() -> None:

@@ -17,14 +17,16 @@ from tests.processes.measuring import MIB, HandoffTimes, MemoryGrowth
 from trainer.publish import Publisher, PublishSettings
 
 SIZE = 32
+NEVER = 1_000_000
 
 
 def main(arguments: list[str]) -> None:
     """Publish, close, and write the outcome as JSON; exit with the code that was asked for."""
     options = _parse(arguments)
     publisher = Publisher.start(
-        describe(options.run_name, options.incarnation),
-        endpoint=options.endpoint,
+        describe(options.run_name, options.incarnation, analysis_freq=options.analysis_freq),
+        endpoint=options.endpoint or None,
+        record=options.record,
         keys=options.keys,
         settings=_settings(options),
     )
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> None:
     sys.exit(options.exit_code)
 
 
-def describe(run_name: str, incarnation: int = 1) -> RunStarted:
+def describe(run_name: str, incarnation: int = 1, *, analysis_freq: int = NEVER) -> RunStarted:
     """The run that `publish` publishes to."""
     return RunStarted(
         run_id=f"id-{run_name}",
@@ -59,7 +61,7 @@ def describe(run_name: str, incarnation: int = 1) -> RunStarted:
         started_at_ns=time.time_ns(),
         layers=(Layer(name="bam_2", kind="attention"),),
         primary_layer="bam_2",
-        analysis_freq=1_000_000,
+        analysis_freq=analysis_freq,
         frame_samples=1,
     )
 
@@ -92,14 +94,16 @@ def publish(
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("endpoint")
+    parser.add_argument("endpoint", help="empty: nobody is published to")
     parser.add_argument("outcome", type=Path)
     parser.add_argument("--batches", type=int, default=50)
     parser.add_argument("--size", type=int, default=SIZE, help="side of the tiles")
     parser.add_argument("--run-name", default="bare")
     parser.add_argument("--incarnation", type=int, default=1)
     parser.add_argument("--journal-dir", type=Path, default=Path())
+    parser.add_argument("--record", type=Path)
     parser.add_argument("--keys", type=Path)
+    parser.add_argument("--analysis-freq", type=int, default=NEVER)
     parser.add_argument("--step-s", type=float, default=0.005)
     parser.add_argument("--close-timeout", type=float, default=10.0)
     parser.add_argument("--capture-mib", type=int, default=256)

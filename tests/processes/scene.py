@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,16 @@ class Scene:
         self._started: list[Process] = []
 
     def analyzer(
-        self, *options: str, analysis: str | None = None, runs: Path | str = "runs"
+        self,
+        *options: str,
+        analysis: str | None = None,
+        runs: Path | str = "runs",
+        variables: Mapping[str, str] | None = None,
     ) -> Process:
         """Start an analyzer at `endpoint` that writes to `runs`.
 
-        `analysis` (``module:function``) takes the place of the real one.
+        `analysis` (``module:function``) takes the place of the real one; `variables` are added
+        to its environment.
         """
         command = ("analyzer_service",)
         if analysis is not None:
@@ -45,6 +50,7 @@ class Scene:
         return self.start(
             *(*command, "serve", "--bind", self.endpoint, "--output-dir", str(runs)),
             *("--wandb", "disabled", "--workers", "1", *options),
+            variables=variables,
         )
 
     def publisher(self, name: str = "outcome", **options: object) -> Process:
@@ -123,10 +129,10 @@ class Scene:
                 process.kill()
                 process.wait()
 
-    def start(self, *command: str) -> Process:
+    def start(self, *command: str, variables: Mapping[str, str] | None = None) -> Process:
         """Start ``python -m …``; it is killed, at the latest, when the test ends."""
         log = self.home / f"{len(self._started):02d}.log"
-        process = start(*command, cwd=self.home, log=log)
+        process = start(*command, cwd=self.home, log=log, variables=variables)
         self._started.append(process)
         return process
 
