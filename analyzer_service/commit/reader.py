@@ -188,7 +188,8 @@ class RunReader:
         query = (
             "SELECT p.producer || '/' || s.stream, sum(s.offered), sum(s.delivered), "
             "sum(s.dropped), sum(s.pending) FROM streams s JOIN producers p ON p.id = s.origin "
-            "GROUP BY p.producer, s.stream ORDER BY p.producer, s.stream"
+            "GROUP BY p.producer, s.stream HAVING sum(s.offered + s.delivered + s.dropped + "
+            "s.pending) > 0 ORDER BY p.producer, s.stream"
         )
         return {
             name: Totals(offered=offered, delivered=delivered, dropped=dropped, pending=pending)

@@ -199,7 +199,7 @@ class Sender(threading.Thread):
         frames.drop_waiting("closed")
         if not self._connected:
             frames.drop_in_flight("peer_lost")
-        self._intake.note_drops(now_s, now_ns)
+        self._intake.note_drops(now_s, now_ns, last=True)
         ended = RunEnded(
             status=closing.status,
             ended_at_ns=now_ns,
