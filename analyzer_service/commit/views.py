@@ -1,9 +1,10 @@
 """What a `RunReader` hands out: rows, samples, dashboards, epochs, the run's state."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shared.messages import Phase, RecordTotals, Sample
+from shared.messages import Phase, RecordTotals, Sample, Totals
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -54,6 +55,14 @@ class Failure:
 
     count: int
     last: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCounts:
+    """Frames of one stream of one producer, and why they were dropped."""
+
+    totals: Totals
+    drops: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

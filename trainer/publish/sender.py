@@ -227,7 +227,7 @@ class Sender(threading.Thread):
         window, frames, journal = self._stages.window, self._stages.frames, self._stages.journal
         with self._contained("closing the sockets"):
             if self._stages.delivery is not None:
-                self._stages.delivery.close()
+                self._stages.delivery.close(self._books)
         with self._contained("writing the journal"):
             journal.try_again()
             if journal.everything or not (window.all_acked and frames.idle):
