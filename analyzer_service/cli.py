@@ -12,6 +12,7 @@ from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
     check_bind,
+    check_metrics,
     check_producers,
     check_workers,
     default_wandb_mode,
@@ -67,6 +68,21 @@ def serve(
             help="Listen beyond this machine, though nothing is encrypted and anyone may connect.",
         ),
     ] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT of /metrics and /healthz, or off.  [default: 127.0.0.1:9464, or the "
+            "next of ten ports that is free]"
+        ),
+    ] = None,
+    allow_plaintext_metrics: Annotated[
+        bool,
+        typer.Option(
+            "--allow-plaintext-metrics",
+            help="Serve metrics beyond this machine, though nothing is encrypted and anyone may "
+            "read them.",
+        ),
+    ] = False,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
     log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -77,6 +93,7 @@ def serve(
     address = check_bind(
         bind, secured=keys is not None, allow_plaintext_network=allow_plaintext_network
     )
+    served_at = check_metrics(metrics, allow_plaintext_metrics=allow_plaintext_metrics)
     run(
         ServeSettings(
             address=address,
@@ -90,6 +107,7 @@ def serve(
             producer_timeout_s=producer_timeout,
             keys=None if keys is None else load_server_keys(keys),
             max_producers=check_producers(max_trainers),
+            metrics=served_at,
         )
     )
 

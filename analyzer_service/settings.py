@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from analyzer_service.metrics.address import MetricsAddress, parse_metrics_address
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError
 from shared.transport.addresses import Address, parse_address
@@ -45,6 +46,8 @@ class ServeSettings:
         With them, only authorized trainers get in, and all is encrypted.
     max_producers : int
         Trainers' processes heard at a time; a further one is refused, and records to a file.
+    metrics : MetricsAddress or None
+        Where /metrics and /healthz are served, if at all.
     """
 
     address: Address
@@ -59,6 +62,7 @@ class ServeSettings:
     grace_s: float = 10.0
     keys: ServerKeys | None = None
     max_producers: int = 256
+    metrics: MetricsAddress | None = None
 
 
 def default_workers() -> int:
@@ -80,6 +84,25 @@ def check_bind(text: str, *, secured: bool, allow_plaintext_network: bool) -> Ad
             f"--bind {text} is open to other machines, without encryption or a check of who "
             "connects: make keys (python -m analyzer_service keys DIR) and give --keys DIR, or "
             "bind 127.0.0.1 and use an SSH tunnel, or say --allow-plaintext-network"
+        )
+    return address
+
+
+def check_metrics(text: str | None, *, allow_plaintext_metrics: bool) -> MetricsAddress | None:
+    """Where metrics are served: the default when nothing is asked for, nowhere for ``off``.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no address, or is open to a network without the explicit flag.
+    """
+    if text == "off":
+        return None
+    address = MetricsAddress() if text is None else parse_metrics_address(text)
+    if not (address.loopback or allow_plaintext_metrics):
+        raise ConfigurationError(
+            f"--metrics {text} is open to other machines: names and numbers of your runs would be "
+            "there for anyone, unencrypted. Give 127.0.0.1:PORT, or say --allow-plaintext-metrics"
         )
     return address
 

@@ -60,6 +60,15 @@ class RangeSet:
             gaps.append((at, last))
         return gaps
 
+    def within(self, first: int, last: int) -> list[Range]:
+        """Parts of the set between `first` and `last` (both included)."""
+        found: list[Range] = []
+        for i in range(bisect_left(self._ends, first), len(self._starts)):
+            if self._starts[i] > last:
+                break
+            found.append((max(first, self._starts[i]), min(last, self._ends[i])))
+        return found
+
     def __contains__(self, number: int) -> bool:
         i = bisect_right(self._starts, number) - 1
         return i >= 0 and number <= self._ends[i]

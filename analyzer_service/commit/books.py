@@ -46,6 +46,32 @@ class StreamBooks:
         else:
             self.pending += 1
 
+    def unnamed(self, last: int) -> list[Range]:
+        """Frames up to `last` that no batch named, and that have neither come nor been given up.
+
+        Frames are numbered as they are offered, so a number tells of all before it.
+        """
+        parts = self.known.missing(self.floor + 1, last)
+        parts = _without(self.arrived, parts)
+        for numbers in self.given_up.values():
+            parts = _without(numbers, parts)
+        return parts
+
+    def offer_unnamed(self, last: int) -> None:
+        """Count the frames up to `last` that no batch named as what they are: offered."""
+        for part in self.known.missing(self.floor + 1, last):
+            self.known.add(*part)
+            self.offered += _size([part])
+            came, spoiled = self.arrived.within(*part), self.spoiled.within(*part)
+            self.delivered += _size(came) - _size(spoiled)
+            rest = _without(self.arrived, [part]) + spoiled
+            for reason, numbers in self.given_up.items():
+                lost = [gap for each in rest for gap in numbers.within(*each)]
+                if lost:
+                    self._drop(reason, _size(lost))
+                rest = _without(numbers, rest)
+            self.pending += _size(rest)
+
     def take(self, fseq: int, *, readable: bool = True) -> None:
         """A frame arrived and was dealt with; one that cannot be read counts as dropped."""
         if fseq in self.arrived:
@@ -62,7 +88,7 @@ class StreamBooks:
         fresh = self._unexplained(first, last)
         self.given_up.setdefault(reason, RangeSet()).add(first, last)
         for part in fresh:
-            count = sum(end - start + 1 for start, end in self._awaited(part))
+            count = _size(self._awaited(part))
             self.pending -= count
             self._drop(reason, count)
 
@@ -111,19 +137,21 @@ class StreamBooks:
         """Parts of a range that no earlier notice covers."""
         parts = [(first, last)]
         for numbers in self.given_up.values():
-            parts = [gap for part in parts for gap in numbers.missing(*part)]
+            parts = _without(numbers, parts)
         return parts
 
     def _awaited(self, part: Range) -> list[Range]:
         """Parts of a range that were offered and have not arrived."""
-        offered: list[Range] = []
-        at = part[0]
-        for start, end in [*self.known.missing(*part), (part[1] + 1, part[1] + 1)]:
-            if start > at:
-                offered.append((at, start - 1))
-            at = end + 1
-        return [gap for start, end in offered for gap in self.arrived.missing(start, end)]
+        return _without(self.arrived, self.known.within(*part))
 
     def _drop(self, reason: str, count: int) -> None:
         self.dropped += count
         self.reasons[reason] += count
+
+
+def _without(numbers: RangeSet, parts: list[Range]) -> list[Range]:
+    return [gap for part in parts for gap in numbers.missing(*part)]
+
+
+def _size(parts: list[Range]) -> int:
+    return sum(last - first + 1 for first, last in parts)

@@ -1,6 +1,7 @@
 """Read-only view of a run's folder, for figures, sinks, reports and the page."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from analyzer_service.commit import rollups
 from analyzer_service.commit.database import open_reader, run_database
 from analyzer_service.commit.packing import NameLists
+from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.views import (
     DashboardRecord,
     EpochRecord,
     Failure,
+    RecordBooks,
     Row,
     RunState,
     SampleRow,
@@ -27,6 +30,7 @@ __all__ = [
     "DashboardRecord",
     "EpochRecord",
     "Failure",
+    "RecordBooks",
     "Row",
     "RunReader",
     "RunState",
@@ -188,7 +192,8 @@ class RunReader:
         query = (
             "SELECT p.producer || '/' || s.stream, sum(s.offered), sum(s.delivered), "
             "sum(s.dropped), sum(s.pending) FROM streams s JOIN producers p ON p.id = s.origin "
-            "GROUP BY p.producer, s.stream ORDER BY p.producer, s.stream"
+            "GROUP BY p.producer, s.stream HAVING sum(s.offered + s.delivered + s.dropped + "
+            "s.pending) > 0 ORDER BY p.producer, s.stream"
         )
         return {
             name: Totals(offered=offered, delivered=delivered, dropped=dropped, pending=pending)
@@ -197,11 +202,26 @@ class RunReader:
 
     def drops(self) -> dict[str, int]:
         """Dropped frames by reason."""
+        total: Counter[str] = Counter()
+        for reasons in self.drops_by_stream().values():
+            total.update(reasons)
+        return dict(sorted(total.items()))
+
+    def drops_by_stream(self) -> dict[str, dict[str, int]]:
+        """Dropped frames by "producer/stream" and reason."""
         query = (
-            "SELECT reason, sum(frames) FROM drop_counts GROUP BY reason HAVING sum(frames) > 0 "
-            "ORDER BY reason"
+            "SELECT p.producer || '/' || d.stream, d.reason, sum(d.frames) FROM drop_counts d "
+            "JOIN producers p ON p.id = d.origin GROUP BY p.producer, d.stream, d.reason "
+            "HAVING sum(d.frames) > 0 ORDER BY p.producer, d.stream, d.reason"
         )
-        return dict(self._connection.execute(query).fetchall())
+        found: dict[str, dict[str, int]] = {}
+        for name, reason, frames in self._connection.execute(query):
+            found.setdefault(name, {})[reason] = frames
+        return found
+
+    def record_books(self) -> list[RecordBooks]:
+        """Books of the critical records of each start of each producer."""
+        return read_record_books(self._connection)
 
     def frame(self, phase: str, number: int) -> BatchFrame | None:
         """Images and maps of a detailed step, by `phase_step`; None where they are not kept."""

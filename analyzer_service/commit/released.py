@@ -131,7 +131,7 @@ class Released:
             "UPDATE producers SET next_release = 1, status = NULL, reason = NULL, "
             "ended_at_ns = NULL"
         )
-        kinds = "('unexplained_frames', 'missing_records')"
+        kinds = "('unexplained_frames', 'missing_records', 'books_differ')"
         self._connection.execute(f"DELETE FROM failures WHERE kind IN {kinds}")
         self._store.put(status=None, reason=None, ended_at_ns=None, rebuild_due=None)
         self.load()

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 # Beyond every step, so that a resume takes the files of the run's end back.
 _AT_THE_END = 2**62
+_LAST_FSEQ = 2**32 - 1
 _WORST_FIRST = ("failed", "interrupted", "finished")
 
 
@@ -85,19 +86,24 @@ class Sequencer:
 
     def _release(self, state: ProducerState, message: CriticalMessage) -> bool:
         if isinstance(message, BatchMetrics):
+            if self._waits_for_unnamed(state, message):
+                return False
             found = self._frame_of(state, message)
             if isinstance(found, _Waiting):
                 return False
             source = Source(state.id, state.next_release, state.started)
             self.released.add_batch(source, message, found)
             if message.frame is not None:
-                state.stream(message.frame.stream).settle(message.frame.fseq)
+                self._settle(state, message.frame.stream, message.frame.fseq)
         elif isinstance(message, EpochEnded):
             self.released.add_epoch(message)
         elif isinstance(message, RunStarted) and message.incarnation > 1:
             step = message.resumed_from_step or 0
             self.stale_files += self.released.supersede(message.incarnation, step)
         elif isinstance(message, RunEnded):
+            if self._waits_for_unnamed(state, message):
+                return False
+            self._close_books(state, message)
             self._drain(state, message)
         return True
 
@@ -114,7 +120,7 @@ class Sequencer:
             return None
         if not (state.gone or state.frames_over):
             return _Waiting()
-        self._give_up(state, ref)
+        self._give_up(state, ref.stream, ref.fseq, ref.fseq)
         return None
 
     def _arrived(
@@ -132,13 +138,43 @@ class Sequencer:
             return None
         return found
 
-    def _give_up(self, state: ProducerState, ref: FrameRef) -> None:
-        """A frame will not come: its producer is gone."""
+    def _waits_for_unnamed(self, state: ProducerState, message: BatchMetrics | RunEnded) -> bool:
+        """Whether frames before those of `message`, which no batch named, may still come."""
+        if state.gone or state.frames_over:
+            return False
+        return any(
+            state.stream(stream).unnamed(last) for stream, last in _last_numbers(message).items()
+        )
+
+    def _settle(self, state: ProducerState, stream: str, fseq: int) -> None:
+        """Nothing up to frame `fseq` can change any more; what is missing is missing for good."""
+        books = state.stream(stream)
+        unexplained = books.unnamed(fseq)
+        books.offer_unnamed(fseq)
+        for first, last in unexplained:
+            self._give_up(state, stream, first, last)
+        books.settle(fseq)
+
+    def _close_books(self, state: ProducerState, end: RunEnded) -> None:
+        """Compare what a producer says that it offered with what is known of it."""
+        for stream, last in _last_numbers(end).items():
+            self._settle(state, stream, last)
+        for stream, totals in end.totals.items():
+            known = state.books[stream].offered if stream in state.books else 0
+            if known != totals.offered:
+                said = f"it says that it offered {totals.offered} {stream} frames"
+                self._fail("books_differ", f"{_name(state)}: {said}, {known} are known")
+
+    def _give_up(self, state: ProducerState, stream: str, first: int, last: int) -> None:
+        """Frames will not come: their producer is gone."""
         if state.ended is None:
-            state.stream(ref.stream).give_up(ref.fseq, ref.fseq, "peer_lost")
+            state.stream(stream).give_up(first, last, "peer_lost")
             return
-        frame = f"{_name(state)}: {ref.stream} frame {ref.fseq}"
-        self._fail("unexplained_frames", f"{frame} neither arrived nor was dropped by name")
+        one = first == last
+        frames = f"frame {first}" if one else f"frames {first} to {last}"
+        fate = f"neither arrived nor {'was' if one else 'were'} dropped by name"
+        what = f"{_name(state)}: {stream} {frames} {fate}"
+        self._fail("unexplained_frames", what, count=last - first + 1)
 
     def _drain(self, state: ProducerState, end: RunEnded) -> None:
         state.drained = True
@@ -166,9 +202,17 @@ class Sequencer:
             self.released.due(kind, 0, _AT_THE_END)
         logger.info("run ended: %s after %d rows", status, self.released.release)
 
-    def _fail(self, kind: str, what: str) -> None:
+    def _fail(self, kind: str, what: str, *, count: int = 1) -> None:
         logger.error("%s", what)
-        self.store.count_failure(kind, what)
+        self.store.count_failure(kind, what, count=count)
+
+
+def _last_numbers(message: BatchMetrics | RunEnded) -> dict[str, int]:
+    """By stream, the last frame that was offered when `message` was made."""
+    if isinstance(message, RunEnded):
+        said = {stream: totals.offered for stream, totals in message.totals.items()}
+        return {stream: min(last, _LAST_FSEQ) for stream, last in said.items() if last}
+    return {} if message.frame is None else {message.frame.stream: message.frame.fseq - 1}
 
 
 def _by_incarnation(producers: list[ProducerState]) -> Iterator[list[ProducerState]]:

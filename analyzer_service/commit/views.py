@@ -1,9 +1,10 @@
 """What a `RunReader` hands out: rows, samples, dashboards, epochs, the run's state."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shared.messages import Phase, Sample
+from shared.messages import Phase, RecordTotals, Sample, Totals
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -57,12 +58,60 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamCounts:
+    """Frames of one stream of one producer, and why they were dropped."""
+
+    totals: Totals
+    drops: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBooks:
+    """Critical records of one start of a producer: ``handed over = committed + lost + missing``.
+
+    Attributes
+    ----------
+    committed, missing : int
+        Numbers that the store holds, and those below the highest that it does not.
+    handed_over, lost : int or None
+        What the producer said of itself at its end; None before that, and from producers
+        before version 1.1.
+    """
+
+    producer: str
+    incarnation: int
+    committed: int
+    missing: int
+    handed_over: int | None = None
+    lost: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The producer, and which start of it unless it is the first."""
+        start = f" (start {self.incarnation})" if self.incarnation > 1 else ""
+        return f"{self.producer}{start}"
+
+    @property
+    def totals(self) -> RecordTotals | None:
+        """The books in the producer's form; None while it has said nothing."""
+        if self.handed_over is None or self.lost is None:
+            return None
+        return RecordTotals(
+            offered=self.handed_over,
+            committed=self.committed,
+            lost=self.lost,
+            pending=self.missing,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RunState:
     """Where the run stands.
 
     `failures` holds what was contained, by kind: "analysis" and "undecodable" (of a frame),
-    "frame_file" (not kept), "frame_mismatch", "unexplained_frames", "missing_records", "file"
-    (a picture, JSON file or report that is given up).
+    "frame_file" (not kept), "frame_mismatch", "unexplained_frames", "missing_records",
+    "books_differ" (from what the producer says of itself), "file" (a picture, JSON file or
+    report that is given up).
     """
 
     status: Status

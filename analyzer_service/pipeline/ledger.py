@@ -66,6 +66,16 @@ class Ledger:
             self.load()
         return self._producers
 
+    @property
+    def released(self) -> int:
+        """The last row that is released."""
+        return self._released.release
+
+    @property
+    def frames_bytes(self) -> int:
+        """Size of the kept frames."""
+        return self._frames_bytes
+
     def load(self) -> None:
         """Read everything from the database: at the start, and after a commit that failed."""
         self._unsure = True

@@ -12,6 +12,7 @@ from typing import Self
 from analyzer_service.commit.producers import Origin, ProducerState
 from analyzer_service.commit.restoring import leave_restored
 from analyzer_service.commit.store import Store
+from analyzer_service.pipeline.counts import PipelineCounts, count
 from analyzer_service.pipeline.due import DueFiles
 from analyzer_service.pipeline.folder import FolderLock, claim_folder
 from analyzer_service.pipeline.frames import FrameWork
@@ -118,6 +119,10 @@ class RunPipeline:
         """How the run ended, as far as it is released; None while it runs."""
         status: RunStatus | None = self._store.get("status")
         return status
+
+    def counts(self) -> PipelineCounts:
+        """What is committed, in numbers; raises `StoreError` or `sqlite3.Error`."""
+        return count(self._ledger)
 
     def committed_cseq(self, producer: str, incarnation: int) -> int:
         """Every record up to this one is committed."""

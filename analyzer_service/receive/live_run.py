@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from analyzer_service.commit.store import StoreError
+from analyzer_service.metrics.snapshot import Said
 from analyzer_service.pipeline import Committed, Origin, RunPipeline
 from analyzer_service.receive.ending import Ending
 from analyzer_service.receive.recorder import Recorder
@@ -28,7 +29,8 @@ class LiveRun:
     """A pipeline, and the counts that sessions and the loop go by.
 
     `heard` holds, by producer's start, the clock at its last sign of life, until it has said
-    how the run ended or is given up.
+    how the run ended or is given up. `said` holds, by producer's start, the books that it
+    itself told last, and `acked` how far it was told that its records are committed.
     """
 
     pipeline: RunPipeline
@@ -39,6 +41,8 @@ class LiveRun:
     ending: Ending | None = None
     received: dict[Origin, int] = field(default_factory=dict)
     heard: dict[Origin, float] = field(default_factory=dict)
+    said: dict[Origin, Said] = field(default_factory=dict)
+    acked: dict[Origin, int] = field(default_factory=dict)
     waiting_bytes: Counter[Origin] = field(default_factory=Counter)
     uncommitted_records: int = 0
     uncommitted_bytes: int = 0

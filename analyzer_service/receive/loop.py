@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from analyzer_service.metrics.snapshot import Board
 from analyzer_service.receive.parent import Parent
 from analyzer_service.receive.runs import Runs, RunsSettings
 from analyzer_service.receive.seams import SessionSettings
 from analyzer_service.receive.sessions import Sessions
+from analyzer_service.receive.survey import Survey
 from analyzer_service.workers import Workers
 from analyzer_service.workers.wakeup import Wakeup
 from shared.transport.server import Channel, RouterPair
@@ -43,6 +45,8 @@ class IngestLoop:
         Whether to end after the first run has ended.
     parent_pid : int, optional
         A process whose death ends the loop, after its run is written as failed.
+    board : Board, optional
+        Gets what the loop counts, once a second.
     """
 
     def __init__(
@@ -54,12 +58,14 @@ class IngestLoop:
         *,
         once: bool = False,
         parent_pid: int | None = None,
+        board: Board | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._router = router
         self._workers = workers
         self._wakeup = Wakeup()
-        self.runs = Runs(workers, runs, self._wakeup.set)
+        self._survey = Survey(board or Board(), runs.output_dir)
+        self.runs = Runs(workers, runs, self._wakeup.set, self._survey.last_look)
         self.sessions = Sessions(router, self.runs, sessions)
         self._once = once
         self._parent = None if parent_pid is None else Parent(parent_pid)
@@ -118,6 +124,7 @@ class IngestLoop:
                 try:
                     self.sessions.take(channel, incoming, now)
                 except Exception:  # the stage's edge: one message must not end every run
+                    self._survey.contained += 1
                     logger.exception("a message could not be dealt with")
         return count
 
@@ -186,3 +193,4 @@ class IngestLoop:
             self.sessions.committed(run, committed)
         self.runs.tick(now)
         self.sessions.tick(now)
+        self._survey.look(self.runs, self.sessions, self.sessions.refused, now)

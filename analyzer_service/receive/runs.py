@@ -55,12 +55,21 @@ class Runs:
         See there.
     wake : callable
         Called from another thread when W&B is through with a run.
+    last_look : callable, optional
+        Gets each run that is over, with the clock, before it is closed.
     """
 
-    def __init__(self, workers: Workers, settings: RunsSettings, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        settings: RunsSettings,
+        wake: Callable[[], None],
+        last_look: Callable[[LiveRun, float], None] | None = None,
+    ) -> None:
         self._workers = workers
         self._settings = settings
         self._wake = wake
+        self._last_look = last_look
         self._runs: dict[str, LiveRun] = {}
         self._committed_at: dict[str, float] = {}
         self._closing = False
@@ -158,7 +167,7 @@ class Runs:
                     self.lost(run, origin.producer)
             if run.recorder is not None:
                 run.recorder.flush(now)
-            self._end(run)
+            self._end(run, now)
 
     def lost(self, run: LiveRun, producer: str) -> None:
         """End what `producer` left open: it is gone."""
@@ -198,12 +207,14 @@ class Runs:
             return since + _COMMIT_INTERVAL_S
         return since + _IDLE_COMMIT_INTERVAL_S
 
-    def _end(self, run: LiveRun) -> None:
+    def _end(self, run: LiveRun, now: float) -> None:
         if run.ending is None:
             if run.over and not run.heard and not run.pipeline.rebuild():
                 run.ending = self._begin_end(run)
         elif run.ending.done and run.over:
             log_end(run.folder, run.ending.outcome)
+            if self._last_look is not None:
+                self._last_look(run, now)
             self._close(run)
             self.ended += 1
         elif run.ending.done and not self._closing:  # it was resumed meanwhile

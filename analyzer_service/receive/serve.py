@@ -4,16 +4,21 @@ import logging
 import os
 import resource
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from types import FrameType
 
+from analyzer_service.metrics.address import listen, url_of
+from analyzer_service.metrics.pages import Pages
+from analyzer_service.metrics.server import HttpServer
+from analyzer_service.metrics.snapshot import Board
 from analyzer_service.receive.loop import IngestLoop
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.receive.seams import SessionSettings
 from analyzer_service.settings import ServeSettings, check_output_dir
-from analyzer_service.workers import PoolWorkers
-from shared.errors import ConfigurationError
+from analyzer_service.workers import PoolWorkers, Workers
 from shared.transport.server import RouterPair
 
 logger = logging.getLogger(__name__)
@@ -28,47 +33,76 @@ def serve(settings: ServeSettings) -> None:
     Raises
     ------
     ConfigurationError
-        If the address cannot be bound or the output folder cannot be written.
+        If an address cannot be bound or the output folder cannot be written.
     """
     _allow_files()
-    # Twice as many as trainers: one that comes back must not be kept out by its dead connection.
-    router = RouterPair(
-        settings.address, settings.keys, most_connections=2 * settings.max_producers
-    )
-    try:
-        output_dir = check_output_dir(settings.output_dir)
-    except ConfigurationError:
-        router.close()
-        raise
-    with closing(PoolWorkers(settings.workers)) as workers:
-        loop = IngestLoop(
-            router,
-            workers,
-            RunsSettings(
-                output_dir=output_dir,
-                wandb_mode=settings.wandb_mode,
-                project=settings.project,
-                record=settings.record,
-                producer_timeout_s=settings.producer_timeout_s,
-            ),
-            SessionSettings(
-                producer_timeout_s=settings.producer_timeout_s,
-                max_producers=settings.max_producers,
-            ),
-            once=settings.once,
-            parent_pid=settings.parent_pid,
+    board = Board()
+    with ExitStack() as stack:
+        # Twice as many as trainers: one that comes back is not kept out by its dead connection.
+        router = RouterPair(
+            settings.address, settings.keys, most_connections=2 * settings.max_producers
         )
-        with _stopped_by_signals(loop):
-            logger.info(
-                "listening on %s and %s (%s), writing to %s, W&B %s",
-                settings.address.ctl,
-                settings.address.bulk,
-                _who(settings),
-                output_dir,
-                settings.wandb_mode,
-            )
-            loop.run(grace_s=settings.grace_s)
+        stack.callback(router.close)
+        listener = None if settings.metrics is None else listen(settings.metrics)
+        if listener is not None:
+            stack.callback(listener.close)
+        output_dir = check_output_dir(settings.output_dir)
+        workers = stack.enter_context(closing(PoolWorkers(settings.workers)))
+        loop = _make_loop(settings, router, workers, output_dir, board)
+        stack.enter_context(_stopped_by_signals(loop))
+        logger.info(
+            "listening on %s and %s (%s), writing to %s, W&B %s",
+            settings.address.ctl,
+            settings.address.bulk,
+            _who(settings),
+            output_dir,
+            settings.wandb_mode,
+        )
+        stack.enter_context(_watched(settings, listener, board))
+        loop.run(grace_s=settings.grace_s)
     logger.info("stopped")
+
+
+def _make_loop(
+    settings: ServeSettings, router: RouterPair, workers: Workers, output_dir: Path, board: Board
+) -> IngestLoop:
+    return IngestLoop(
+        router,
+        workers,
+        RunsSettings(
+            output_dir=output_dir,
+            wandb_mode=settings.wandb_mode,
+            project=settings.project,
+            record=settings.record,
+            producer_timeout_s=settings.producer_timeout_s,
+        ),
+        SessionSettings(
+            producer_timeout_s=settings.producer_timeout_s,
+            max_producers=settings.max_producers,
+        ),
+        once=settings.once,
+        parent_pid=settings.parent_pid,
+        board=board,
+    )
+
+
+@contextmanager
+def _watched(
+    settings: ServeSettings, listener: socket.socket | None, board: Board
+) -> Iterator[None]:
+    """Metrics are served meanwhile, if they are wanted and a port was free."""
+    if listener is None:
+        if settings.metrics is not None:
+            ports = settings.metrics.ports
+            logger.warning(
+                "metrics are not served: ports %d to %d of %s are in use (see --metrics)",
+                *(ports[0], ports[-1], settings.metrics.host),
+            )
+        yield
+        return
+    logger.info("metrics at %s", url_of(listener))
+    with closing(HttpServer(listener, Pages(board))):
+        yield
 
 
 def _allow_files() -> None:

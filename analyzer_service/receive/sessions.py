@@ -7,10 +7,12 @@ the log once for each peer.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
+from analyzer_service.metrics.snapshot import Said
 from analyzer_service.pipeline import Committed
 from analyzer_service.receive import handshake
+from analyzer_service.receive.answers import Answers
 from analyzer_service.receive.intake import Intake
 from analyzer_service.receive.live_run import LiveRun
 from analyzer_service.receive.refused import Refused
@@ -22,8 +24,6 @@ from shared.errors import ConfigurationError, ContractError, SidelightError
 from shared.transport.server import Channel, Incoming
 
 logger = logging.getLogger(__name__)
-
-_RESET_INTERVAL_S: Final = 1.0
 
 
 class Sessions:
@@ -54,15 +54,16 @@ class Sessions:
         *,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._sender = sender
         self._runs = runs
         self._settings = settings
+        self._wall_clock_ns = wall_clock_ns
         self._intake = Intake(runs.open, settings.credit_bytes, wall_clock_ns)
         self._by_ctl: dict[bytes, Session] = {}
         self._by_bulk: dict[bytes, Session] = {}
         self._by_identity: dict[tuple[str, str], Session] = {}
         self._rivals: dict[tuple[str, str], tuple[bytes, protocol.Hello]] = {}
         self.refused = Refused()
+        self._answers = Answers(sender, self.refused)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._by_identity.values()))
@@ -100,9 +101,9 @@ class Sessions:
     def tick(self, now: float) -> None:
         """Pay what is owed, send heartbeats, notice silence."""
         for session in self:
-            self._pay(session)
+            self._answers.pay(session)
             if session.gap:
-                self._ask_again(session, now)
+                self._answers.ask_again(session, now)
             silent_s = now - session.heard_at
             if silent_s > self._settings.silence_limit_s:
                 self._silent(session, now)
@@ -128,9 +129,10 @@ class Sessions:
         peers = self._by_ctl if channel == "ctl" else self._by_bulk
         session = peers.get(incoming.peer)
         if session is None:
-            self._reset_stranger(channel, incoming.peer, now)
+            self._answers.reset_stranger(channel, incoming.peer, now)
             return
         self._heard(session, now)
+        self._note_books(session, control)
         if session.run is not None and session.run.closed:
             self._after_close(session, control)
         elif isinstance(control, protocol.Record) and channel == "ctl":
@@ -148,8 +150,14 @@ class Sessions:
         if isinstance(control, protocol.Fin) and control.last_cseq <= session.committed_cseq:
             session.last_cseq, session.finished = control.last_cseq, False
         elif not isinstance(control, protocol.Heartbeat | protocol.Fin):
-            self._send(session, protocol.Reset())
+            self._answers.send(session, protocol.Reset())
             self.drop(session)
+
+    def _note_books(self, session: Session, control: protocol.Control) -> None:
+        """Keep what a producer says of its own books, also when its run is over already."""
+        told = control.books if isinstance(control, protocol.Heartbeat | protocol.Fin) else None
+        if told is not None and session.run is not None:
+            session.run.said[session.origin] = Said(told, self._wall_clock_ns() / 1e9)
 
     def _heard(self, session: Session, now: float) -> None:
         session.heard_at = now
@@ -160,7 +168,7 @@ class Sessions:
             logger.info("%s is back", session.label)
         rival = self._rivals.pop(session.identity, None)
         if rival is not None:
-            self._reject(rival[0], rival[1], handshake.taken(rival[1], session.hello.instance))
+            self._reject(*rival, handshake.taken(rival[1], session.hello.instance))
 
     def _hello(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
         self.refused.greeted(peer, now)
@@ -181,8 +189,7 @@ class Sessions:
         self.refused.greeted(peer, now)
         reason = handshake.other_major("protocol", error.theirs, protocol.PROTOCOL_VERSION)
         if channel == "ctl" and self.refused.may_reset(channel, peer, now):
-            logger.error("%s refused: %s", error.who, reason)
-            self._sender.send("ctl", peer, protocol.pack(protocol.Reject(reason=reason)))
+            self._answers.reject(peer, error.who, reason)
 
     def _admit(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
         try:
@@ -227,7 +234,7 @@ class Sessions:
             }
         )
         logger.info("%s connected, %d records held", session.label, session.committed_cseq)
-        self._send(session, welcome)
+        self._answers.send(session, welcome)
 
     def _attach(self, peer: bytes, attach: protocol.Attach, now: float) -> None:
         for session in self:
@@ -238,7 +245,7 @@ class Sessions:
                 self._by_bulk[peer] = session
                 self._heard(session, now)
                 return
-        self._reset_stranger("bulk", peer, now)
+        self._answers.reset_stranger("bulk", peer, now)
 
     def _record(self, session: Session, cseq: int, parts: Sequence[Buffer], now: float) -> None:
         try:
@@ -250,43 +257,10 @@ class Sessions:
         session.ack_due = session.ack_due or taken == "known"
         session.gap = taken in ("gap", "full")
 
-    def _ask_again(self, session: Session, now: float) -> None:
-        """Records are missing: let the producer say Hello again and send from the gap on."""
-        failing = session.run is not None and session.run.failing
-        if not failing and now - session.reset_at >= _RESET_INTERVAL_S:
-            session.reset_at = now
-            session.gap = not self._send(session, protocol.Reset())
-
-    def _pay(self, session: Session) -> None:
-        if session.ack_due and self._send(session, protocol.Ack(cseq=session.committed_cseq)):
-            session.ack_due = False
-        credit = session.credit()
-        if credit is not None and self._send(session, credit):
-            session.settle_credit()
-        if self._may_finish(session) and self._send(session, protocol.FinAck()):
-            session.finished = True
-
-    def _may_finish(self, session: Session) -> bool:
-        last = session.last_cseq
-        if session.finished or last is None or session.committed_cseq < last:
-            return False
-        return session.run is None or session.run.drained(session.origin)
-
     def _beat(self, session: Session, now: float) -> None:
-        session.beat_at = now
-        there = self._send(session, self._heartbeat(session))
+        there = self._answers.beat(session, now)
         if not there and session.run is not None and session.run.closed:
             self.drop(session)  # it left, and there is nothing that it could come back for
-
-    def _heartbeat(self, session: Session) -> protocol.Heartbeat:
-        run = session.run
-        if run is None:
-            return protocol.Heartbeat()
-        return protocol.Heartbeat(
-            ingest_lag_ms=session.ingest_lag_ms,
-            work_lag_ms=run.pipeline.work_lag_ms,
-            frames_waiting=run.pipeline.frames_waiting,
-        )
 
     def _silent(self, session: Session, now: float) -> None:
         rival = self._rivals.pop(session.identity, None)
@@ -299,13 +273,5 @@ class Sessions:
             self.drop(session)
             self._admit(*rival, now)
 
-    def _send(self, session: Session, control: protocol.Control) -> bool:
-        return self._sender.send("ctl", session.ctl, protocol.pack(control))
-
     def _reject(self, peer: bytes, hello: protocol.Hello, reason: str) -> None:
-        logger.error("%s: %s refused: %s", hello.run_name, hello.producer, reason)
-        self._sender.send("ctl", peer, protocol.pack(protocol.Reject(reason=reason[:1024])))
-
-    def _reset_stranger(self, channel: Channel, peer: bytes, now: float) -> None:
-        if self.refused.may_reset(channel, peer, now):
-            self._sender.send(channel, peer, protocol.pack(protocol.Reset()))
+        self._answers.reject(peer, f"{hello.run_name}: {hello.producer}", reason)

@@ -46,16 +46,21 @@ DROP_REASONS = {
     "too_large": "beyond the size limit of one message",
     "capture_failed": "reading the tensors failed",
     "closed": "still waiting when the trainer had to end",
+    "undecodable": "it came, and could not be read",
 }
 
 FAILURES = {
     "analysis": "frames whose analysis failed or ran past its time",
     "undecodable": "frames that could not be read",
-    "job": "files that could not be written",
-    "unexplained_frames": "frames that neither came nor were given up: an error",
-    "missing_records": "records that never came: an error",
-    "late_frames": "frames that came after their batch was released",
+    "frame_file": "frames that could not be kept for later",
+    "file": "files that could not be written",
+    "frame_mismatch": "frames of another batch than the one that named them: an error",
+    "unexplained_frames": "frames that neither arrived nor were dropped by name: an error",
+    "missing_records": "gaps in the records: an error",
+    "books_differ": "counts of the trainer that differ from what is known: an error",
 }
+ERRORS = ("unexplained_frames", "missing_records", "books_differ", "frame_mismatch")
+"""Failures that must never be: something is missing, and nothing tells why."""
 
 
 def mean_sd(moments: Moments) -> str:

@@ -6,6 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 Mode = Literal["online", "offline", "disabled"]
+WandbState = Literal["online", "offline", "disabled", "given_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far W&B has been told about a run so far."""
+
+    state: WandbState
+    rows: int = 0
+    images: int = 0
 
 
 @dataclass(frozen=True)

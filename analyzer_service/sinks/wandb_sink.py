@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.sinks.wandb_outcome import Mode, WandbOutcome
+from analyzer_service.sinks.wandb_outcome import Mode, Standing, WandbOutcome, WandbState
 from analyzer_service.sinks.wandb_session import Session
 from shared.errors import SidelightError
 
@@ -46,6 +46,14 @@ class WandbSink:
     def notify(self) -> None:
         """Say that new rows or dashboards may be committed; never blocks."""
         self._wake.set()
+
+    def standing(self) -> Standing:
+        """How far it is; any thread may ask, and none waits."""
+        session = self._session
+        state: WandbState = session.mode
+        if self._mode != "disabled" and session.given_up and not session.complete:
+            state = "given_up"
+        return Standing(state, session.position.rows, session.position.images)
 
     def finish(self, timeout_s: float = 10.0) -> WandbOutcome:
         """Log the rest and close the run, in `timeout_s` seconds at most.

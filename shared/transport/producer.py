@@ -21,6 +21,7 @@ Channel = Literal["ctl", "bulk"]
 
 _RECONNECT_MS = 100
 _RECONNECT_MAX_MS = 1000
+_LAST_WORDS_MS = 200
 _CTL_HIGH_WATER_MARK = 4096
 _SEND_HIGH_WATER_MARKS: dict[Channel, int] = {"ctl": _CTL_HIGH_WATER_MARK, "bulk": 256}
 
@@ -84,8 +85,13 @@ class ProducerSockets:
             headers.extend(_drain(socket))
         return headers
 
-    def close(self) -> None:
-        """Close everything at once; what was not sent is forgotten."""
+    def close(self, *, last_words: Sequence[Buffer] | None = None) -> None:
+        """Close everything at once; what was not sent is forgotten.
+
+        Only `last_words`, on `ctl`, have 0.2 s to leave, to a peer that was heard just now.
+        """
+        if last_words is not None and self.send("ctl", last_words):
+            self._close_socket("ctl", linger_ms=_LAST_WORDS_MS)
         self._close_sockets()
         self._context.destroy(linger=0)
 
@@ -123,11 +129,11 @@ class ProducerSockets:
         for channel in list(self._sockets):
             self._close_socket(channel)
 
-    def _close_socket(self, channel: Channel) -> None:
+    def _close_socket(self, channel: Channel, *, linger_ms: int = 0) -> None:
         socket = self._sockets.pop(channel)
         self._used.discard(channel)
         self._poller.unregister(socket)
-        socket.close(linger=0)
+        socket.close(linger=linger_ms)
 
 
 def _identify(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:

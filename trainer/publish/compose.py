@@ -1,9 +1,10 @@
 """Messages made of a capture's values, on the sender thread."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from shared.messages import BatchFrame, BatchMetrics, DropNotice, FrameRef
+from shared.messages import BatchFrame, BatchMetrics, DropNotice, DropReason, FrameRef, Stream
+from shared.sequences import RangeSet
 from trainer.publish.contract import FrameArrays
 from trainer.publish.frames import Drop
 from trainer.publish.inbox import Handed
@@ -80,6 +81,23 @@ def drop_notices(drops: Iterable[Drop], captured_at_ns: int) -> list[DropNotice]
             captured_at_ns=captured_at_ns,
         )
         for run in runs
+    ]
+
+
+def notices_of(
+    drops: Mapping[tuple[Stream, DropReason], RangeSet], captured_at_ns: int
+) -> list[DropNotice]:
+    """Notices for the frames `drops`, by stream and reason."""
+    return [
+        DropNotice(
+            stream=stream,
+            first_fseq=first,
+            last_fseq=last,
+            reason=reason,
+            captured_at_ns=captured_at_ns,
+        )
+        for (stream, reason), numbers in drops.items()
+        for first, last in numbers.ranges
     ]
 
 

@@ -108,9 +108,14 @@ class Delivery:
             fin = Fin(last_cseq=self._window.next_cseq - 1, books=said)
             self._fin_sent = self._sockets.send("ctl", [pack(fin)])
 
-    def close(self) -> None:
-        """Close the sockets; what they still hold is forgotten (it stands in the window)."""
-        self._sockets.close()
+    def close(self, books: Counted | None = None) -> None:
+        """Close the sockets; what they still hold is forgotten (it stands in the window).
+
+        After an end in order, `books` are said once more: those of `Fin` did not know that it
+        would be the end.
+        """
+        last = Heartbeat(books=books()) if self.finished and books is not None else None
+        self._sockets.close(last_words=None if last is None else [pack(last)])
 
     def broken(self, now_s: float) -> None:
         """Start anew after an error of a socket."""

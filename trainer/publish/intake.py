@@ -7,8 +7,16 @@ from typing import Final
 
 from shared.codec import encode
 from shared.errors import ContractError
-from shared.messages import CriticalMessage, DropReason, EpochEnded, RunEnded
-from trainer.publish.compose import batch_frame, batch_metrics, drop_notices
+from shared.messages import (
+    CriticalMessage,
+    DropNotice,
+    DropReason,
+    EpochEnded,
+    RunEnded,
+    Stream,
+)
+from shared.sequences import RangeSet
+from trainer.publish.compose import batch_frame, batch_metrics, drop_notices, notices_of
 from trainer.publish.contract import CaptureLost
 from trainer.publish.frames import FrameWindow, PendingFrame
 from trainer.publish.inbox import Handed, Inbox
@@ -53,6 +61,7 @@ class Intake:
         self._make_room = make_room
         self._taken: deque[Handed | EpochEnded] = deque()
         self._unread: deque[Handed] = deque()
+        self._unsaid: dict[tuple[Stream, DropReason], RangeSet] = {}
         self.offered = 0
         self.lost = 0
         self.without_values = 0
@@ -95,11 +104,23 @@ class Intake:
             self._record(item, now_s, without_values=late)
             self._give_up_frames()
             self.absorb()
-        self.note_drops(now_s, now_ns)
+        self.note_drops(now_s, now_ns, last=True)
 
-    def note_drops(self, now_s: float, now_ns: int) -> None:
-        """Give each new drop a notice of its own on the critical stream."""
-        for notice in drop_notices(self._frames.take_drops(), now_ns):
+    def note_drops(self, now_s: float, now_ns: int, *, last: bool = False) -> None:
+        """Give each new drop a notice of its own on the critical stream.
+
+        While there is no room for any record they wait, for nobody else tells what became of
+        these frames; with `last` they are said whatever room there is.
+        """
+        drops = self._frames.take_drops()
+        if not (drops or self._unsaid):
+            return
+        if self._no_room() and not last:
+            for drop in drops:
+                self._unsaid.setdefault((drop.stream, drop.reason), RangeSet()).add(drop.fseq)
+            return
+        unsaid, self._unsaid = self._unsaid, {}
+        for notice in [*notices_of(unsaid, now_ns), *drop_notices(drops, now_ns)]:
             self.append(notice, now_ns, now_s)
 
     def append(self, message: CriticalMessage, captured_at_ns: int, now_s: float) -> None:
@@ -111,10 +132,8 @@ class Intake:
             log.error("a %s cannot be sent and is lost: %s", message.type, error)
             self.lost += 1
             return
-        if self._window.full:
-            self._make_room()
-        # The end of the run is one record, and the one that tells it from a failed run.
-        if self._window.full and not isinstance(message, RunEnded):
+        # The run's end tells it from a failed one, and notices have waited until they may go.
+        if self._no_room() and not isinstance(message, RunEnded | DropNotice):
             self.lost += 1
             return
         self._window.append(parts, captured_at_ns, now_s)
@@ -128,6 +147,11 @@ class Intake:
     def empty(self) -> bool:
         """Whether everything that was taken over is read."""
         return not self._taken and not self._unread
+
+    def _no_room(self) -> bool:
+        if self._window.full:
+            self._make_room()
+        return self._window.full
 
     def _may_read(self, ready: Callable[[], bool]) -> bool:
         """What a capture says of itself; one that raises says what is wrong when it is read."""

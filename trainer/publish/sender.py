@@ -199,7 +199,7 @@ class Sender(threading.Thread):
         frames.drop_waiting("closed")
         if not self._connected:
             frames.drop_in_flight("peer_lost")
-        self._intake.note_drops(now_s, now_ns)
+        self._intake.note_drops(now_s, now_ns, last=True)
         ended = RunEnded(
             status=closing.status,
             ended_at_ns=now_ns,
@@ -227,7 +227,7 @@ class Sender(threading.Thread):
         window, frames, journal = self._stages.window, self._stages.frames, self._stages.journal
         with self._contained("closing the sockets"):
             if self._stages.delivery is not None:
-                self._stages.delivery.close()
+                self._stages.delivery.close(self._books)
         with self._contained("writing the journal"):
             journal.try_again()
             if journal.everything or not (window.all_acked and frames.idle):

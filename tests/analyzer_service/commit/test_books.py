@@ -31,6 +31,31 @@ def _by_hand(events: list[tuple[str, int, int]], books: StreamBooks) -> dict[str
 
 
 @pytest.mark.parametrize("seed", range(20))
+def test_frames_that_no_batch_named_count_as_if_one_had(seed: int) -> None:
+    generator = random.Random(seed)
+    named, unnamed = StreamBooks(), StreamBooks()
+    for _ in range(60):
+        kind = generator.choice(["take", "spoiled", "drop", "offer"])
+        first = generator.randint(1, FRAMES)
+        for books in (named, unnamed):
+            if kind == "offer":
+                books.offer(first)
+            elif kind == "drop":
+                books.give_up(first, first + 3, "closed" if seed % 2 else "no_slot")
+            else:
+                books.take(first, readable=kind == "take")
+    for fseq in range(1, FRAMES + 1):
+        named.offer(fseq)
+    awaited = unnamed.unnamed(FRAMES)
+    before = unnamed.pending
+    unnamed.offer_unnamed(FRAMES)
+    assert unnamed.totals() == named.totals()
+    assert +unnamed.reasons == +named.reasons
+    assert unnamed.balanced
+    assert sum(last - first + 1 for first, last in awaited) == unnamed.pending - before
+
+
+@pytest.mark.parametrize("seed", range(20))
 def test_counts_are_those_of_counting_by_hand(seed: int) -> None:
     generator = random.Random(seed)
     books = StreamBooks()

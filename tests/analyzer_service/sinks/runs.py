@@ -11,7 +11,8 @@ from PIL import Image
 from analyzer_service.commit.books import StreamBooks
 from analyzer_service.commit.released import Released, Source
 from analyzer_service.commit.store import FoundFrame, Store, StoredFrame
-from shared.messages import BatchMetrics, RunStarted
+from shared.codec import encode, join
+from shared.messages import BatchMetrics, CriticalMessage, RunStarted
 from tests.builders import (
     START_NS,
     STEP_NS,
@@ -91,6 +92,12 @@ class RunWriter:
                 (phase, number, release or self.release, path.name),
             )
         return path
+
+    def say(self, message: CriticalMessage, *, cseq: int | None = None) -> None:
+        """Commit a critical record, the next one if no `cseq` is given."""
+        self.cseq = self.cseq + 1 if cseq is None else cseq
+        with self.store.transaction():
+            self.store.add_record(self.origin, self.cseq, join(encode(message)))
 
     def end(self, status: str = "finished", reason: str | None = None) -> None:
         with self.store.transaction():

@@ -16,8 +16,10 @@ from analyzer_service.figures.wording import number
 from analyzer_service.sinks.json_files import write_epoch, write_final
 from analyzer_service.sinks.report import write_report
 from analyzer_service.workers import InlineWorkers
+from shared.messages import RecordTotals
 from tests.analyzer_service.pipeline.driving import SETTINGS, make_said, run_whole
 from tests.analyzer_service.sinks.runs import RunWriter, write_epoch_rows, write_run
+from tests.builders import make_batch, make_run_ended
 
 Keep = Callable[[RunWriter], RunWriter]
 
@@ -119,8 +121,63 @@ def test_books_and_drops_are_shown(folder: Path, keep: Keep) -> None:
     text = section(report_of(run), "Frames: what arrived")
 
     assert cells(text, "`rank0/train`")[1:] == ["11", "10", "1", "0", "yes"]
-    assert cells(text, "`queue_full`")[1] == "1"
+    assert cells(text, "`queue_full`")[1:3] == ["1", "`rank0/train`"]
     assert "No failure had to be contained." in text
+
+
+def test_records_are_shown_as_the_trainer_and_the_store_count_them(
+    folder: Path, keep: Keep
+) -> None:
+    run = keep(write_run(folder, epochs=1))
+    run.cseq = 0
+    for message in (run.started, make_batch(1), make_batch(2)):
+        run.say(message)
+    run.say(make_run_ended(records=RecordTotals(offered=3, committed=2, pending=1)))
+    run.end()
+
+    report = report_of(run)
+    text = section(report, "Frames: what arrived")
+
+    assert cells(text, "`rank0`")[1:] == ["4", "4", "0", "0", "yes"]
+    assert "Something is missing" not in report
+
+
+def test_records_that_were_lost_or_never_came_are_said_at_the_top(folder: Path, keep: Keep) -> None:
+    run = keep(write_run(folder, epochs=1))
+    run.cseq = 0
+    run.say(run.started)
+    run.say(make_batch(3), cseq=4)
+    run.say(make_run_ended(records=RecordTotals(offered=6, committed=4, lost=2)))
+    with run.store.transaction():
+        run.store.count_failure("missing_records", "rank0: records 2..3 never came")
+        run.store.count_failure("unexplained_frames", "rank0: train frames 2 to 3", count=2)
+    run.end()
+
+    report = report_of(run)
+    text = section(report, "Frames: what arrived")
+
+    assert cells(text, "`rank0`")[1:] == ["7", "3", "2", "2", "yes"]
+    assert "**2 were lost by the trainer**" in text
+    assert "**2 never came**" in text
+    assert "**2 frames neither arrived nor were dropped by name**" in text
+    assert report.splitlines()[6] == (
+        "**Something is missing: 2 frames that neither arrived nor were dropped by name; 1 gaps in "
+        "the records; 2 records that the trainer could not keep.** See the books below."
+    )
+
+
+def test_a_producer_that_said_nothing_of_its_records_has_no_numbers(
+    folder: Path, keep: Keep
+) -> None:
+    run = keep(write_run(folder, epochs=1))
+    run.cseq = 0
+    run.say(run.started)
+    run.say(make_run_ended())  # as version 1.0 says it
+    run.end()
+
+    text = section(report_of(run), "Frames: what arrived")
+
+    assert cells(text, "`rank0`")[1:] == ["–", "2", "–", "0", "–"]
 
 
 def test_books_that_do_not_balance_are_called_an_error(folder: Path, keep: Keep) -> None:
@@ -133,6 +190,7 @@ def test_books_that_do_not_balance_are_called_an_error(folder: Path, keep: Keep)
 
     assert cells(text, "`rank0/train`")[5] == "**no**"
     assert "**The books do not balance**" in text
+    assert "books that do not balance" in report_of(run).splitlines()[6]
 
 
 def test_contained_failures_are_named(folder: Path, keep: Keep) -> None:

@@ -277,6 +277,44 @@ def test_records_that_no_memory_and_no_disk_can_hold_are_counted(
     assert outcome.books.records.offered == 102
 
 
+def test_frames_that_are_dropped_while_no_record_can_be_kept_are_named_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    disk.full = True
+    publisher = Publisher.start(
+        make_run_started(),
+        endpoint=f"ipc://{tmp_path}/a",
+        settings=PublishSettings(
+            journal_dir=tmp_path,
+            unacked_bytes=20_000,
+            queue_bytes=10_000,
+            first_answer_timeout_s=0.1,
+        ),
+    )
+    images = np.zeros((1, 16, 16, 3), np.uint8)
+    for step in range(1, 101):
+        publisher.batch(
+            phase="train",
+            epoch=0,
+            batch_idx=step,
+            global_step=step,
+            input=images,
+            reconstruction=images,
+        )
+    until(lambda: publisher.progress.books.records.lost > 20)
+    disk.full = False
+    outcome = publisher.close()
+    messages = read(outcome.journal)
+    notices = [m for m in messages if isinstance(m, DropNotice)]
+    named = [fseq for n in notices for fseq in range(n.first_fseq, n.last_fseq + 1)]
+    book = outcome.totals["train"]
+    assert (book.offered, book.delivered, book.pending) == (100, 0, 0)
+    assert sorted(named) == list(range(1, 101)), "each frame has one notice, kept batch or not"
+    assert {n.reason for n in notices} == {"queue_full", "closed"}
+    assert records_balance(outcome.books.records)
+
+
 def fill_beyond_memory(tmp_path: Path, endpoint: str) -> Publisher:
     publisher = Publisher.start(
         make_run_started(),

@@ -1,0 +1,1 @@
+"""`/metrics` and `/healthz`: what the ingest loop publishes, read by a thread of their own."""
