@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _RECORDS_PER_TURN: Final = 1024
 _REFILL_S: Final = 0.02
+_FIN_AGAIN_S: Final = 1.0
 _FORGOT: Final = (
     "the analyzer holds less of this run than it had acknowledged: its folder was removed, or "
     "another analyzer answers at this address"
@@ -69,7 +70,8 @@ class Delivery:
         self._backfill: Iterator[tuple[int, list[Buffer]] | None] | None = None
         self._backfill_last = 0
         self._held_back: tuple[int, list[Buffer]] | None = None
-        self._fin_sent = False
+        self._fin_sent_at_s = float("-inf")
+        self._said_fin = False
         self._frames_moved_at_s = float("-inf")
         self.finished = False
         self.run_folder: str | None = None
@@ -95,12 +97,17 @@ class Delivery:
         if self._link.may_send_frames and self._window.acked_cseq >= 1:
             self._send_frames(now_s)
 
-    def send_fin(self) -> None:
-        """Say that nothing more will come, once every record was sent."""
+    def send_fin(self, now_s: float) -> None:
+        """Say that nothing more will come, once every record was sent; again until it is heard.
+
+        ZeroMQ mends a broken connection by itself and forgets what was in it, this included.
+        """
         everything_sent = self._window.next_to_send == self._window.next_cseq
-        if self._link.state == "open" and everything_sent and not self._fin_sent:
+        due = now_s - self._fin_sent_at_s >= _FIN_AGAIN_S
+        if self._link.state == "open" and everything_sent and due:
             fin = Fin(last_cseq=self._window.next_cseq - 1)
-            self._fin_sent = self._sockets.send("ctl", [pack(fin)])
+            if self._sockets.send("ctl", [pack(fin)]):
+                self._fin_sent_at_s, self._said_fin = now_s, True
 
     def close(self) -> None:
         """Close the sockets; what they still hold is forgotten (it stands in the window)."""
@@ -123,10 +130,10 @@ class Delivery:
             case Reject():
                 self._refused(control, now_s)
             case Reset():
-                self._fin_sent = False
+                self._fin_sent_at_s = float("-inf")
                 self._link.reset(now_s)
             case FinAck():
-                self.finished = True
+                self.finished = self.finished or self._said_fin
             case Heartbeat():
                 self._look_for_lost_frames(control, now_s)
             case _:
@@ -142,7 +149,7 @@ class Delivery:
         self._window.ack(welcome.committed_cseq)
         self._window.resend_from(welcome.committed_cseq + 1)
         self._backfill = self._held_back = None
-        self._fin_sent = False
+        self._fin_sent_at_s = float("-inf")
         self._confirm(welcome.delivered)
         self._frames.reconnected(welcome.credit_bytes)
         self.run_folder = welcome.run_folder

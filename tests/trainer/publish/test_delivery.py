@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 
 from shared.codec import Buffer, encode
-from shared.protocol import Ack, Control, Credit, Frame, Heartbeat, Hello, Welcome, pack, unpack
+from shared.protocol import (
+    Ack,
+    Control,
+    Credit,
+    Fin,
+    FinAck,
+    Frame,
+    Heartbeat,
+    Hello,
+    Welcome,
+    pack,
+    unpack,
+)
 from tests.builders import make_frame, make_run_started
 from trainer.publish.delivery import Delivery
 from trainer.publish.frames import FrameWindow, PendingFrame
@@ -98,3 +110,14 @@ def test_an_analyzer_that_is_still_at_work_is_left_alone(producer: Producer) -> 
     live(producer, 60, frames_waiting=1)
     assert len(producer.sockets.of(Hello)) == 1
     assert len(producer.sockets.of(Frame)) == 1
+
+
+def test_fin_is_said_again_until_it_is_heard(producer: Producer) -> None:
+    producer.answer(0.0, FinAck())
+    assert not producer.delivery.finished, "an answer to what was never said"
+    for tenths in range(25):
+        producer.delivery.send_fin(tenths / 10)
+    assert producer.sockets.of(Fin) == [Fin(last_cseq=1)] * 3
+    assert not producer.delivery.finished
+    producer.answer(2.5, FinAck())
+    assert producer.delivery.finished
