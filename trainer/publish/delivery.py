@@ -29,7 +29,7 @@ from shared.sequences import RangeSet
 from shared.transport.producer import ProducerSockets
 from trainer.publish.frames import FrameWindow
 from trainer.publish.journal import Journal
-from trainer.publish.link import Link
+from trainer.publish.link import Link, Reached
 from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Delivery:
         self._held_back: tuple[int, list[Buffer]] | None = None
         self._fin_sent_at_s = float("-inf")
         self._said_fin = False
+        self._ack_said = False
         self._frames_moved_at_s = float("-inf")
         self.finished = False
         self.run_folder: str | None = None
@@ -89,7 +90,9 @@ class Delivery:
 
     def send(self, now_s: float) -> None:
         """Send records in order, then frames within the credit."""
-        self._link.tick(now_s, self._window.next_cseq)
+        window = self._window
+        sent_cseq = window.next_to_send - 1
+        self._link.tick(now_s, Reached(window.next_cseq, sent_cseq, window.acked_cseq))
         if self._link.state != "open":
             return
         self._send_records(now_s)
@@ -118,9 +121,11 @@ class Delivery:
         self._link.broken(now_s)
 
     def _apply(self, control: Control, now_s: float) -> None:
+        if self._link.state == "refused":
+            return
         match control:
             case Ack():
-                self._window.ack(control.cseq)
+                self._acked(control.cseq)
             case Credit():
                 self._frames.credit(control.credit_bytes)
                 self._confirm(control.delivered)
@@ -139,9 +144,19 @@ class Delivery:
             case _:
                 log.warning("the analyzer sent a %s, which only producers send", control.kind)
 
+    def _acked(self, cseq: int) -> None:
+        """Forget what is committed; who acknowledges what was never sent is not believed."""
+        if cseq <= max(self._window.sent_cseq, self._window.acked_cseq):
+            self._window.ack(cseq)
+        elif not self._ack_said:
+            self._ack_said = True
+            log.warning("the analyzer acknowledges record %d, which was not sent to it", cseq)
+
     def _welcomed(self, welcome: Welcome, now_s: float) -> None:
-        if welcome.committed_cseq < self._window.acked_cseq:
-            self._refused(Reject(reason=_FORGOT), now_s)
+        held, known = welcome.committed_cseq, welcome.acked_cseq
+        if held < self._window.acked_cseq:
+            if known is None or held < known:
+                self._refused(Reject(reason=_FORGOT), now_s)
             return
         if welcome.committed_cseq >= self._window.next_cseq:
             self._refused(Reject(reason=_FOREIGN), now_s)

@@ -29,7 +29,7 @@ class UnackedWindow:
 
     Beyond `budget_bytes` the oldest records that stand in the flushed journal leave memory;
     they are read back when they must be sent again. No operation takes longer the more records
-    wait.
+    wait. `sent_cseq` is the largest that was ever handed to the socket.
     """
 
     def __init__(self, budget_bytes: int) -> None:
@@ -40,6 +40,7 @@ class UnackedWindow:
         self._next_to_journal = 1
         self._flushed_cseq = 0
         self.next_cseq = 1
+        self.sent_cseq = 0
         self.acked_cseq = 0
         self.nbytes = 0
 
@@ -68,6 +69,7 @@ class UnackedWindow:
     def sent(self, cseq: int) -> None:
         """Note that `cseq` was handed to the socket."""
         self._next_to_send = cseq + 1
+        self.sent_cseq = max(self.sent_cseq, cseq)
 
     @property
     def full(self) -> bool:
