@@ -52,12 +52,13 @@ class ProducerSockets:
     def reopen(self) -> None:
         """Close what is open and connect anew, under a new random routing id."""
         self._close_sockets()
-        routing_id = secrets.token_bytes(16)
-        for channel, url, mark in (
-            ("ctl", self._address.ctl, _CTL_HIGH_WATER_MARK),
-            ("bulk", self._address.bulk, _BULK_HIGH_WATER_MARK),
-        ):
-            self._open(channel, url, mark, b"s" + routing_id)  # type: ignore[arg-type]
+        self._open("ctl", self._address.ctl, _CTL_HIGH_WATER_MARK)
+        self._open("bulk", self._address.bulk, _BULK_HIGH_WATER_MARK)
+
+    def reopen_bulk(self) -> None:
+        """Connect `bulk` anew; what it still holds is forgotten."""
+        self._close_socket("bulk")
+        self._open("bulk", self._address.bulk, _BULK_HIGH_WATER_MARK)
 
     def send(self, channel: Channel, parts: Sequence[Buffer]) -> bool:
         """Hand one message to ZeroMQ; False when no connection can take it now."""
@@ -94,9 +95,9 @@ class ProducerSockets:
             ) from error
         self._close_sockets()
 
-    def _open(self, channel: Channel, url: str, mark: int, routing_id: bytes) -> None:
+    def _open(self, channel: Channel, url: str, mark: int) -> None:
         socket = self._context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.ROUTING_ID, routing_id)
+        socket.setsockopt(zmq.ROUTING_ID, b"s" + secrets.token_bytes(16))
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDHWM, mark)
@@ -112,10 +113,14 @@ class ProducerSockets:
         socket.connect(url)
 
     def _close_sockets(self) -> None:
-        for socket in self._sockets.values():
+        for channel in list(self._sockets):
+            self._close_socket(channel)
+
+    def _close_socket(self, channel: Channel) -> None:
+        socket = self._sockets.pop(channel, None)
+        if socket is not None:
             self._poller.unregister(socket)
             socket.close(linger=0)
-        self._sockets.clear()
 
 
 def _identify(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
