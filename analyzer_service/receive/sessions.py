@@ -131,7 +131,7 @@ class Sessions:
         if session is None:
             self._answers.reset_stranger(channel, incoming.peer, now)
             return
-        self._heard(session, now)
+        self._heard(session, channel, now)
         self._note_books(session, control)
         if session.run is not None and session.run.closed:
             self._after_close(session, control)
@@ -142,7 +142,9 @@ class Sessions:
         elif isinstance(control, protocol.Fin) and channel == "ctl":
             session.last_cseq, session.finished = control.last_cseq, False
             session.gap = control.last_cseq > session.received
-        elif not isinstance(control, protocol.Heartbeat):
+        elif isinstance(control, protocol.Heartbeat):
+            session.gap = session.gap or control.last_cseq > session.received
+        else:
             raise ContractError(f"unexpected {control.kind} on {channel}")
 
     def _after_close(self, session: Session, control: protocol.Control) -> None:
@@ -159,16 +161,18 @@ class Sessions:
         if told is not None and session.run is not None:
             session.run.said[session.origin] = Said(told, self._wall_clock_ns() / 1e9)
 
-    def _heard(self, session: Session, now: float) -> None:
-        session.heard_at = now
+    def _heard(self, session: Session, channel: Channel, now: float) -> None:
         if session.run is not None and session.origin in session.run.heard:
             session.run.heard[session.origin] = now
-        if session.away:
-            session.away = False
-            logger.info("%s is back", session.label)
         rival = self._rivals.pop(session.identity, None)
         if rival is not None:
             self._reject(*rival, handshake.taken(rival[1], session.hello.instance))
+        if channel == "bulk":
+            return  # it lives; whether its records can come, too, only `ctl` can tell
+        session.heard_at = now
+        if session.away:
+            session.away = False
+            logger.info("%s is back", session.label)
 
     def _hello(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
         self.refused.greeted(peer, now)
@@ -231,6 +235,7 @@ class Sessions:
                 "credit_bytes": max(0, self._settings.credit_bytes - session.waiting_bytes),
                 "token": session.token,
                 "run_folder": self._runs.folder_of(hello.run_name)[:1024],
+                "acked_cseq": hello.acked_cseq,
             }
         )
         logger.info("%s connected, %d records held", session.label, session.committed_cseq)
@@ -243,7 +248,7 @@ class Sessions:
                     self._by_bulk.pop(session.bulk, None)
                 session.bulk = peer
                 self._by_bulk[peer] = session
-                self._heard(session, now)
+                self._heard(session, "bulk", now)
                 return
         self._answers.reset_stranger("bulk", peer, now)
 

@@ -10,7 +10,6 @@ from shared.codec import Buffer
 from shared.errors import ContractError, RecordingError
 from shared.messages import Stream
 from shared.protocol import (
-    SILENCE_LIMIT_S,
     Ack,
     Control,
     Credit,
@@ -30,7 +29,8 @@ from shared.sequences import RangeSet
 from shared.transport.producer import ProducerSockets
 from trainer.publish.frames import FrameWindow
 from trainer.publish.journal import Journal
-from trainer.publish.link import Counted, Link
+from trainer.publish.link import Counted, Link, Reached
+from trainer.publish.patience import Patience
 from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ _RECORDS_PER_TURN: Final = 1024
 _REFILL_S: Final = 0.02
 # ZeroMQ counts messages, and a record may be a MiB: so much of them may wait for an Ack.
 _RECORDS_ON_WAY_BYTES: Final = 4 << 20
+_FIN_AGAIN_S: Final = 1.0
 _FORGOT: Final = (
     "the analyzer holds less of this run than it had acknowledged: its folder was removed, or "
     "another analyzer answers at this address"
@@ -74,8 +75,10 @@ class Delivery:
         self._held_back: tuple[int, list[Buffer]] | None = None
         self._records_on_way: deque[tuple[int, int]] = deque()
         self._records_on_way_bytes = 0
-        self._fin_sent = False
-        self._frames_moved_at_s = float("-inf")
+        self._fin_sent_at_s = float("-inf")
+        self._said_fin = False
+        self._ack_said = False
+        self._patience = Patience()
         self.finished = False
         self.run_folder: str | None = None
 
@@ -92,7 +95,9 @@ class Delivery:
 
     def send(self, now_s: float, books: Counted | None = None) -> None:
         """Send records in order, then frames within the credit; heartbeats carry `books`."""
-        self._link.tick(now_s, self._window.next_cseq, books)
+        window = self._window
+        reached = Reached(window.next_cseq, window.next_to_send - 1, window.acked_cseq)
+        self._link.tick(now_s, reached, books)
         if self._link.state != "open":
             return
         self._send_records(now_s)
@@ -100,13 +105,18 @@ class Delivery:
         if self._link.may_send_frames and self._window.acked_cseq >= 1:
             self._send_frames(now_s)
 
-    def send_fin(self, books: Counted | None = None) -> None:
-        """Say that nothing more will come, once every record was sent."""
+    def send_fin(self, now_s: float, books: Counted | None = None) -> None:
+        """Say that nothing more will come, once every record was sent; again until it is heard.
+
+        ZeroMQ mends a broken connection by itself and forgets what was in it, this included.
+        """
         everything_sent = self._window.next_to_send == self._window.next_cseq
-        if self._link.state == "open" and everything_sent and not self._fin_sent:
+        due = now_s - self._fin_sent_at_s >= _FIN_AGAIN_S
+        if self._link.state == "open" and everything_sent and due:
             said = None if books is None else books()
             fin = Fin(last_cseq=self._window.next_cseq - 1, books=said)
-            self._fin_sent = self._sockets.send("ctl", [pack(fin)])
+            if self._sockets.send("ctl", [pack(fin)]):
+                self._fin_sent_at_s, self._said_fin = now_s, True
 
     def close(self, books: Counted | None = None) -> None:
         """Close the sockets; what they still hold is forgotten (it stands in the window).
@@ -122,35 +132,47 @@ class Delivery:
         self._link.broken(now_s)
 
     def _apply(self, control: Control, now_s: float) -> None:
+        if self._link.state == "refused":
+            return
         match control:
             case Ack():
                 self._acked(control.cseq)
             case Credit():
                 self._frames.credit(control.credit_bytes)
                 self._confirm(control.delivered)
-                self._frames_moved_at_s = now_s
+                self._patience.confirmed(now_s)
             case Welcome():
                 self._welcomed(control, now_s)
             case Reject():
                 self._refused(control, now_s)
             case Reset():
-                self._fin_sent = False
+                self._fin_sent_at_s = float("-inf")
                 self._link.reset(now_s)
             case FinAck():
-                self.finished = True
+                self.finished = self.finished or self._said_fin
             case Heartbeat():
                 self._look_for_lost_frames(control, now_s)
             case _:
                 log.warning("the analyzer sent a %s, which only producers send", control.kind)
 
+    def _acked(self, cseq: int) -> None:
+        """Forget what is committed; who acknowledges what was never sent is not believed."""
+        if cseq <= max(self._window.sent_cseq, self._window.acked_cseq):
+            self._forget(cseq)
+        elif not self._ack_said:
+            self._ack_said = True
+            log.warning("the analyzer acknowledges record %d, which was not sent to it", cseq)
+
     def _welcomed(self, welcome: Welcome, now_s: float) -> None:
-        if welcome.committed_cseq < self._window.acked_cseq:
-            self._refused(Reject(reason=_FORGOT), now_s)
+        held, known = welcome.committed_cseq, welcome.acked_cseq
+        if held < self._window.acked_cseq:
+            if known is None or held < known:
+                self._refused(Reject(reason=_FORGOT), now_s)
             return
         if welcome.committed_cseq >= self._window.next_cseq:
             self._refused(Reject(reason=_FOREIGN), now_s)
             return
-        self._acked(welcome.committed_cseq)
+        self._forget(welcome.committed_cseq)
         self._confirm(welcome.delivered)
         if self._link.answered(welcome):  # the answer to a second Hello: nothing was lost since
             return
@@ -158,14 +180,15 @@ class Delivery:
         self._records_on_way_bytes = 0
         self._window.resend_from(welcome.committed_cseq + 1)
         self._backfill = self._held_back = None
-        self._fin_sent = False
+        self._fin_sent_at_s = float("-inf")
         if self._frames.any_in_flight:
-            self._sockets.renew("bulk")  # it may hold them still
+            # They go again: beside the same ones, still queued there, they would pile up.
+            self._sockets.renew("bulk")
         self._frames.reconnected(welcome.credit_bytes)
         self.run_folder = welcome.run_folder
         self._link.welcomed(welcome, now_s)
 
-    def _acked(self, cseq: int) -> None:
+    def _forget(self, cseq: int) -> None:
         self._window.ack(cseq)
         while self._records_on_way and self._records_on_way[0][0] <= cseq:
             self._records_on_way_bytes -= self._records_on_way.popleft()[1]
@@ -184,11 +207,10 @@ class Delivery:
         ZeroMQ mends a broken `bulk` connection by itself and forgets what was in it; nobody
         else would notice.
         """
-        still_s = now_s - self._frames_moved_at_s
         lost = self._frames.any_in_flight and heartbeat.frames_waiting == 0
-        if lost and still_s > SILENCE_LIMIT_S:
+        if lost and self._patience.is_over(now_s):
             log.info("frames were lost on their way; they are sent again")
-            self._frames_moved_at_s = now_s
+            self._patience.in_vain(now_s)
             self._link.reset(now_s)
 
     def _send_records(self, now_s: float) -> None:
@@ -251,5 +273,6 @@ class Delivery:
             header = pack(Frame(stream=frame.stream, fseq=frame.fseq))
             if not self._sockets.send("bulk", [header, *frame.parts]):
                 return
+            if not self._frames.any_in_flight:
+                self._patience.begin(now_s)
             self._frames.sent(frame)
-            self._frames_moved_at_s = now_s

@@ -137,8 +137,8 @@ def test_a_stranger_is_told_to_say_hello(address: Address, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("hello", "said"),
     [
-        ({"protocol": (2, 0)}, "protocol version 1.0, the producer 2.0: install the same"),
-        ({"schema_version": (9, 3)}, "message version 1.0, the producer 9.3: install the same"),
+        ({"protocol": (2, 0)}, "protocol version 1.1, the producer 2.0: install the same"),
+        ({"schema_version": (9, 3)}, "message version 1.1, the producer 9.3: install the same"),
         ({"run_name": "../etc"}, "not a plain file name"),
     ],
 )

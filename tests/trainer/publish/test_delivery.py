@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -10,20 +11,25 @@ from shared.protocol import (
     Ack,
     Control,
     Credit,
+    Fin,
+    FinAck,
     Frame,
     Heartbeat,
     Hello,
     Record,
+    Reset,
     Welcome,
     pack,
     unpack,
 )
-from tests.builders import make_frame, make_run_started
+from tests.builders import make_batch, make_frame, make_run_started
 from trainer.publish.delivery import Delivery
 from trainer.publish.frames import FrameWindow, PendingFrame
 from trainer.publish.journal import Journal
 from trainer.publish.link import Link
 from trainer.publish.records import UnackedWindow
+
+C = TypeVar("C", bound=Control)
 
 
 class ScriptedSockets:
@@ -48,7 +54,7 @@ class ScriptedSockets:
         answers, self.answers = self.answers, []
         return [pack(answer) for answer in answers]
 
-    def of(self, kind: type[Control]) -> list[Control]:
+    def of(self, kind: type[C]) -> list[C]:
         return [control for control in self.sent if isinstance(control, kind)]
 
 
@@ -75,7 +81,9 @@ class Producer:
         self.frames.offer("train")
         self.frames.encoded(PendingFrame("train", 1, encode(make_frame(1)), 0, 100))
         self.delivery.send(0.0)
-        self.answer(0.0, Welcome(committed_cseq=0, token="t"), Ack(cseq=1))
+        self.answer(0.0, Welcome(committed_cseq=0, token="t"))
+        self.delivery.send(0.0)
+        self.answer(0.0, Ack(cseq=1))
         self.delivery.send(0.0)
 
     def answer(self, now_s: float, *controls: Control) -> None:
@@ -103,12 +111,35 @@ def test_frames_that_a_broken_connection_swallowed_are_sent_again(producer: Prod
     assert len(producer.sockets.of(Hello)) == 2
     assert producer.sockets.renewed == []
     producer.answer(6.1, Welcome(committed_cseq=1, token="t"))
-    assert producer.sockets.renewed == ["bulk"]  # else it would hold them twice
+    assert producer.sockets.renewed == ["bulk"], "the old connection may hold the same frames"
     producer.delivery.send(6.1)
     assert len(producer.sockets.of(Frame)) == 2
     producer.answer(6.2, Credit(credit_bytes=100, delivered={"train": [(1, 1)]}))
     assert producer.frames.idle
     assert producer.frames.totals()["train"].delivered == 1
+
+
+def test_frames_that_are_sent_meanwhile_hide_no_loss(producer: Producer) -> None:
+    for now_s in range(1, 7):
+        fseq = now_s + 1
+        producer.frames.offer("train")
+        producer.frames.encoded(PendingFrame("train", fseq, encode(make_frame(fseq)), 0, 100))
+        producer.delivery.send(float(now_s))
+        producer.answer(float(now_s), Heartbeat(frames_waiting=0))
+    producer.delivery.send(6.1)
+    assert len(producer.sockets.of(Hello)) == 2
+
+
+def test_a_slow_link_gets_twice_the_time_with_each_try(producer: Producer) -> None:
+    greeted_at_s: list[int] = []
+    for now_s in range(1, 40):
+        producer.answer(float(now_s), Heartbeat(frames_waiting=0))
+        producer.delivery.send(float(now_s))
+        if len(producer.sockets.of(Hello)) > 1 + len(greeted_at_s):
+            greeted_at_s.append(now_s)
+            producer.answer(float(now_s), Welcome(committed_cseq=1, token="t"))
+            producer.delivery.send(float(now_s))
+    assert greeted_at_s == [6, 17, 38]
 
 
 def test_an_analyzer_that_is_still_at_work_is_left_alone(producer: Producer) -> None:
@@ -123,7 +154,8 @@ def test_the_answer_to_a_second_hello_sends_nothing_twice(producer: Producer) ->
     for now_s in (0.1, 0.2):
         producer.answer(now_s, Welcome(committed_cseq=1, token="t"))
         producer.delivery.send(now_s)
-    assert len(producer.sockets.of(Frame)) == len(producer.sockets.of(Record)) == 1
+    assert len(producer.sockets.of(Frame)) == 1
+    assert [record.cseq for record in producer.sockets.of(Record)] == [1, 2]
     assert producer.sockets.renewed == []
 
 
@@ -131,14 +163,65 @@ def test_large_records_wait_for_acknowledgments_not_in_the_socket(producer: Prod
     for _ in range(10):
         producer.window.append([b"x" * (1 << 20)], 0, 0.0)
     producer.delivery.send(0.5)
-    assert len(producer.sockets.of(Record)) == 4
+    assert [record.cseq for record in producer.sockets.of(Record)] == [1, 2, 3, 4, 5]
     producer.delivery.send(0.6)
-    assert len(producer.sockets.of(Record)) == 4
+    assert len(producer.sockets.of(Record)) == 5
     producer.answer(0.7, Ack(cseq=3))
     producer.delivery.send(0.7)
-    assert len(producer.sockets.of(Record)) == 6
+    assert [record.cseq for record in producer.sockets.of(Record)[5:]] == [6, 7]
     # What was on its way is sent again over a new connection, and its room is free again.
     producer.link.reset(0.8)
     producer.answer(0.9, Welcome(committed_cseq=3, token="u"))
     producer.delivery.send(0.9)
     assert [r.cseq for r in producer.sockets.of(Record)[-4:]] == [4, 5, 6, 7]
+
+
+def test_a_welcome_that_comes_twice_and_late_is_no_loss(producer: Producer) -> None:
+    producer.answer(0.1, Welcome(committed_cseq=0, token="t", acked_cseq=0))
+    assert producer.link.state == "open"
+    assert producer.window.acked_cseq == 1
+    producer.delivery.send(0.1)
+    assert len(producer.sockets.of(Record)) == 1, "what is committed is not sent again"
+
+
+@pytest.mark.parametrize("said", [1, None])
+def test_an_analyzer_that_holds_less_than_it_knew_to_be_acknowledged_is_left(
+    producer: Producer, said: int | None
+) -> None:
+    producer.answer(0.1, Welcome(committed_cseq=0, token="t", acked_cseq=said))
+    assert producer.link.state == "refused"
+    assert "holds less of this run" in (producer.link.refusal or "")
+    producer.answer(0.2, Welcome(committed_cseq=1, token="t", acked_cseq=1))
+    assert producer.link.state == "refused", "for good"
+
+
+def test_what_was_never_sent_cannot_be_acknowledged(producer: Producer, caplog) -> None:
+    producer.window.append(encode(make_batch(1)), 0, 0.0)
+    producer.answer(0.1, Ack(cseq=2), Ack(cseq=2))
+    assert producer.window.acked_cseq == 1
+    assert caplog.text.count("acknowledges record 2") == 1
+    producer.delivery.send(0.2)
+    producer.answer(0.3, Ack(cseq=2))
+    assert producer.window.all_acked
+
+
+def test_greetings_and_heartbeats_tell_how_far_the_records_are(producer: Producer) -> None:
+    producer.window.append(encode(make_batch(1)), 0, 0.0)
+    producer.delivery.send(0.5)
+    producer.delivery.send(1.5)
+    assert producer.sockets.of(Heartbeat)[-1].last_cseq == 2
+    producer.answer(1.5, Reset())
+    producer.delivery.send(1.6)
+    hello = producer.sockets.of(Hello)[-1]
+    assert (hello.next_cseq, hello.acked_cseq) == (3, 1)
+
+
+def test_fin_is_said_again_until_it_is_heard(producer: Producer) -> None:
+    producer.answer(0.0, FinAck())
+    assert not producer.delivery.finished, "an answer to what was never said"
+    for tenths in range(25):
+        producer.delivery.send_fin(tenths / 10)
+    assert producer.sockets.of(Fin) == [Fin(last_cseq=1)] * 3
+    assert not producer.delivery.finished
+    producer.answer(2.5, FinAck())
+    assert producer.delivery.finished
