@@ -144,6 +144,24 @@ def steps_so_far(folder: Path) -> list[int]:
         return []  # not there yet, or not made yet
 
 
+def latest_committed(folder: Path) -> tuple[int, float]:
+    """Training step of the latest batch whose scalars are committed, and when it was captured.
+
+    The time is Unix time in seconds. Whether the batch's frame has come does not matter here;
+    step and time are zero before the first.
+    """
+    query = "SELECT payload FROM records ORDER BY origin DESC, cseq DESC LIMIT 200"
+    try:
+        with closing(_connect(folder)) as connection:
+            for (payload,) in connection.execute(query):
+                message = decode_payload(payload)
+                if isinstance(message, BatchMetrics):
+                    return message.global_step, message.captured_at_ns / 1e9
+    except sqlite3.OperationalError:
+        pass  # not there yet, or not made yet
+    return 0, 0.0
+
+
 def _connect(folder: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{folder / 'metrics.sqlite'}?mode=ro", uri=True, timeout=30)
 

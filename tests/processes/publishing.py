@@ -31,8 +31,9 @@ def main(arguments: list[str]) -> None:
         settings=_settings(options),
     )
     times, memory = HandoffTimes(), MemoryGrowth()
-    due_s = time.monotonic()
-    for step in range(1, options.batches + 1):
+    due_s, step = time.monotonic(), 0
+    while step < options.batches and not (options.until is not None and options.until.exists()):
+        step += 1
         publish(publisher, step, size=options.size, times=times)
         if options.steps is not None:
             options.steps.write_text(f"{step} {time.time_ns()}")
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> None:
     closed = dataclasses.asdict(outcome) | {"close_s": time.monotonic() - began_s}
     books = outcome.books.model_dump()
     closed |= {"books": books, "totals": books["frames"], "records_lost": outcome.records_lost}
-    closed |= {"handoff": times.summary(), "memory": memory.summary()}
+    closed |= {"handoff": times.summary(), "memory": memory.summary(), "batches": step}
     options.outcome.write_text(json.dumps(closed, default=str), encoding="utf-8")
     sys.exit(options.exit_code)
 
@@ -111,6 +112,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--unacked-mib", type=int, default=64)
     parser.add_argument("--journal-mib", type=int, default=1024)
     parser.add_argument("--steps", type=Path, help="file that tells the latest step and its time")
+    parser.add_argument("--until", type=Path, help="publish no more once this file is there")
     parser.add_argument("--hold", type=Path, help="close only when this file is there")
     parser.add_argument("--exit-code", type=int, default=0)
     return parser.parse_args(arguments)
