@@ -39,6 +39,7 @@ _RECORDS_PER_TURN: Final = 1024
 _REFILL_S: Final = 0.02
 # ZeroMQ counts messages, and a record may be a MiB: so much of them may wait for an Ack.
 _RECORDS_ON_WAY_BYTES: Final = 4 << 20
+_FIN_AGAIN_S: Final = 1.0
 _FORGOT: Final = (
     "the analyzer holds less of this run than it had acknowledged: its folder was removed, or "
     "another analyzer answers at this address"
@@ -74,7 +75,8 @@ class Delivery:
         self._held_back: tuple[int, list[Buffer]] | None = None
         self._records_on_way: deque[tuple[int, int]] = deque()
         self._records_on_way_bytes = 0
-        self._fin_sent = False
+        self._fin_sent_at_s = float("-inf")
+        self._said_fin = False
         self._frames_moved_at_s = float("-inf")
         self.finished = False
         self.run_folder: str | None = None
@@ -100,13 +102,18 @@ class Delivery:
         if self._link.may_send_frames and self._window.acked_cseq >= 1:
             self._send_frames(now_s)
 
-    def send_fin(self, books: Counted | None = None) -> None:
-        """Say that nothing more will come, once every record was sent."""
+    def send_fin(self, now_s: float, books: Counted | None = None) -> None:
+        """Say that nothing more will come, once every record was sent; again until it is heard.
+
+        ZeroMQ mends a broken connection by itself and forgets what was in it, this included.
+        """
         everything_sent = self._window.next_to_send == self._window.next_cseq
-        if self._link.state == "open" and everything_sent and not self._fin_sent:
+        due = now_s - self._fin_sent_at_s >= _FIN_AGAIN_S
+        if self._link.state == "open" and everything_sent and due:
             said = None if books is None else books()
             fin = Fin(last_cseq=self._window.next_cseq - 1, books=said)
-            self._fin_sent = self._sockets.send("ctl", [pack(fin)])
+            if self._sockets.send("ctl", [pack(fin)]):
+                self._fin_sent_at_s, self._said_fin = now_s, True
 
     def close(self, books: Counted | None = None) -> None:
         """Close the sockets; what they still hold is forgotten (it stands in the window).
@@ -134,10 +141,10 @@ class Delivery:
             case Reject():
                 self._refused(control, now_s)
             case Reset():
-                self._fin_sent = False
+                self._fin_sent_at_s = float("-inf")
                 self._link.reset(now_s)
             case FinAck():
-                self.finished = True
+                self.finished = self.finished or self._said_fin
             case Heartbeat():
                 self._look_for_lost_frames(control, now_s)
             case _:
@@ -158,7 +165,7 @@ class Delivery:
         self._records_on_way_bytes = 0
         self._window.resend_from(welcome.committed_cseq + 1)
         self._backfill = self._held_back = None
-        self._fin_sent = False
+        self._fin_sent_at_s = float("-inf")
         if self._frames.any_in_flight:
             self._sockets.renew("bulk")  # it may hold them still
         self._frames.reconnected(welcome.credit_bytes)

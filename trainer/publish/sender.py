@@ -136,7 +136,7 @@ class Sender(threading.Thread):
         with self._contained("sending", then=delivery.broken):
             delivery.send(now_s, self._books)
             if fin:
-                delivery.send_fin(self._books)
+                delivery.send_fin(now_s, self._books)
 
     def _receive(self) -> None:
         timeout_s, delivery = self._settings.poll_interval_s, self._stages.delivery
@@ -213,14 +213,22 @@ class Sender(threading.Thread):
 
     def _await_finack(self, deadline_s: float) -> None:
         delivery, began_s = self._stages.delivery, time.monotonic()
+        missing_s = began_s
         while delivery is not None and not delivery.finished:
             now_s = time.monotonic()
-            if now_s >= deadline_s or self._in_vain(now_s - began_s):
+            if not self._all_confirmed:
+                missing_s = now_s
+            # All is committed: without the last word, too, after a while.
+            if now_s >= min(deadline_s, missing_s + _FAREWELL_S) or self._in_vain(now_s - began_s):
                 return
             self._send(now_s, fin=True)
             with self._contained("writing the journal"):
                 self._keeper.keep(now_s, connected=True)
             self._receive()
+
+    @property
+    def _all_confirmed(self) -> bool:
+        return self._stages.window.all_acked and self._stages.frames.idle
 
     def _leave(self) -> None:
         """Close everything; one thing that fails keeps nothing else from its end."""
@@ -230,7 +238,7 @@ class Sender(threading.Thread):
                 self._stages.delivery.close(self._books)
         with self._contained("writing the journal"):
             journal.try_again()
-            if journal.everything or not (window.all_acked and frames.idle):
+            if journal.everything or not self._all_confirmed:
                 self._keeper.keep_all(until_s=time.monotonic() + _LEAVE_S)
         missing = any(total.dropped or total.pending for total in frames.totals().values())
         self.delivered_everything = (

@@ -10,6 +10,8 @@ from shared.protocol import (
     Ack,
     Control,
     Credit,
+    Fin,
+    FinAck,
     Frame,
     Heartbeat,
     Hello,
@@ -142,3 +144,14 @@ def test_large_records_wait_for_acknowledgments_not_in_the_socket(producer: Prod
     producer.answer(0.9, Welcome(committed_cseq=3, token="u"))
     producer.delivery.send(0.9)
     assert [r.cseq for r in producer.sockets.of(Record)[-4:]] == [4, 5, 6, 7]
+
+
+def test_fin_is_said_again_until_it_is_heard(producer: Producer) -> None:
+    producer.answer(0.0, FinAck())
+    assert not producer.delivery.finished, "an answer to what was never said"
+    for tenths in range(25):
+        producer.delivery.send_fin(tenths / 10)
+    assert producer.sockets.of(Fin) == [Fin(last_cseq=1)] * 3
+    assert not producer.delivery.finished
+    producer.answer(2.5, FinAck())
+    assert producer.delivery.finished

@@ -14,6 +14,7 @@ from tests.builders import make_run_started
 from tests.trainer.publish.scripted_analyzer import ScriptedAnalyzer
 from trainer.publish import Publisher, PublishSettings
 from trainer.publish.arrays import as_uint8_images
+from trainer.publish.sender import Closing
 
 rng = np.random.default_rng(0)
 IMAGES = rng.random((2, 3, 32, 32), dtype=np.float32)
@@ -121,9 +122,7 @@ def test_a_whole_run_arrives_once_and_in_order(
     assert outcome.journal is None  # nothing is missing, so none is left behind
 
 
-def _closing() -> object:
-    from trainer.publish.sender import Closing
-
+def _closing() -> Closing:
     return Closing("finished", None, 10.0, time.monotonic() + 10.0)
 
 
@@ -144,6 +143,27 @@ def test_a_restarted_analyzer_gets_what_it_had_not_committed(
     analyzer.until(lambda: len(analyzer.records) == 2)
     assert [cseq for cseq, _ in analyzer.records] == [4, 5]
     publisher.close()
+
+
+def test_a_last_word_that_never_comes_is_not_waited_for_once_all_is_committed(
+    tmp_path: Path, endpoint: str, analyzer: ScriptedAnalyzer
+) -> None:
+    publisher = Publisher.start(
+        make_run_started(), endpoint=endpoint, settings=settings(tmp_path, close_timeout_s=60.0)
+    )
+    analyzer.until(lambda: analyzer.hellos)
+    analyzer.welcome()
+    publisher._sender.request_close(
+        Closing("finished", None, timeout_s=60.0, deadline_s=time.monotonic() + 60)
+    )
+    analyzer.until(lambda: any(isinstance(m, RunEnded) for _, m in analyzer.records))
+    analyzer.ack_all()
+    analyzer.until(lambda: analyzer.finished)
+    began_s = time.monotonic()
+    outcome = publisher.close()
+    assert time.monotonic() - began_s < 10
+    assert outcome.complete
+    assert outcome.journal is None
 
 
 def test_frames_are_sent_again_unless_the_analyzer_has_them(
