@@ -39,7 +39,7 @@ from shared.messages import (
     Stream,
 )
 
-PROTOCOL_VERSION: Final = (1, 1)
+PROTOCOL_VERSION: Final = (1, 2)
 MAX_CONTROL_BYTES: Final = 1 << 20
 HEARTBEAT_INTERVAL_S: Final = 1.0
 SILENCE_LIMIT_S: Final = 5.0
@@ -80,7 +80,10 @@ class _Control(BaseModel):
 
 
 class Hello(_Control):
-    """A producer asks to be heard. `instance` tells two processes of one identity apart."""
+    """A producer asks to be heard. `instance` tells two processes of one identity apart.
+
+    `acked_cseq` (from 1.2) is what it knows to be committed.
+    """
 
     kind: Literal["hello"] = "hello"
     protocol: tuple[int, int] = PROTOCOL_VERSION
@@ -93,10 +96,15 @@ class Hello(_Control):
     rank: Count = 0
     world_size: Positive = 1
     next_cseq: SequenceNumber
+    acked_cseq: Count = 0
 
 
 class Welcome(_Control):
-    """The analyzer listens; it holds everything up to `committed_cseq` and these frames."""
+    """The analyzer listens; it holds everything up to `committed_cseq` and these frames.
+
+    `acked_cseq` (from 1.2) is that of the Hello that it answers. One that holds less has lost
+    something; one that holds less than was acknowledged since is an answer that comes late.
+    """
 
     kind: Literal["welcome"] = "welcome"
     committed_cseq: Count
@@ -104,6 +112,7 @@ class Welcome(_Control):
     credit_bytes: Count = DEFAULT_CREDIT_BYTES
     token: ShortText
     run_folder: ShortText | None = None
+    acked_cseq: Count | None = None
 
 
 class Reject(_Control):
@@ -157,13 +166,18 @@ class Credit(_Control):
 
 
 class Heartbeat(_Control):
-    """A sign of life. The analyzer adds how far behind it is, a producer its books (from 1.1)."""
+    """A sign of life. The analyzer adds how far behind it is, a producer its books (from 1.1).
+
+    A producer's `last_cseq` (from 1.2) is the last record that it sent. Without it, records that
+    break off with a connection would be missed only when the next one comes.
+    """
 
     kind: Literal["heartbeat"] = "heartbeat"
     ingest_lag_ms: float | None = None
     work_lag_ms: float | None = None
     frames_waiting: Count = 0
     books: Books | None = None
+    last_cseq: Count = 0
 
 
 class Fin(_Control):

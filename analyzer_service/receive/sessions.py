@@ -142,7 +142,9 @@ class Sessions:
         elif isinstance(control, protocol.Fin) and channel == "ctl":
             session.last_cseq, session.finished = control.last_cseq, False
             session.gap = control.last_cseq > session.received
-        elif not isinstance(control, protocol.Heartbeat):
+        elif isinstance(control, protocol.Heartbeat):
+            session.gap = session.gap or control.last_cseq > session.received
+        else:
             raise ContractError(f"unexpected {control.kind} on {channel}")
 
     def _after_close(self, session: Session, control: protocol.Control) -> None:
@@ -231,6 +233,7 @@ class Sessions:
                 "credit_bytes": max(0, self._settings.credit_bytes - session.waiting_bytes),
                 "token": session.token,
                 "run_folder": self._runs.folder_of(hello.run_name)[:1024],
+                "acked_cseq": hello.acked_cseq,
             }
         )
         logger.info("%s connected, %d records held", session.label, session.committed_cseq)

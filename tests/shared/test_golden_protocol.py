@@ -45,8 +45,9 @@ BOOKS = Books(
 
 
 def headers(version: tuple[int, int]) -> dict[str, Control]:
-    """What `version` wrote; books came with 1.1."""
+    """What `version` wrote; books came with 1.1, what is known to be committed with 1.2."""
     books = BOOKS if version >= (1, 1) else None
+    newest = version >= (1, 2)
     return {
         "hello": Hello(
             protocol=version,
@@ -59,6 +60,7 @@ def headers(version: tuple[int, int]) -> dict[str, Control]:
             rank=1,
             world_size=2,
             next_cseq=8,
+            acked_cseq=5 if newest else 0,
         ),
         "welcome": Welcome(
             committed_cseq=7,
@@ -66,6 +68,7 @@ def headers(version: tuple[int, int]) -> dict[str, Control]:
             credit_bytes=1 << 20,
             token="c0ffee",
             run_folder="/runs/auto_analysis_demo",
+            acked_cseq=5 if newest else None,
         ),
         "reject": Reject(reason="producer 'rank1' of run 'demo' is already connected"),
         "reset": Reset(),
@@ -75,13 +78,13 @@ def headers(version: tuple[int, int]) -> dict[str, Control]:
         "ack": Ack(cseq=300),
         "credit": Credit(credit_bytes=49152, delivered={"train": [(4, 4)]}),
         "heartbeat_analyzer": Heartbeat(ingest_lag_ms=1.5, work_lag_ms=250.0, frames_waiting=3),
-        "heartbeat_producer": Heartbeat(books=books),
+        "heartbeat_producer": Heartbeat(books=books, last_cseq=9 if newest else 0),
         "fin": Fin(last_cseq=12, books=books),
         "finack": FinAck(),
     }
 
 
-VERSIONS = [(1, 0), (1, 1)]
+VERSIONS = [(1, 0), (1, 1), (1, 2)]
 NAMES = sorted(headers(PROTOCOL_VERSION))
 
 

@@ -54,6 +54,7 @@ CONTROLS: st.SearchStrategy[Control] = st.one_of(
         rank=COUNTS,
         world_size=POSITIVES,
         next_cseq=SEQUENCES,
+        acked_cseq=COUNTS,
     ),
     st.builds(
         Welcome,
@@ -62,6 +63,7 @@ CONTROLS: st.SearchStrategy[Control] = st.one_of(
         credit_bytes=COUNTS,
         token=TEXTS,
         run_folder=maybe(TEXTS),
+        acked_cseq=maybe(COUNTS),
     ),
     st.builds(Reject, reason=TEXTS),
     st.builds(Reset),
@@ -72,6 +74,7 @@ CONTROLS: st.SearchStrategy[Control] = st.one_of(
     st.builds(Credit, credit_bytes=COUNTS, delivered=DELIVERED),
     st.builds(
         Heartbeat,
+        last_cseq=COUNTS,
         ingest_lag_ms=maybe(FLOATS),
         work_lag_ms=maybe(FLOATS),
         frames_waiting=COUNTS,

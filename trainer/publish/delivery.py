@@ -30,7 +30,7 @@ from shared.sequences import RangeSet
 from shared.transport.producer import ProducerSockets
 from trainer.publish.frames import FrameWindow
 from trainer.publish.journal import Journal
-from trainer.publish.link import Counted, Link
+from trainer.publish.link import Counted, Link, Reached
 from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,7 @@ class Delivery:
         self._records_on_way_bytes = 0
         self._fin_sent_at_s = float("-inf")
         self._said_fin = False
+        self._ack_said = False
         self._frames_moved_at_s = float("-inf")
         self.finished = False
         self.run_folder: str | None = None
@@ -94,7 +95,9 @@ class Delivery:
 
     def send(self, now_s: float, books: Counted | None = None) -> None:
         """Send records in order, then frames within the credit; heartbeats carry `books`."""
-        self._link.tick(now_s, self._window.next_cseq, books)
+        window = self._window
+        reached = Reached(window.next_cseq, window.next_to_send - 1, window.acked_cseq)
+        self._link.tick(now_s, reached, books)
         if self._link.state != "open":
             return
         self._send_records(now_s)
@@ -129,9 +132,12 @@ class Delivery:
         self._link.broken(now_s)
 
     def _apply(self, control: Control, now_s: float) -> None:
+        if self._link.state == "refused":
+            return
         match control:
             case Ack():
-                self._acked(control.cseq)
+                if self._may_be_acked(control.cseq):
+                    self._acked(control.cseq)
             case Credit():
                 self._frames.credit(control.credit_bytes)
                 self._confirm(control.delivered)
@@ -151,8 +157,10 @@ class Delivery:
                 log.warning("the analyzer sent a %s, which only producers send", control.kind)
 
     def _welcomed(self, welcome: Welcome, now_s: float) -> None:
-        if welcome.committed_cseq < self._window.acked_cseq:
-            self._refused(Reject(reason=_FORGOT), now_s)
+        held, known = welcome.committed_cseq, welcome.acked_cseq
+        if held < self._window.acked_cseq:
+            if known is None or held < known:
+                self._refused(Reject(reason=_FORGOT), now_s)
             return
         if welcome.committed_cseq >= self._window.next_cseq:
             self._refused(Reject(reason=_FOREIGN), now_s)
@@ -171,6 +179,14 @@ class Delivery:
         self._frames.reconnected(welcome.credit_bytes)
         self.run_folder = welcome.run_folder
         self._link.welcomed(welcome, now_s)
+
+    def _may_be_acked(self, cseq: int) -> bool:
+        """Who acknowledges what was never sent is not believed."""
+        possible = cseq <= max(self._window.sent_cseq, self._window.acked_cseq)
+        if not possible and not self._ack_said:
+            self._ack_said = True
+            log.warning("the analyzer acknowledges record %d, which was not sent to it", cseq)
+        return possible
 
     def _acked(self, cseq: int) -> None:
         self._window.ack(cseq)

@@ -5,6 +5,7 @@ Time comes in as an argument, so the whole machine can be tested without waiting
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from shared.codec import Buffer
@@ -35,6 +36,15 @@ _NOT_UNDERSTOOD = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far the records are: the number that comes next, the last one sent and acknowledged."""
+
+    next_cseq: int
+    sent_cseq: int = 0
+    acked_cseq: int = 0
+
+
 class Sockets(Protocol):
     """What the link needs of a pair of sockets (`shared.transport.producer.ProducerSockets`)."""
 
@@ -55,7 +65,7 @@ class Link:
     sockets : Sockets
         Used by this thread only.
     hello : Hello
-        Who we are; `next_cseq` is filled in at each greeting.
+        Who we are; how far we are is filled in at each greeting.
     unanswered : str, optional
         What the log says when nobody has answered the first greetings.
     """
@@ -77,7 +87,7 @@ class Link:
         self.ever_open = False
         self.refusal: str | None = None
 
-    def tick(self, now_s: float, next_cseq: int, books: Counted | None = None) -> None:
+    def tick(self, now_s: float, reached: Reached, books: Counted | None = None) -> None:
         """Do what is due: reconnect, greet, attach, show life, notice silence.
 
         `books` gives what the next heartbeat says of them.
@@ -87,9 +97,9 @@ class Link:
             self._sockets.reopen()
             self._enter("greeting", now_s)
         if self.state == "greeting":
-            self._greet(now_s, next_cseq)
+            self._greet(now_s, reached)
         if self.state == "open":
-            self._keep_alive(now_s, books)
+            self._keep_alive(now_s, reached.sent_cseq, books)
 
     def heard(self, now_s: float) -> None:
         """Note that the analyzer said anything at all."""
@@ -148,12 +158,13 @@ class Link:
         self.state = state
         self._since_s = now_s
 
-    def _greet(self, now_s: float, next_cseq: int) -> None:
+    def _greet(self, now_s: float, reached: Reached) -> None:
         if now_s - self._since_s > SILENCE_LIMIT_S:
             self._say_unanswered()
             self._leave(now_s)
         elif now_s - self._greeted_at_s >= _HELLO_AGAIN_S:
-            hello = self._hello.model_copy(update={"next_cseq": next_cseq})
+            far = {"next_cseq": reached.next_cseq, "acked_cseq": reached.acked_cseq}
+            hello = self._hello.model_copy(update=far)
             if self._sockets.send("ctl", [pack(hello)]):
                 self._greeted_at_s = now_s
 
@@ -162,7 +173,7 @@ class Link:
             log.warning("%s", self._unanswered)
             self._unanswered = None
 
-    def _keep_alive(self, now_s: float, books: Counted | None) -> None:
+    def _keep_alive(self, now_s: float, sent_cseq: int, books: Counted | None) -> None:
         if now_s - max(self._heard_at_s, self._since_s) > SILENCE_LIMIT_S:
             log.warning("the analyzer is silent; training goes on, records wait for it")
             self._leave(now_s)
@@ -170,7 +181,8 @@ class Link:
         if not self._attached:
             self._attach()
         if now_s - self._beat_at_s >= HEARTBEAT_INTERVAL_S:
-            heartbeat = Heartbeat(books=None if books is None else books())
+            said = None if books is None else books()
+            heartbeat = Heartbeat(last_cseq=sent_cseq, books=said)
             if self._sockets.send("ctl", [pack(heartbeat)]):
                 self._beat_at_s = now_s
 

@@ -29,7 +29,7 @@ class UnackedWindow:
 
     Beyond `budget_bytes` the oldest records that stand in the flushed journal leave memory;
     they are read back when they must be sent again. No operation takes longer the more records
-    wait.
+    wait. `sent_cseq` is the largest that was ever handed to the socket.
     """
 
     def __init__(self, budget_bytes: int) -> None:
@@ -41,6 +41,7 @@ class UnackedWindow:
         self._flushed_cseq = 0
         self._only_in_file = 0
         self.next_cseq = 1
+        self.sent_cseq = 0
         self.acked_cseq = 0
         self.nbytes = 0
 
@@ -71,6 +72,7 @@ class UnackedWindow:
     def sent(self, cseq: int) -> None:
         """Note that `cseq` was handed to the socket."""
         self._next_to_send = cseq + 1
+        self.sent_cseq = max(self.sent_cseq, cseq)
 
     @property
     def full(self) -> bool:

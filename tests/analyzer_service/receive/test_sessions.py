@@ -164,6 +164,27 @@ def test_a_hello_that_is_repeated_gets_the_same_token(tmp_path: Path) -> None:
         assert len(tokens) == 1
 
 
+def test_a_welcome_says_which_greeting_it_answers(tmp_path: Path) -> None:
+    with wire(tmp_path) as made:
+        made.say(HELLO.model_copy(update={"acked_cseq": 7}))
+        (welcome,) = made.answers(protocol.Welcome)
+        assert isinstance(welcome, protocol.Welcome)
+        assert welcome.acked_cseq == 7
+
+
+def test_records_that_broke_off_are_asked_for_by_the_next_heartbeat(tmp_path: Path) -> None:
+    with wire(tmp_path) as made:
+        made.say(HELLO)
+        made.say(protocol.Record(cseq=1), make_run_started())
+        made.say(protocol.Heartbeat(last_cseq=1))
+        made.commit()
+        assert made.answers(protocol.Reset) == []
+        made.say(protocol.Heartbeat(last_cseq=2))
+        made.say(protocol.Heartbeat())  # of a producer that does not say it
+        made.commit()
+        assert len(made.answers(protocol.Reset)) == 1
+
+
 @pytest.mark.parametrize(("behind_ns", "lag_ms"), [(1_500_000_000, 1500.0), (-(10**9), 0.0)])
 def test_the_ingest_lag_is_the_age_of_the_last_record_when_it_came(
     tmp_path: Path, behind_ns: int, lag_ms: float

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,16 +17,19 @@ from shared.protocol import (
     Heartbeat,
     Hello,
     Record,
+    Reset,
     Welcome,
     pack,
     unpack,
 )
-from tests.builders import make_frame, make_run_started
+from tests.builders import make_batch, make_frame, make_run_started
 from trainer.publish.delivery import Delivery
 from trainer.publish.frames import FrameWindow, PendingFrame
 from trainer.publish.journal import Journal
 from trainer.publish.link import Link
 from trainer.publish.records import UnackedWindow
+
+C = TypeVar("C", bound=Control)
 
 
 class ScriptedSockets:
@@ -50,7 +54,7 @@ class ScriptedSockets:
         answers, self.answers = self.answers, []
         return [pack(answer) for answer in answers]
 
-    def of(self, kind: type[Control]) -> list[Control]:
+    def of(self, kind: type[C]) -> list[C]:
         return [control for control in self.sent if isinstance(control, kind)]
 
 
@@ -77,7 +81,9 @@ class Producer:
         self.frames.offer("train")
         self.frames.encoded(PendingFrame("train", 1, encode(make_frame(1)), 0, 100))
         self.delivery.send(0.0)
-        self.answer(0.0, Welcome(committed_cseq=0, token="t"), Ack(cseq=1))
+        self.answer(0.0, Welcome(committed_cseq=0, token="t"))
+        self.delivery.send(0.0)
+        self.answer(0.0, Ack(cseq=1))
         self.delivery.send(0.0)
 
     def answer(self, now_s: float, *controls: Control) -> None:
@@ -125,7 +131,8 @@ def test_the_answer_to_a_second_hello_sends_nothing_twice(producer: Producer) ->
     for now_s in (0.1, 0.2):
         producer.answer(now_s, Welcome(committed_cseq=1, token="t"))
         producer.delivery.send(now_s)
-    assert len(producer.sockets.of(Frame)) == len(producer.sockets.of(Record)) == 1
+    assert len(producer.sockets.of(Frame)) == 1
+    assert [record.cseq for record in producer.sockets.of(Record)] == [1, 2]
     assert producer.sockets.renewed == []
 
 
@@ -133,17 +140,57 @@ def test_large_records_wait_for_acknowledgments_not_in_the_socket(producer: Prod
     for _ in range(10):
         producer.window.append([b"x" * (1 << 20)], 0, 0.0)
     producer.delivery.send(0.5)
-    assert len(producer.sockets.of(Record)) == 4
+    assert len(producer.sockets.of(Record)) == 1 + 4
     producer.delivery.send(0.6)
-    assert len(producer.sockets.of(Record)) == 4
+    assert len(producer.sockets.of(Record)) == 1 + 4
     producer.answer(0.7, Ack(cseq=3))
     producer.delivery.send(0.7)
-    assert len(producer.sockets.of(Record)) == 6
+    assert len(producer.sockets.of(Record)) == 1 + 6
     # What was on its way is sent again over a new connection, and its room is free again.
     producer.link.reset(0.8)
     producer.answer(0.9, Welcome(committed_cseq=3, token="u"))
     producer.delivery.send(0.9)
     assert [r.cseq for r in producer.sockets.of(Record)[-4:]] == [4, 5, 6, 7]
+
+
+def test_a_welcome_that_comes_twice_and_late_is_no_loss(producer: Producer) -> None:
+    producer.answer(0.1, Welcome(committed_cseq=0, token="t", acked_cseq=0))
+    assert producer.link.state == "open"
+    assert producer.window.acked_cseq == 1
+    producer.delivery.send(0.1)
+    assert len(producer.sockets.of(Record)) == 1, "what is committed is not sent again"
+
+
+@pytest.mark.parametrize("said", [1, None])
+def test_an_analyzer_that_holds_less_than_it_knew_to_be_acknowledged_is_left(
+    producer: Producer, said: int | None
+) -> None:
+    producer.answer(0.1, Welcome(committed_cseq=0, token="t", acked_cseq=said))
+    assert producer.link.state == "refused"
+    assert "holds less of this run" in (producer.link.refusal or "")
+    producer.answer(0.2, Welcome(committed_cseq=1, token="t", acked_cseq=1))
+    assert producer.link.state == "refused", "for good"
+
+
+def test_what_was_never_sent_cannot_be_acknowledged(producer: Producer, caplog) -> None:
+    producer.window.append(encode(make_batch(1)), 0, 0.0)
+    producer.answer(0.1, Ack(cseq=2), Ack(cseq=2))
+    assert producer.window.acked_cseq == 1
+    assert caplog.text.count("acknowledges record 2") == 1
+    producer.delivery.send(0.2)
+    producer.answer(0.3, Ack(cseq=2))
+    assert producer.window.all_acked
+
+
+def test_greetings_and_heartbeats_tell_how_far_the_records_are(producer: Producer) -> None:
+    producer.window.append(encode(make_batch(1)), 0, 0.0)
+    producer.delivery.send(0.5)
+    producer.delivery.send(1.5)
+    assert producer.sockets.of(Heartbeat)[-1].last_cseq == 2
+    producer.answer(1.5, Reset())
+    producer.delivery.send(1.6)
+    hello = producer.sockets.of(Hello)[-1]
+    assert (hello.next_cseq, hello.acked_cseq) == (3, 1)
 
 
 def test_fin_is_said_again_until_it_is_heard(producer: Producer) -> None:

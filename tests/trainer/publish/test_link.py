@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from shared.codec import Buffer
 from shared.messages import Books, RecordTotals
 from shared.protocol import Control, Heartbeat, Hello, Reject, Welcome, unpack
-from trainer.publish.link import Link
+from trainer.publish.link import Link, Reached
 
 HELLO = Hello(run_id="r", run_name="run", producer="p", instance="i", incarnation=1, next_cseq=1)
 
@@ -36,10 +36,10 @@ def welcome() -> Welcome:
 def test_greets_as_soon_as_it_is_connected_and_says_how_far_it_is() -> None:
     sockets = ScriptedSockets(connected=False)
     link = Link(sockets, HELLO)
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     assert (link.state, sockets.opened, sockets.sent) == ("greeting", 1, [])
     sockets.connected = True
-    link.tick(0.1, next_cseq=8)
+    link.tick(0.1, Reached(8))
     channel, hello = sockets.sent[0]
     assert channel == "ctl"
     assert isinstance(hello, Hello)
@@ -49,7 +49,7 @@ def test_greets_as_soon_as_it_is_connected_and_says_how_far_it_is() -> None:
 def test_a_welcome_opens_it_and_binds_bulk() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     link.welcomed(welcome(), 0.2)
     assert link.state == "open"
     assert link.may_send_frames
@@ -58,7 +58,7 @@ def test_a_welcome_opens_it_and_binds_bulk() -> None:
 
 def tick_until(link: Link, last_s: float) -> None:
     for tenths in range(int(10 * last_s) + 1):
-        link.tick(tenths / 10, next_cseq=1)
+        link.tick(tenths / 10, Reached(1))
 
 
 def test_silence_from_the_start_is_said_once_training_goes_on(caplog) -> None:
@@ -71,7 +71,7 @@ def test_silence_from_the_start_is_said_once_training_goes_on(caplog) -> None:
 
 def test_an_analyzer_that_has_answered_is_never_said_to_be_nobody(caplog) -> None:
     link = Link(ScriptedSockets(), HELLO, unanswered="nobody answers at x")
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     link.welcomed(welcome(), 0.1)
     tick_until(link, 60.0)
     assert "nobody answers at x" not in [record.getMessage() for record in caplog.records]
@@ -95,11 +95,11 @@ def test_heartbeats_carry_the_books_of_their_moment() -> None:
     def books() -> Books:
         return Books(records=RecordTotals(offered=next(numbers)))
 
-    link.tick(0.0, next_cseq=1, books=books)
+    link.tick(0.0, Reached(1), books=books)
     link.welcomed(welcome(), 0.0)
     for tenths in range(31):
         link.heard(tenths / 10)
-        link.tick(tenths / 10, next_cseq=1, books=books)
+        link.tick(tenths / 10, Reached(1), books=books)
     beats = [control for _, control in sockets.sent if isinstance(control, Heartbeat)]
     assert [beat.books and beat.books.records.offered for beat in beats] == [1, 2, 3, 4]
 
@@ -107,21 +107,21 @@ def test_heartbeats_carry_the_books_of_their_moment() -> None:
 def test_time_in_which_the_producer_stood_still_is_nobodys_silence() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     link.welcomed(welcome(), 0.0)
-    link.tick(60.0, next_cseq=1)  # a suspended machine: nothing was read meanwhile
+    link.tick(60.0, Reached(1))  # a suspended machine: nothing was read meanwhile
     assert link.state == "open"
-    link.tick(61.0, next_cseq=1)
-    link.tick(62.9, next_cseq=1)
-    link.tick(64.8, next_cseq=1)
-    link.tick(65.1, next_cseq=1)
+    link.tick(61.0, Reached(1))
+    link.tick(62.9, Reached(1))
+    link.tick(64.8, Reached(1))
+    link.tick(65.1, Reached(1))
     assert link.state == "away"
 
 
 def test_a_socket_that_fails_is_opened_again_a_little_later() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     link.broken(0.1)
     assert link.state == "away"
     tick_until(link, 0.5)
@@ -131,14 +131,14 @@ def test_a_socket_that_fails_is_opened_again_a_little_later() -> None:
 def test_silence_of_five_seconds_means_away_and_new_sockets() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     link.welcomed(welcome(), 0.0)
     link.heard(3.0)
     tick_until(link, 7.9)
     assert link.state == "open"
-    link.tick(8.1, next_cseq=1)
+    link.tick(8.1, Reached(1))
     assert link.state == "away"
-    link.tick(8.5, next_cseq=1)
+    link.tick(8.5, Reached(1))
     assert (link.state, sockets.opened) == ("greeting", 2)
 
 
@@ -149,7 +149,7 @@ def test_backs_off_up_to_five_seconds_while_nobody_is_there() -> None:
     now_s = 0.0
     while now_s < 120:
         before = sockets.opened
-        link.tick(now_s, next_cseq=1)
+        link.tick(now_s, Reached(1))
         if sockets.opened > before:
             reopened_at.append(now_s)
         now_s += 0.05
@@ -163,10 +163,10 @@ def test_backs_off_up_to_five_seconds_while_nobody_is_there() -> None:
 def test_a_restarted_analyzer_is_greeted_again_on_the_same_sockets() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     link.welcomed(welcome(), 0.0)
     link.reset(1.0)
-    link.tick(1.0, next_cseq=5)
+    link.tick(1.0, Reached(5))
     assert sockets.opened == 1
     assert sockets.kinds()[-1] == "hello"
     assert not link.may_send_frames
@@ -175,8 +175,8 @@ def test_a_restarted_analyzer_is_greeted_again_on_the_same_sockets() -> None:
 def test_a_refusal_is_final() -> None:
     sockets = ScriptedSockets()
     link = Link(sockets, HELLO)
-    link.tick(0.0, next_cseq=1)
+    link.tick(0.0, Reached(1))
     link.rejected(Reject(reason="another trainer has this name"), 0.1)
-    link.tick(100.0, next_cseq=1)
+    link.tick(100.0, Reached(1))
     assert (link.state, link.refusal) == ("refused", "another trainer has this name")
     assert sockets.opened == 1
