@@ -143,13 +143,17 @@ class RunPipeline:
 
         The database knows them, so those that an earlier analyzer heard of are among them.
         """
-        intake = self._intake
-        ended = {taken.origin for taken in intake.records if isinstance(taken.message, RunEnded)}
         return [
             origin
             for origin, state in self._ledger.producers.items()
-            if state.ended is None and not state.gone and origin not in ended | intake.lost
+            if not (state.gone or origin in self._intake.lost or self.has_ended(origin))
         ]
+
+    def has_ended(self, origin: Origin) -> bool:
+        """Tell whether a producer has said how the run ended."""
+        state = self._ledger.producers.get(origin)
+        said = (t.origin for t in self._intake.records if isinstance(t.message, RunEnded))
+        return (state is not None and state.ended is not None) or origin in said
 
     def record(self, origin: Origin, cseq: int, message: CriticalMessage) -> None:
         """Take in a critical message; one that is there already changes nothing."""

@@ -61,10 +61,11 @@ class LiveRun:
         self.heard[origin] = now
 
     def expect_all(self, origin: Origin, now: float) -> None:
-        """`expect` it, and the producers that only an earlier analyzer heard and that go on."""
+        """`expect` it, unless it has said its end, and what an earlier analyzer heard of."""
         for other in self.pipeline.open_origins():
             self.heard.setdefault(other, now)
-        self.expect(origin, now)
+        if not self.pipeline.has_ended(origin):
+            self.expect(origin, now)
 
     @property
     def settled(self) -> bool:

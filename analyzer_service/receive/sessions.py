@@ -131,7 +131,7 @@ class Sessions:
         if session is None:
             self._answers.reset_stranger(channel, incoming.peer, now)
             return
-        self._heard(session, now)
+        self._heard(session, channel, now)
         self._note_books(session, control)
         if session.run is not None and session.run.closed:
             self._after_close(session, control)
@@ -161,16 +161,18 @@ class Sessions:
         if told is not None and session.run is not None:
             session.run.said[session.origin] = Said(told, self._wall_clock_ns() / 1e9)
 
-    def _heard(self, session: Session, now: float) -> None:
-        session.heard_at = now
+    def _heard(self, session: Session, channel: Channel, now: float) -> None:
         if session.run is not None and session.origin in session.run.heard:
             session.run.heard[session.origin] = now
-        if session.away:
-            session.away = False
-            logger.info("%s is back", session.label)
         rival = self._rivals.pop(session.identity, None)
         if rival is not None:
             self._reject(*rival, handshake.taken(rival[1], session.hello.instance))
+        if channel == "bulk":
+            return  # it lives; whether its records can come, too, only `ctl` can tell
+        session.heard_at = now
+        if session.away:
+            session.away = False
+            logger.info("%s is back", session.label)
 
     def _hello(self, peer: bytes, hello: protocol.Hello, now: float) -> None:
         self.refused.greeted(peer, now)
@@ -246,7 +248,7 @@ class Sessions:
                     self._by_bulk.pop(session.bulk, None)
                 session.bulk = peer
                 self._by_bulk[peer] = session
-                self._heard(session, now)
+                self._heard(session, "bulk", now)
                 return
         self._answers.reset_stranger("bulk", peer, now)
 

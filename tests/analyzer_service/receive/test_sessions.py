@@ -17,7 +17,7 @@ from shared.codec import encode
 from shared.messages import Message
 from shared.transport.server import Channel, Incoming
 from tests.analyzer_service.receive.running import STUBS
-from tests.builders import START_NS, make_batch, make_frame, make_run_started
+from tests.builders import START_NS, make_batch, make_frame, make_run_ended, make_run_started
 
 PEER = b"peer"
 HELLO = protocol.Hello(
@@ -213,6 +213,38 @@ def test_time_that_this_process_stood_still_is_not_silence(tmp_path: Path) -> No
         assert not session.away
         made.sessions.tick(3607.0 + 31.0)
         assert list(made.sessions) == []
+
+
+def test_frames_alone_are_no_sign_that_records_can_come(tmp_path: Path) -> None:
+    with wire(tmp_path) as made:
+        made.say(HELLO)
+        (welcome,) = made.answers(protocol.Welcome)
+        assert isinstance(welcome, protocol.Welcome)
+        made.say(protocol.Record(cseq=1), make_run_started())
+        for now in range(1, 12):
+            made.say(protocol.Attach(token=welcome.token), channel="bulk", now=float(now))
+            made.sessions.tick(float(now))
+        beats = len(made.answers(protocol.Heartbeat))
+        assert beats == 5, "silence makes the producer connect anew"
+        (run,) = made.runs
+        assert list(run.heard.values()) == [11.0], "but it lives"
+        made.say(protocol.Heartbeat(), now=12.0)
+        made.sessions.tick(12.0)
+        assert len(made.answers(protocol.Heartbeat)) == beats + 1
+
+
+def test_a_greeting_after_the_end_keeps_no_run_open(tmp_path: Path) -> None:
+    with wire(tmp_path) as made:
+        made.say(HELLO)
+        made.say(protocol.Record(cseq=1), make_run_started())
+        made.say(protocol.Record(cseq=2), make_run_ended())
+        made.say(HELLO)
+        made.commit()
+        made.say(HELLO)
+        for _ in range(10):
+            made.commit()
+            made.runs.tick(0.0)
+        assert made.runs.ended == 1
 
 
 def test_strangers_are_reset_once_a_second(tmp_path: Path) -> None:
