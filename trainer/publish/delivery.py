@@ -10,7 +10,6 @@ from shared.codec import Buffer
 from shared.errors import ContractError, RecordingError
 from shared.messages import Stream
 from shared.protocol import (
-    SILENCE_LIMIT_S,
     Ack,
     Control,
     Credit,
@@ -31,6 +30,7 @@ from shared.transport.producer import ProducerSockets
 from trainer.publish.frames import FrameWindow
 from trainer.publish.journal import Journal
 from trainer.publish.link import Counted, Link, Reached
+from trainer.publish.patience import Patience
 from trainer.publish.records import UnackedWindow
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Delivery:
         self._fin_sent_at_s = float("-inf")
         self._said_fin = False
         self._ack_said = False
-        self._frames_moved_at_s = float("-inf")
+        self._patience = Patience()
         self.finished = False
         self.run_folder: str | None = None
 
@@ -141,7 +141,7 @@ class Delivery:
             case Credit():
                 self._frames.credit(control.credit_bytes)
                 self._confirm(control.delivered)
-                self._frames_moved_at_s = now_s
+                self._patience.confirmed(now_s)
             case Welcome():
                 self._welcomed(control, now_s)
             case Reject():
@@ -207,11 +207,10 @@ class Delivery:
         ZeroMQ mends a broken `bulk` connection by itself and forgets what was in it; nobody
         else would notice.
         """
-        still_s = now_s - self._frames_moved_at_s
         lost = self._frames.any_in_flight and heartbeat.frames_waiting == 0
-        if lost and still_s > SILENCE_LIMIT_S:
+        if lost and self._patience.is_over(now_s):
             log.info("frames were lost on their way; they are sent again")
-            self._frames_moved_at_s = now_s
+            self._patience.in_vain(now_s)
             self._link.reset(now_s)
 
     def _send_records(self, now_s: float) -> None:
@@ -274,5 +273,6 @@ class Delivery:
             header = pack(Frame(stream=frame.stream, fseq=frame.fseq))
             if not self._sockets.send("bulk", [header, *frame.parts]):
                 return
+            if not self._frames.any_in_flight:
+                self._patience.begin(now_s)
             self._frames.sent(frame)
-            self._frames_moved_at_s = now_s
