@@ -131,6 +131,13 @@ def test_frames_that_are_sent_meanwhile_hide_no_loss(producer: Producer) -> None
     assert len(producer.sockets.of(Hello)) == 2
 
 
+def test_confirmed_frames_are_no_sign_that_records_arrive(producer: Producer) -> None:
+    for now_s in range(1, 7):
+        producer.answer(float(now_s), Credit(credit_bytes=1))
+        producer.delivery.send(float(now_s))
+    assert producer.link.state == "away"
+
+
 def test_a_slow_link_gets_twice_the_time_with_each_try(producer: Producer) -> None:
     greeted_at_s: list[int] = []
     for now_s in range(1, 40):
