@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from analyzer_service.commit.failing import Failures
 from analyzer_service.commit.producers import ProducerState
 from analyzer_service.commit.released import Released, Source
 from analyzer_service.commit.store import FoundFrame, Store
@@ -45,6 +46,7 @@ class Sequencer:
 
     store: Store
     released: Released
+    failures: Failures
     is_in_work: Callable[[int, str, int], bool]
     stale_files: list[str] = field(default_factory=list)
 
@@ -80,7 +82,8 @@ class Sequencer:
                 self._drain(state, _gone_without_end(state))
             return False
         first, last = state.next_release, following - 1
-        self._fail("missing_records", f"{_name(state)}: records {first}..{last} never came")
+        what = f"{_name(state)}: records {first}..{last} never came"
+        self.failures.count("missing_records", what)
         state.next_release = following
         return True
 
@@ -134,7 +137,8 @@ class Sequencer:
         if (found.phase, found.phase_step) != (batch.phase, batch.phase_step):
             frame = f"{_name(state)}: {ref.stream} frame {ref.fseq}"
             of, named = f"{found.phase} {found.phase_step}", f"{batch.phase} {batch.phase_step}"
-            self._fail("frame_mismatch", f"{frame} is of batch {of}, batch {named} names it")
+            what = f"{frame} is of batch {of}, batch {named} names it"
+            self.failures.count("frame_mismatch", what)
             return None
         return found
 
@@ -163,7 +167,7 @@ class Sequencer:
             known = state.books[stream].offered if stream in state.books else 0
             if known != totals.offered:
                 said = f"it says that it offered {totals.offered} {stream} frames"
-                self._fail("books_differ", f"{_name(state)}: {said}, {known} are known")
+                self.failures.count("books_differ", f"{_name(state)}: {said}, {known} are known")
 
     def _give_up(self, state: ProducerState, stream: str, first: int, last: int) -> None:
         """Frames will not come: their producer is gone."""
@@ -174,7 +178,7 @@ class Sequencer:
         frames = f"frame {first}" if one else f"frames {first} to {last}"
         fate = f"neither arrived nor {'was' if one else 'were'} dropped by name"
         what = f"{_name(state)}: {stream} {frames} {fate}"
-        self._fail("unexplained_frames", what, count=last - first + 1)
+        self.failures.count("unexplained_frames", what, times=last - first + 1)
 
     def _drain(self, state: ProducerState, end: RunEnded) -> None:
         state.drained = True
@@ -201,10 +205,6 @@ class Sequencer:
         for kind in ("final", "report"):
             self.released.due(kind, 0, _AT_THE_END)
         logger.info("run ended: %s after %d rows", status, self.released.release)
-
-    def _fail(self, kind: str, what: str, *, count: int = 1) -> None:
-        logger.error("%s", what)
-        self.store.count_failure(kind, what, count=count)
 
 
 def _last_numbers(message: BatchMetrics | RunEnded) -> dict[str, int]:

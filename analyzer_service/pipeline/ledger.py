@@ -1,11 +1,11 @@
 """Commits: takes in what came, releases what can be released, all in one transaction."""
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from analyzer_service.commit.failing import Failures
 from analyzer_service.commit.producers import Origin, ProducerState, load_producers
 from analyzer_service.commit.released import Released
 from analyzer_service.commit.restoring import restore_maps
@@ -13,8 +13,6 @@ from analyzer_service.commit.sequencer import Sequencer
 from analyzer_service.commit.store import Store, StoreError
 from analyzer_service.pipeline.frames import AnalyzedFrame
 from shared.messages import CriticalMessage, DropNotice, RunStarted
-
-logger = logging.getLogger(__name__)
 
 _EVICTED_AT_ONCE: Final = 16
 
@@ -53,7 +51,8 @@ class Ledger:
         self.store = store
         self._producers: dict[Origin, ProducerState] = {}
         self._released = Released(store)
-        self._sequencer = Sequencer(store, self._released, is_in_work)
+        self._failures = Failures(store)
+        self._sequencer = Sequencer(store, self._released, self._failures, is_in_work)
         self._frames_limit_bytes = frames_limit_bytes
         self._frames_bytes = 0
         self._unsure = False
@@ -173,10 +172,9 @@ class Ledger:
         books.take(frame.fseq, readable=frame.state != "undecodable")
         if analyzed.failure is not None:
             kind = "undecodable" if frame.state == "undecodable" else "analysis"
-            logger.error("%s", analyzed.failure)
-            self.store.count_failure(kind, analyzed.failure)
+            self._failures.count(kind, analyzed.failure)
         if analyzed.file_error is not None:
-            self.store.count_failure("frame_file", analyzed.file_error)
+            self._failures.count("frame_file", analyzed.file_error)
 
     def _take_loss(self, state: ProducerState) -> None:
         state.gone = True

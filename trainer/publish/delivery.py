@@ -90,7 +90,8 @@ class Delivery:
             except ContractError as error:
                 self._link.not_understood(str(error))
                 continue
-            self._link.heard(now_s)
+            if not isinstance(control, Credit):  # frames come by bulk: it says nothing of ctl
+                self._link.heard(now_s)
             self._apply(control, now_s)
 
     def send(self, now_s: float, books: Counted | None = None) -> None:

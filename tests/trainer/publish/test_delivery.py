@@ -117,6 +117,37 @@ def test_frames_that_a_broken_connection_swallowed_are_sent_again(producer: Prod
     producer.answer(6.2, Credit(credit_bytes=100, delivered={"train": [(1, 1)]}))
     assert producer.frames.idle
     assert producer.frames.totals()["train"].delivered == 1
+    assert producer.sockets.renewed == ["bulk"], "the old one may hold the same frames"
+
+
+def test_frames_that_are_sent_meanwhile_hide_no_loss(producer: Producer) -> None:
+    for now_s in range(1, 7):
+        fseq = now_s + 1
+        producer.frames.offer("train")
+        producer.frames.encoded(PendingFrame("train", fseq, encode(make_frame(fseq)), 0, 100))
+        producer.delivery.send(float(now_s))
+        producer.answer(float(now_s), Heartbeat(frames_waiting=0))
+    producer.delivery.send(6.1)
+    assert len(producer.sockets.of(Hello)) == 2
+
+
+def test_confirmed_frames_are_no_sign_that_records_arrive(producer: Producer) -> None:
+    for now_s in range(1, 7):
+        producer.answer(float(now_s), Credit(credit_bytes=1))
+        producer.delivery.send(float(now_s))
+    assert producer.link.state == "away"
+
+
+def test_a_slow_link_gets_twice_the_time_with_each_try(producer: Producer) -> None:
+    greeted_at_s: list[int] = []
+    for now_s in range(1, 40):
+        producer.answer(float(now_s), Heartbeat(frames_waiting=0))
+        producer.delivery.send(float(now_s))
+        if len(producer.sockets.of(Hello)) > 1 + len(greeted_at_s):
+            greeted_at_s.append(now_s)
+            producer.answer(float(now_s), Welcome(committed_cseq=1, token="t"))
+            producer.delivery.send(float(now_s))
+    assert greeted_at_s == [6, 17, 38]
 
 
 def test_frames_that_are_sent_meanwhile_hide_no_loss(producer: Producer) -> None:
