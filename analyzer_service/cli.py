@@ -1,4 +1,4 @@
-"""``python -m analyzer_service serve | replay | keys``."""
+"""``python -m analyzer_service serve | replay | verify | keys``."""
 
 import logging
 import os
@@ -141,6 +141,24 @@ def replay(
         raise typer.Exit(_INTERRUPTED) from None
     for line in lines:
         typer.echo(line)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="A run's folder, or a recording (.mcap).")],
+) -> None:
+    """Check that a run or a recording is whole; changes nothing.
+
+    Exit code 0: sound. 1: something is missing or damaged, a line each. 2: it cannot be read.
+    """
+    from analyzer_service.verify.recording import verify_recording
+    from analyzer_service.verify.run_folder import verify_folder
+
+    findings = verify_folder(path) if path.is_dir() else verify_recording(path)
+    for line in findings.lines():
+        typer.echo(line)
+    if not findings.sound:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -68,10 +68,30 @@ def open_reader(folder: Path) -> sqlite3.Connection:
     ConfigurationError
         If the folder holds no run, or one of another version of this schema.
     """
+    return _open_to_read(folder, alone=False)
+
+
+def open_unchanged(folder: Path) -> sqlite3.Connection:
+    """Connection that cannot write, and leaves the folder as it is.
+
+    `open_reader` makes the files of the write-ahead log anew where nobody writes; this one then
+    reads the database alone. Beside a writer, or after one that was killed, only SQLite's index
+    of that log, which is no data, may change.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder holds no run, or one of another version of this schema.
+    """
+    path = run_database(folder)
+    return _open_to_read(folder, alone=not path.with_name(f"{path.name}-wal").exists())
+
+
+def _open_to_read(folder: Path, *, alone: bool) -> sqlite3.Connection:
     path = run_database(folder)
     if not path.is_file():
         raise ConfigurationError(f"{folder} holds no run: there is no {path.name} in it")
-    connection = _connect_to_read(path)
+    connection = _connect_to_read(path, alone=alone)
     try:
         if _check_schema(connection, folder) == _BEING_MADE:
             raise ConfigurationError(f"{folder} holds no run yet: {path.name} is being made")
@@ -81,8 +101,9 @@ def open_reader(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+def _connect_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    how = "mode=ro&immutable=1" if alone else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_TIMEOUT_S)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

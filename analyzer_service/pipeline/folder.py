@@ -37,6 +37,20 @@ class FolderLock:
         os.close(self._descriptor)
 
 
+def is_held(folder: Path) -> bool:
+    """Tell whether an analyzer of this machine holds `folder`, as far as the kernel shows it.
+
+    Looked up, not tried: a lock that is tried would keep out an analyzer that comes just then.
+    """
+    try:
+        inode = str(folder.stat().st_ino)
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return False
+    fields = [line.split() for line in locks.splitlines()]
+    return any("FLOCK" in each and each[-3].rpartition(":")[2] == inode for each in fields)
+
+
 def claim_folder(output_dir: Path, started: RunStarted) -> tuple[Path, FolderLock]:
     """Folder of the run inside `output_dir`, made if it is not there, and the hold on it.
 

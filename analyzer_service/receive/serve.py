@@ -36,7 +36,25 @@ def serve(settings: ServeSettings) -> None:
         If an address cannot be bound or the output folder cannot be written.
     """
     _allow_files()
+    router, listener, output_dir = _claim(settings)
     board = Board()
+    with closing(PoolWorkers(settings.workers)) as workers:
+        loop = _make_loop(settings, router, workers, output_dir, board)
+        with _stopped_by_signals(loop), _watched(settings, listener, board):
+            logger.info(
+                "listening on %s and %s (%s), writing to %s, W&B %s",
+                settings.address.ctl,
+                settings.address.bulk,
+                _who(settings),
+                output_dir,
+                settings.wandb_mode,
+            )
+            loop.run(grace_s=settings.grace_s)
+    logger.info("stopped")
+
+
+def _claim(settings: ServeSettings) -> tuple[RouterPair, socket.socket | None, Path]:
+    """Sockets, the one for metrics if there is one, and the output folder; all of it or nothing."""
     with ExitStack() as stack:
         # Twice as many as trainers: one that comes back is not kept out by its dead connection.
         router = RouterPair(
@@ -47,20 +65,8 @@ def serve(settings: ServeSettings) -> None:
         if listener is not None:
             stack.callback(listener.close)
         output_dir = check_output_dir(settings.output_dir)
-        workers = stack.enter_context(closing(PoolWorkers(settings.workers)))
-        loop = _make_loop(settings, router, workers, output_dir, board)
-        stack.enter_context(_stopped_by_signals(loop))
-        logger.info(
-            "listening on %s and %s (%s), writing to %s, W&B %s",
-            settings.address.ctl,
-            settings.address.bulk,
-            _who(settings),
-            output_dir,
-            settings.wandb_mode,
-        )
-        stack.enter_context(_watched(settings, listener, board))
-        loop.run(grace_s=settings.grace_s)
-    logger.info("stopped")
+        stack.pop_all()
+    return router, listener, output_dir
 
 
 def _make_loop(
@@ -100,7 +106,9 @@ def _watched(
             )
         yield
         return
-    logger.info("metrics at %s", url_of(listener))
+    open_to_all = settings.metrics is not None and not settings.metrics.loopback
+    who = " (PLAINTEXT, open to anyone)" if open_to_all else ""
+    logger.info("metrics at %s%s", url_of(listener), who)
     with closing(HttpServer(listener, Pages(board))):
         yield
 

@@ -58,6 +58,8 @@ def run_in_process(
         (["serve", "--workers", "0"], "at least one process"),
         (["serve", "--wandb", "maybe"], "choose one of online, offline, disabled"),
         (["serve", "--log-file", "{tmp}/no/log"], "cannot be written"),
+        (["serve", "--metrics", "9464"], "--metrics 9464: give HOST:PORT, or off"),
+        (["serve", "--metrics", "0.0.0.0:9464"], "--allow-plaintext-metrics"),
         (["replay", "{tmp}/none.mcap"], "none.mcap cannot be read: No such file"),
         (["replay", "{tmp}/photo.png"], "not an MCAP recording"),
         (["replay", "{tmp}/photo.png", "--speed", "fast"], "max, realtime, or a number above 0"),
@@ -129,6 +131,50 @@ def test_a_port_in_use_is_named(
     assert code == 2
     assert f"cannot listen on {bind}: it is in use" in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_metrics_port_in_use_is_named_if_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        metrics = f"127.0.0.1:{holder.getsockname()[1]}"
+        output = ("--output-dir", str(tmp_path / "out"))
+        bind = ("--bind", f"ipc://{tmp_path}/a")
+        code, error = run_in_process(
+            monkeypatch, capsys, "serve", *bind, "--metrics", metrics, *output
+        )
+    assert code == 2
+    assert f"metrics cannot be served at {metrics}: it is in use" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def verify(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], path: Path
+) -> tuple[int, list[str], str]:
+    """Exit code, lines on stdout, and stderr."""
+    monkeypatch.setattr(sys, "argv", ["sidelight-analyzer", "verify", str(path)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    said = capsys.readouterr()
+    code = exit_.value.code
+    return (code if isinstance(code, int) else 0), said.out.splitlines(), said.err
+
+
+def test_verify_says_by_its_exit_code_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "a.mcap", items_of(make_said(epochs=1)))
+    code, lines, _ = verify(monkeypatch, capsys, file)
+    assert (code, lines[-1]) == (0, "sound")
+    torn = tmp_path / "torn.mcap"
+    torn.write_bytes(file.read_bytes()[:-100])
+    code, lines, _ = verify(monkeypatch, capsys, torn)
+    assert code == 1
+    assert [line for line in lines if line.startswith("fault: ")]
+    for path in (tmp_path / "none", tmp_path):
+        code, lines, error = verify(monkeypatch, capsys, path)
+        assert (code, lines) == (2, [])
+        assert error.startswith("error: ")
 
 
 @pytest.mark.parametrize("command", ["serve", "replay"])

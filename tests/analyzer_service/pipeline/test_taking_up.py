@@ -13,6 +13,7 @@ import pytest
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.commit.store import StoreError
 from analyzer_service.pipeline import Origin, RunPipeline
+from analyzer_service.pipeline.folder import FolderLock, is_held
 from analyzer_service.workers import InlineWorkers, Workers
 from shared.errors import ConfigurationError
 from shared.messages import BatchFrame, CriticalMessage
@@ -328,3 +329,12 @@ def _missing(pipeline: RunPipeline, said: Said) -> list[BatchFrame]:
 def _commit_some(pipeline: RunPipeline, records: list[CriticalMessage]) -> None:
     feed_records(pipeline, records)
     pipeline.commit()
+
+
+def test_who_holds_a_folder_is_seen_without_trying(tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    lock = FolderLock(tmp_path)
+    assert is_held(tmp_path)
+    lock.release()
+    assert not is_held(tmp_path)
+    assert not is_held(tmp_path / "none")

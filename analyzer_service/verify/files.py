@@ -1,0 +1,72 @@
+"""Files that the database refers to: there, and of the size that it says."""
+
+import sqlite3
+from pathlib import Path
+
+from analyzer_service.verify.findings import Findings
+from analyzer_service.verify.recording import verify_recording
+from shared.errors import RecordingError
+
+_RECORDING = "stream.mcap"
+
+
+def check_files(
+    connection: sqlite3.Connection, folder: Path, *, at_rest: bool, findings: Findings
+) -> None:
+    """Dashboards, JSON files and the report; kept frames; the recording, if there is one.
+
+    Of a run `at_rest`, over and held by no analyzer, none may still be due.
+    """
+    _check_jobs(connection, folder, at_rest=at_rest, findings=findings)
+    _check_frames(connection, folder, findings)
+    if (folder / _RECORDING).exists():
+        _check_recording(folder / _RECORDING, findings)
+
+
+def _check_jobs(
+    connection: sqlite3.Connection, folder: Path, *, at_rest: bool, findings: Findings
+) -> None:
+    written = 0
+    query = "SELECT kind, phase, number, state, file, error FROM jobs ORDER BY id"
+    for kind, phase, number, state, file, error in connection.execute(query):
+        name = " ".join(part for part in (kind, phase, str(number)) if part)
+        if state == "failed":
+            findings.faults.append(f"{name} was given up: {error}")
+        elif state == "due":
+            lines = findings.faults if at_rest else findings.facts
+            lines.append(f"{name} is due and not written")
+        elif state == "done":
+            written += 1
+            if not file or _size(folder / file) < 1:
+                findings.faults.append(f"{file or name} is missing or empty")
+    findings.facts.append(f"{written:,} files written")
+
+
+def _check_frames(connection: sqlite3.Connection, folder: Path, findings: Findings) -> None:
+    kept = 0
+    query = "SELECT file, file_bytes FROM frames WHERE file IS NOT NULL ORDER BY id"
+    for file, nbytes in connection.execute(query):
+        kept += 1
+        size = _size(folder / file)
+        if size != nbytes:
+            there = f"has {size:,} bytes" if size >= 0 else "is missing"
+            findings.faults.append(f"{file} {there}, {nbytes:,} were written")
+    findings.facts.append(f"{kept:,} frames kept")
+
+
+def _check_recording(path: Path, findings: Findings) -> None:
+    try:
+        found = verify_recording(path)
+    except RecordingError as error:
+        findings.faults.append(str(error))
+        return
+    findings.facts += [f"{path.name}: {fact}" for fact in found.facts]
+    findings.faults += [f"{path.name}: {fault}" for fault in found.faults]
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 where there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except OSError:
+        return -1

@@ -1,0 +1,102 @@
+import doctest
+import socket
+
+import pytest
+
+from analyzer_service.metrics import address
+from analyzer_service.metrics.address import (
+    MetricsAddress,
+    listen,
+    parse_metrics_address,
+    url_of,
+)
+from analyzer_service.settings import check_metrics
+from shared.errors import ConfigurationError
+
+
+def test_examples_are_true() -> None:
+    assert doctest.testmod(address).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "loopback"),
+    [
+        ("127.0.0.1:9464", True),
+        ("127.8.8.8:1", True),
+        ("localhost:9464", True),
+        ("[::1]:9464", True),
+        ("0.0.0.0:9464", False),
+        ("[::]:9464", False),
+        ("10.0.0.1:9464", False),
+        ("127.example.org:9464", False),
+        ("node7:9464", False),
+    ],
+)
+def test_only_the_machine_itself_needs_no_flag(text: str, loopback: bool) -> None:
+    assert parse_metrics_address(text).loopback == loopback
+    assert check_metrics(text, allow_plaintext_metrics=True) is not None
+    if loopback:
+        assert check_metrics(text, allow_plaintext_metrics=False) is not None
+    else:
+        with pytest.raises(ConfigurationError, match="--allow-plaintext-metrics"):
+            check_metrics(text, allow_plaintext_metrics=False)
+
+
+@pytest.mark.parametrize("text", ["9464", ":9464", "a:b", "a:65536", "[::1]", "http://a:1", ""])
+def test_other_forms_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="give HOST:PORT, or off"):
+        check_metrics(text, allow_plaintext_metrics=True)
+
+
+def test_off_is_nowhere_and_nothing_is_the_documented_port() -> None:
+    assert check_metrics("off", allow_plaintext_metrics=False) is None
+    default = check_metrics(None, allow_plaintext_metrics=False)
+    assert default is not None
+    assert (default.host, default.ports[0], default.loopback) == ("127.0.0.1", 9464, True)
+
+
+def held(count: int) -> list[socket.socket]:
+    return [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+
+
+def ports_of(sockets: list[socket.socket]) -> tuple[int, ...]:
+    return tuple(each.getsockname()[1] for each in sockets)
+
+
+def test_the_first_free_port_of_the_default_ones_is_taken() -> None:
+    taken = held(2)
+    free = held(1)
+    (port,) = ports_of(free)
+    free[0].close()
+    found = listen(MetricsAddress(ports=(*ports_of(taken), port)))
+    assert found is not None
+    assert url_of(found) == f"http://127.0.0.1:{port}/metrics"
+    for each in (*taken, found):
+        each.close()
+
+
+def test_without_a_free_default_port_nothing_is_served() -> None:
+    taken = held(2)
+    assert listen(MetricsAddress(ports=ports_of(taken))) is None
+    for each in taken:
+        each.close()
+
+
+def test_a_port_that_was_asked_for_must_be_had() -> None:
+    taken = held(1)
+    (port,) = ports_of(taken)
+    with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: it is in use"):
+        listen(parse_metrics_address(f"127.0.0.1:{port}"))
+    taken[0].close()
+
+
+def test_a_host_that_is_nowhere_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"no-such-host\.invalid:9464: "):
+        listen(parse_metrics_address("no-such-host.invalid:9464"))
+
+
+def test_port_0_is_any_free_one() -> None:
+    found = listen(parse_metrics_address("localhost:0"))
+    assert found is not None
+    assert url_of(found).startswith("http://127.0.0.1:")
+    found.close()
