@@ -6,11 +6,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, SidelightError, SinkError
 
 SCHEMA_NUMBER: Final = 1
 BUSY_TIMEOUT_S: Final = 30.0
 _BEING_MADE: Final = 0
+# SQLite's codes for a disk that takes no more, or fails; the lowest byte of what it says.
+_OF_THE_DISK: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+class StoreError(SinkError):
+    """The disk failed (it is full, say); nothing was written and it can be tried again."""
 
 
 def run_database(folder: Path) -> Path:
@@ -25,6 +31,8 @@ def holds_run(folder: Path) -> bool:
     ------
     ConfigurationError
         If it is no database, or was made by another version of this schema.
+    StoreError
+        If the disk does not let it be read now.
     """
     path = run_database(folder)
     if not path.is_file():
@@ -43,6 +51,8 @@ def open_writer(folder: Path) -> sqlite3.Connection:
     ------
     ConfigurationError
         If it cannot be written, or was made by another version of this schema.
+    StoreError
+        If the disk does not take it now.
     """
     path = run_database(folder)
     try:
@@ -56,7 +66,7 @@ def open_writer(folder: Path) -> sqlite3.Connection:
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}") from error
+        raise _named(error, f"{path} cannot be written") from error
     return connection
 
 
@@ -67,6 +77,8 @@ def open_reader(folder: Path) -> sqlite3.Connection:
     ------
     ConfigurationError
         If the folder holds no run, or one of another version of this schema.
+    StoreError
+        If the disk does not let it be read now.
     """
     return _open_to_read(folder, alone=False)
 
@@ -120,10 +132,17 @@ def _check_schema(connection: sqlite3.Connection, folder: Path) -> int:
     try:
         (number,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
-        raise ConfigurationError(f"{run_database(folder)} is not readable: {error}") from error
+        raise _named(error, f"{run_database(folder)} is not readable") from error
     if number not in (_BEING_MADE, SCHEMA_NUMBER):
         raise ConfigurationError(
             f"{run_database(folder)} has schema {number}, this version reads {SCHEMA_NUMBER}: "
             "use the version of Sidelight that wrote it"
         )
     return int(number)
+
+
+def _named(error: sqlite3.Error, what: str) -> SidelightError:
+    """What an error of SQLite means: a disk that may do better later, or no use at all."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    kind = StoreError if code in _OF_THE_DISK else ConfigurationError
+    return kind(f"{what}: {error}")

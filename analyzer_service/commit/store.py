@@ -12,17 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analyzer_service.commit.books import StreamBooks
-from analyzer_service.commit.database import open_writer
+from analyzer_service.commit.database import StoreError, open_writer
 from analyzer_service.commit.maps import PackedMaps
 from analyzer_service.commit.packing import NameLists
-from shared.errors import SinkError
 from shared.messages import DropNotice, RunStarted
 
 FrameState = Literal["analyzed", "failed", "undecodable"]
-
-
-class StoreError(SinkError):
-    """A commit failed (a full disk, say); nothing of it was written and it can be tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """The folder of a run: made, or taken up again, and held by one analyzer at a time."""
 
+import errno
 import fcntl
 import os
 from contextlib import closing
 from pathlib import Path
 
-from analyzer_service.commit.database import holds_run, open_reader, run_database
+from analyzer_service.commit.database import StoreError, holds_run, open_reader, run_database
 from analyzer_service.sinks.frames import FOLDER as FRAMES
 from shared.errors import ConfigurationError
 from shared.messages import RunStarted
@@ -58,11 +59,15 @@ def claim_folder(output_dir: Path, started: RunStarted) -> tuple[Path, FolderLoc
     ------
     ConfigurationError
         If it cannot be written, or holds anything else than this run or its recordings.
+    StoreError
+        If the disk takes no more now.
     """
     folder = output_dir / run_folder_name(started.run_name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(f"{folder} cannot be made: {error.strerror}") from error
         raise ConfigurationError(
             f"{folder} cannot be made ({error.strerror}): choose another --output-dir"
         ) from error

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from analyzer_service.commit.database import StoreError
 from analyzer_service.commit.failing import Failures
 from analyzer_service.commit.producers import Origin, ProducerState, load_producers
 from analyzer_service.commit.released import Released
 from analyzer_service.commit.restoring import restore_maps
 from analyzer_service.commit.sequencer import Sequencer
-from analyzer_service.commit.store import Store, StoreError
+from analyzer_service.commit.store import Store
 from analyzer_service.pipeline.frames import AnalyzedFrame
 from shared.messages import CriticalMessage, DropNotice, RunStarted
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from analyzer_service.commit.database import StoreError
 from analyzer_service.receive import handshake
 from analyzer_service.receive.live_run import LiveRun, Taken, captured_at_ns
 from analyzer_service.receive.session import Session
@@ -43,6 +44,8 @@ class Intake:
             If its bytes are no critical message, or not one that may stand there.
         ConfigurationError
             If its run cannot be opened.
+        StoreError
+            If the disk does not let it be opened now.
         """
         message = decode(parts)
         if isinstance(message, BatchFrame) or (cseq == 1) != isinstance(message, RunStarted):
@@ -88,6 +91,8 @@ class Intake:
             return
         try:
             session.run = self._open_run(started)
+        except StoreError:
+            raise
         except SidelightError as error:
             raise ConfigurationError(str(error)) from error
         session.run.expect(session.origin, now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from analyzer_service.commit.store import StoreError
+from analyzer_service.commit.database import StoreError
 from analyzer_service.metrics.snapshot import Said
 from analyzer_service.pipeline import Committed, Origin, RunPipeline
 from analyzer_service.receive.ending import Ending

@@ -128,6 +128,8 @@ class Runs:
         ------
         ConfigurationError
             If its folder belongs to another run, or cannot be written.
+        StoreError
+            If the disk takes no more now.
         """
         run = self._runs.get(started.run_id)
         if run is not None:

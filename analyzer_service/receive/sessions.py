@@ -7,8 +7,9 @@ the log once for each peer.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
+from analyzer_service.commit.database import StoreError
 from analyzer_service.metrics.snapshot import Said
 from analyzer_service.pipeline import Committed
 from analyzer_service.receive import handshake
@@ -24,6 +25,8 @@ from shared.errors import ConfigurationError, ContractError, SidelightError
 from shared.transport.server import Channel, Incoming
 
 logger = logging.getLogger(__name__)
+
+_OPEN_AGAIN_S: Final = 5.0
 
 
 class Sessions:
@@ -62,6 +65,7 @@ class Sessions:
         self._by_bulk: dict[bytes, Session] = {}
         self._by_identity: dict[tuple[str, str], Session] = {}
         self._rivals: dict[tuple[str, str], tuple[bytes, protocol.Hello]] = {}
+        self._unopened: set[str] = set()
         self.refused = Refused()
         self._answers = Answers(sender, self.refused)
 
@@ -200,6 +204,9 @@ class Sessions:
             run = self._runs.known(hello.run_id, hello.run_name)
             if run is not None and run.failing:
                 return  # what is committed cannot be said now; the producer asks again
+        except StoreError as error:
+            self._put_off(hello, error)
+            return
         except SidelightError as error:
             self._reject(peer, hello, str(error))
             return
@@ -219,6 +226,12 @@ class Sessions:
             self._by_bulk[session.bulk] = session
         self._by_ctl[peer] = self._by_identity[session.identity] = session
         self._welcome(session, now)
+
+    def _put_off(self, hello: protocol.Hello, error: StoreError) -> None:
+        """The disk does not let its run be opened: the producer keeps everything, asks again."""
+        if hello.run_id not in self._unopened:
+            self._unopened.add(hello.run_id)
+            logger.error("%s cannot be received yet, and is tried again: %s", hello.run_name, error)
 
     def _welcome(self, session: Session, now: float) -> None:
         delivered: dict[str, Any] = {}
@@ -255,10 +268,16 @@ class Sessions:
     def _record(self, session: Session, cseq: int, parts: Sequence[Buffer], now: float) -> None:
         try:
             taken = self._intake.record(session, cseq, parts, now)
+        except StoreError as error:
+            self._put_off(session.hello, error)
+            session.gap, session.reset_at = True, now + _OPEN_AGAIN_S
+            return
         except ConfigurationError as error:
             self.drop(session)
             self._reject(session.ctl, session.hello, str(error))
             return
+        if session.run is not None:
+            self._unopened.discard(session.hello.run_id)
         session.ack_due = session.ack_due or taken == "known"
         session.gap = taken in ("gap", "full")
 

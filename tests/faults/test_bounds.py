@@ -51,9 +51,10 @@ def test_a_full_journal_and_full_memory_lose_records_and_say_so(scene: Scene) ->
     steps = scene.steps()
     assert steps == list(range(1, len(steps) + 1))
     assert 1000 < len(steps) < 6000
-    assert outcome["records_lost"] > 1000
-    held = outcome["records_unacked"]  # in the journal, or in memory until the end
-    assert len(steps) < held < 6000
+    records = outcome["books"]["records"]
+    assert records["lost"] > 1000
+    assert len(steps) < records["pending"] < 6000, "what is pending is in the journal"
+    assert records["offered"] == records["pending"] + records["lost"]
     assert "journal_mib" in scene.said()
 
 

@@ -134,6 +134,18 @@ class UnackedWindow:
             self._forget_first()
             self._only_in_file += 1
 
+    def forget_unkept(self) -> int:
+        """Let go of the records that stand nowhere but in memory; return how many there were.
+
+        For the end of the process: nobody will have them any more, unless the analyzer took
+        one without having said so yet.
+        """
+        behind = max(self.acked_cseq, self._flushed_cseq)
+        unkept = [cseq for cseq in self._records if cseq > behind]
+        for cseq in unkept:
+            self.nbytes -= self._records.pop(cseq).nbytes
+        return len(unkept)
+
     def _forget_first(self) -> None:
         self.nbytes -= self._records.pop(self._first).nbytes
         self._first += 1

@@ -240,6 +240,7 @@ class Sender(threading.Thread):
             journal.try_again()
             if journal.everything or not self._all_confirmed:
                 self._keeper.keep_all(until_s=time.monotonic() + _LEAVE_S)
+        self._intake.lost += window.forget_unkept()
         missing = any(total.dropped or total.pending for total in frames.totals().values())
         self.delivered_everything = (
             window.all_acked and not missing and self._intake.records_lost == 0

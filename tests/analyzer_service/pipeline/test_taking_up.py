@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from analyzer_service.commit.database import StoreError
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.commit.store import StoreError
 from analyzer_service.pipeline import Origin, RunPipeline
 from analyzer_service.pipeline.folder import FolderLock, is_held
 from analyzer_service.workers import InlineWorkers, Workers

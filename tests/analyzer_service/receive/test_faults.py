@@ -3,12 +3,14 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from analyzer_service.commit.database import StoreError
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.commit.store import StoreError
 from analyzer_service.pipeline import Committed, RunPipeline
+from analyzer_service.receive import sessions
 from shared import protocol
 from shared.codec import encode
 from shared.transport.addresses import Address
@@ -90,6 +92,37 @@ def test_nothing_is_acknowledged_until_the_store_has_it(
     assert len(said_once) == 1
     with RunReader(tmp_path / "auto_analysis_demo") as reader:
         assert reader.state().status == "finished"
+        assert sum(1 for _ in reader.rows()) == 12
+
+
+def test_a_run_whose_folder_cannot_be_made_yet_is_received_later(
+    address: Address,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    opened, attempts = RunPipeline.open, []
+
+    def fail_twice(*args: Any, **settings: Any) -> RunPipeline:
+        attempts.append(args)
+        if len(attempts) <= 2:
+            raise StoreError("disk full")
+        return opened(*args, **settings)
+
+    monkeypatch.setattr(RunPipeline, "open", fail_twice)
+    monkeypatch.setattr(sessions, "_OPEN_AGAIN_S", 0.0)
+    said = make_said(epochs=1)
+    with analyzer(address, tmp_path), Client(address, said.started) as client:
+        for _ in range(2):
+            client.greet()
+            client.records(said.records)
+            client.expect(protocol.Reset)
+        assert not client.heard(protocol.Ack)
+        client.greet()
+        finish(client, said)
+        assert not client.heard(protocol.Reject)
+    assert len([r for r in caplog.records if "is tried again" in r.getMessage()]) == 1
+    with RunReader(tmp_path / "auto_analysis_demo") as reader:
         assert sum(1 for _ in reader.rows()) == 12
 
 

@@ -49,6 +49,18 @@ def test_an_old_acknowledgment_changes_nothing() -> None:
     assert window.acked_cseq == 3
 
 
+def test_at_the_end_records_that_stand_nowhere_else_are_let_go_and_counted() -> None:
+    window = filled(6)
+    window.ack(2)
+    window.written(4)
+    window.flushed()
+    window.written(5)  # in a chunk that no disk took
+    assert window.forget_unkept() == 2
+    assert (window.pending, window.nbytes) == (2, 2 * (OVERHEAD_BYTES + 10))
+    assert not window.all_acked
+    assert filled(3).forget_unkept() == 3
+
+
 def test_only_flushed_records_leave_memory_over_the_budget() -> None:
     window = filled(5, budget_bytes=4 * (OVERHEAD_BYTES + 10))
     window.written(4)
