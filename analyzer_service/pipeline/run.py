@@ -5,13 +5,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from analyzer_service.commit.producers import Origin, ProducerState
 from analyzer_service.commit.restoring import leave_restored
 from analyzer_service.commit.store import Store
+from analyzer_service.pipeline.committed import Committed
 from analyzer_service.pipeline.counts import PipelineCounts, count
 from analyzer_service.pipeline.due import DueFiles
 from analyzer_service.pipeline.folder import FolderLock, claim_folder
@@ -24,25 +24,6 @@ from shared.messages import CriticalMessage, RunEnded, RunStarted, RunStatus
 from shared.sequences import RangeSet
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What a commit made safe, for the producers to hear.
-
-    Attributes
-    ----------
-    acked : dict
-        By origin, the cseq up to which every record is committed.
-    delivered : dict
-        By origin and stream, the frames that need not be sent again.
-    credit : dict
-        By origin, bytes of frames that this process no longer holds.
-    """
-
-    acked: dict[Origin, int] = field(default_factory=dict)
-    delivered: dict[Origin, dict[str, list[int]]] = field(default_factory=dict)
-    credit: dict[Origin, int] = field(default_factory=dict)
 
 
 class RunPipeline:
