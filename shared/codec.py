@@ -44,6 +44,7 @@ __all__ = [
     "decode_payload",
     "encode",
     "join",
+    "size_of",
     "split",
 ]
 
@@ -70,7 +71,9 @@ def encode(message: Message) -> list[Buffer]:
         If no reader would take the message: it is beyond a size limit, or its configuration
         holds something else than texts, numbers, lists and maps.
     """
-    arrays = _arrays_of(message) if isinstance(message, BatchFrame) else []
+    if not isinstance(message, BatchFrame):
+        return [pack_header(message.model_dump(), [])]
+    arrays = _arrays_of(message)
     size = sum(array.nbytes for _, array in arrays)
     if len(arrays) > MAX_ARRAYS or size > MAX_MESSAGE_BYTES - MAX_HEADER_BYTES:
         raise ContractError(
@@ -93,13 +96,18 @@ def decode(parts: Sequence[Buffer]) -> Message:
         raise ContractError("no header: expected at least one part")
     if len(parts) > MAX_ARRAYS + 1:
         raise ContractError(f"{len(parts) - 1} arrays, at most {MAX_ARRAYS} are read")
-    _check_size(sum(memoryview(part).nbytes for part in parts))
+    _check_size(size_of(parts))
     return _build(unpack_header(parts[0]), parts[1:])
 
 
 def join(parts: Sequence[Buffer]) -> bytes:
     """One payload of a message's parts, as recordings hold it."""
     return b"".join(parts)
+
+
+def size_of(parts: Sequence[Buffer]) -> int:
+    """Bytes that `join` makes of `parts`."""
+    return sum(memoryview(part).nbytes for part in parts)
 
 
 def split(payload: Buffer) -> list[memoryview]:
@@ -196,7 +204,8 @@ def _read_array(entry: ArrayEntry, buffer: Buffer) -> NDArray[Any]:
     except ValueError as error:
         raise ContractError(f"array {entry.name!r:.80}: {error}") from error
     # NumPy adds up an unaligned array in another order: a replay would differ from its run.
-    array = np.require(array, requirements="A")
+    if not array.flags.aligned:
+        array = array.copy()
     array.flags.writeable = False
     return array
 

@@ -31,8 +31,8 @@ _LIMITS: Final[dict[str, Any]] = {
     "max_bin_len": 0,
     "max_ext_len": 0,
     "max_map_len": 1 << 14,
-    "read_size": 1 << 12,
 }
+_FIRST_LOOK_BYTES: Final = 1 << 12
 
 
 class ArrayEntry(NamedTuple):
@@ -80,25 +80,48 @@ def pack_header(body: Mapping[str, Any], arrays: Sequence[tuple[str, NDArray[Any
 
 def unpack_header(part: Buffer) -> Header:
     """Header of exactly these bytes; raises `ContractError` on anything else."""
-    header, nbytes = unpack_front(part)
-    if nbytes != memoryview(part).nbytes:
-        raise ContractError(f"header of {nbytes} bytes, {memoryview(part).nbytes} came")
-    return header
+    nbytes = memoryview(part).nbytes
+    if nbytes > MAX_HEADER_BYTES:
+        raise ContractError(f"unreadable header: {nbytes} bytes, at most {MAX_HEADER_BYTES} are")
+    try:
+        fields = msgpack.unpackb(part, max_array_len=_longest_list(nbytes), **_LIMITS)
+    except msgpack.ExtraData as error:
+        header = nbytes - len(error.extra)
+        raise ContractError(f"header of {header} bytes, {nbytes} came") from error
+    except Exception as error:
+        raise _unreadable(error) from error
+    return _read_fields(fields)
 
 
 def unpack_front(payload: Buffer) -> tuple[Header, int]:
     """Header that `payload` begins with, and its length; raises `ContractError`."""
     front = memoryview(payload).cast("B")[:MAX_HEADER_BYTES]
-    # Each claimed element takes a byte at least; msgpack allocates a list before it is read.
     unpacker = msgpack.Unpacker(
-        **_LIMITS, max_array_len=min(_MAX_LIST, len(front)), max_buffer_size=MAX_HEADER_BYTES
+        max_array_len=_longest_list(len(front)),
+        max_buffer_size=MAX_HEADER_BYTES,
+        read_size=_FIRST_LOOK_BYTES,
+        **_LIMITS,
     )
     try:
-        unpacker.feed(front)
-        fields = unpacker.unpack()
+        # What is fed is copied, and most of it are arrays.
+        unpacker.feed(front[:_FIRST_LOOK_BYTES])
+        try:
+            fields = unpacker.unpack()
+        except msgpack.OutOfData:
+            unpacker.feed(front[_FIRST_LOOK_BYTES:])
+            fields = unpacker.unpack()
     except Exception as error:
-        raise ContractError(f"unreadable header: {type(error).__name__}: {error}") from error
+        raise _unreadable(error) from error
     return _read_fields(fields), unpacker.tell()
+
+
+def _longest_list(nbytes: int) -> int:
+    """Each claimed element takes a byte at least; msgpack allocates a list before it is read."""
+    return min(_MAX_LIST, nbytes)
+
+
+def _unreadable(error: Exception) -> ContractError:
+    return ContractError(f"unreadable header: {type(error).__name__}: {error}")
 
 
 def _read_fields(fields: Any) -> Header:

@@ -8,6 +8,8 @@ only. Reading n rows in at most `points` buckets takes the lowest level that is 
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -107,16 +109,20 @@ def _from_rows(
     ordinals: tuple[int, int],
     size: int,
 ) -> list[Sums]:
-    rows = [
-        _of_row(lists.names(number), unpack(blob))
-        for number, blob in connection.execute(_ROWS, (phase, *ordinals))
-    ]
-    return [_add(rows[i : i + size]) for i in range(0, len(rows), size)]
+    rows = connection.execute(_ROWS, (phase, *ordinals)).fetchall()
+    return [_add(_of_rows(lists, rows[i : i + size])) for i in range(0, len(rows), size)]
 
 
-def _of_row(names: Names, values: Floats) -> Sums:
-    known = ~np.isnan(values)
-    return names, np.where(known, values, 0.0), known.astype(np.float64)
+def _of_rows(lists: NameLists, rows: Sequence[tuple[int, bytes]]) -> list[Sums]:
+    """Each row as sums of its own; neighbors of one name list are taken apart together."""
+    sums: list[Sums] = []
+    for number, same in groupby(rows, key=itemgetter(0)):
+        blobs = [blob for _, blob in same]
+        values = unpack(b"".join(blobs)).reshape(len(blobs), -1)
+        known = ~np.isnan(values)
+        names, ones = lists.names(number), known.astype(np.float64)
+        sums += [(names, *each) for each in zip(np.where(known, values, 0.0), ones, strict=True)]
+    return sums
 
 
 def _add(parts: Iterable[Sums]) -> Sums:

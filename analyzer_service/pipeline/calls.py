@@ -9,7 +9,7 @@ from typing import Any
 from analyzer_service.commit.maps import pack_maps
 from analyzer_service.commit.store import StoredFrame
 from analyzer_service.sinks.frames import is_detailed, write_frame
-from shared.codec import decode_payload
+from shared.codec import Buffer, decode_payload
 from shared.errors import ContractError
 from shared.messages import BatchFrame
 
@@ -46,7 +46,7 @@ def call_by_name(name: str, *args: Any) -> str:
     return Path(resolve(name)(*args)).name
 
 
-def analyze_payload(payload: bytes, call: FrameCall) -> FrameReply:
+def analyze_payload(payload: Buffer, call: FrameCall) -> FrameReply:
     """Results of a frame's payload; whatever is wrong with it is said in the reply.
 
     The frame of a detailed step is written to the frames folder here, before its results can
@@ -72,7 +72,7 @@ def analyze_payload(payload: bytes, call: FrameCall) -> FrameReply:
     return FrameReply(StoredFrame(call.stream, call.fseq, **results, **keys))
 
 
-def _decode(payload: bytes, call: FrameCall) -> BatchFrame:
+def _decode(payload: Buffer, call: FrameCall) -> BatchFrame:
     message = decode_payload(payload)
     if not isinstance(message, BatchFrame):
         raise ContractError(f"expected a batch_frame, got a {message.type}")

@@ -1,6 +1,7 @@
 """Frames at work: which ones are being analyzed, what came back, and what they cost."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from analyzer_service.commit.store import StoredFrame
 from analyzer_service.pipeline.calls import FrameCall, FrameReply, analyze_payload
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.workers import Outcome, Ticket, Workers
+from shared.codec import Buffer
 
 Key = tuple[int, str, int]
 
@@ -48,7 +50,9 @@ class FrameWork:
         _, since = next(iter(self._running.values()))
         return (time.monotonic() - since) * 1000
 
-    def submit(self, producer: ProducerState, stream: str, fseq: int, payload: bytes) -> None:
+    def submit(
+        self, producer: ProducerState, stream: str, fseq: int, payload: Sequence[Buffer]
+    ) -> None:
         """Have a frame analyzed."""
         key = (producer.id, stream, fseq)
         call = FrameCall(
@@ -62,10 +66,10 @@ class FrameWork:
 
         ticket = self.workers.submit(
             analyze_payload,
-            payload,
             call,
             timeout_s=self.settings.frame_timeout_s,
             on_done=partial(self._take, producer.origin, key),
+            payload=payload,
         )
         self._running[key] = ticket, time.monotonic()
 

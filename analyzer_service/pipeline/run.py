@@ -3,15 +3,15 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from analyzer_service.commit.producers import Origin, ProducerState
 from analyzer_service.commit.restoring import leave_restored
 from analyzer_service.commit.store import Store
+from analyzer_service.pipeline.committed import Committed
 from analyzer_service.pipeline.counts import PipelineCounts, count
 from analyzer_service.pipeline.due import DueFiles
 from analyzer_service.pipeline.folder import FolderLock, claim_folder
@@ -19,30 +19,11 @@ from analyzer_service.pipeline.frames import FrameWork
 from analyzer_service.pipeline.ledger import Intake, Ledger, TakenRecord
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.workers import Workers
-from shared.codec import encode, join
+from shared.codec import Buffer, encode, join, size_of
 from shared.messages import CriticalMessage, RunEnded, RunStarted, RunStatus
 from shared.sequences import RangeSet
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What a commit made safe, for the producers to hear.
-
-    Attributes
-    ----------
-    acked : dict
-        By origin, the cseq up to which every record is committed.
-    delivered : dict
-        By origin and stream, the frames that need not be sent again.
-    credit : dict
-        By origin, bytes of frames that this process no longer holds.
-    """
-
-    acked: dict[Origin, int] = field(default_factory=dict)
-    delivered: dict[Origin, dict[str, list[int]]] = field(default_factory=dict)
-    credit: dict[Origin, int] = field(default_factory=dict)
 
 
 class RunPipeline:
@@ -155,32 +136,41 @@ class RunPipeline:
         said = (t.origin for t in self._intake.records if isinstance(t.message, RunEnded))
         return (state is not None and state.ended is not None) or origin in said
 
-    def record(self, origin: Origin, cseq: int, message: CriticalMessage) -> None:
-        """Take in a critical message; one that is there already changes nothing."""
+    def record(
+        self, origin: Origin, cseq: int, message: CriticalMessage, payload: bytes | None = None
+    ) -> None:
+        """Take in a critical message; one that is there already changes nothing.
+
+        `payload` is the message as it came; without it, it is encoded.
+        """
         state = self._state(origin, message)
         if cseq not in state.committed:
-            payload = join(encode(message))
+            payload = join(encode(message)) if payload is None else payload
             self._intake.records.append(TakenRecord(origin, cseq, message, payload))
 
-    def frame(self, origin: Origin, stream: str, fseq: int, payload: bytes) -> bool:
-        """Take in a frame and have it analyzed; False if it is there already or too late."""
+    def frame(self, origin: Origin, stream: str, fseq: int, payload: Sequence[Buffer]) -> bool:
+        """Take in a frame and have it analyzed; False if it is there already or too late.
+
+        The buffers of `payload` make the encoded frame together.
+        """
         state = self._state(origin)
         books = state.stream(stream)
+        nbytes = size_of(payload)
         if (state.id, stream, fseq) in self._work:
-            self._returned[origin] += len(payload)
+            self._returned[origin] += nbytes
             return False
         settled = fseq <= books.floor
         held = self._is_stored(state, stream, fseq) if settled else fseq in books.arrived
         if held and stream == "val" and self._settings.accept_late_frames:
-            self._intake.again.append((origin, payload))
+            self._intake.again.append((origin, join(payload)))
         if held or (settled and not self._settings.accept_late_frames):
             if not held:
                 books.late += 1
                 self._intake.late.add(origin)
-            self._returned[origin] += len(payload)
+            self._returned[origin] += nbytes
             self._held_already.setdefault(origin, {}).setdefault(stream, []).append(fseq)
             return False
-        self._sizes[origin, stream, fseq] = len(payload)
+        self._sizes[origin, stream, fseq] = nbytes
         self._work.submit(state, stream, fseq, payload)
         return True
 

@@ -6,7 +6,7 @@ from analyzer_service.commit.database import StoreError
 from analyzer_service.receive import handshake
 from analyzer_service.receive.live_run import LiveRun, Taken, captured_at_ns
 from analyzer_service.receive.session import Session
-from shared.codec import Buffer, decode, decode_payload, join
+from shared.codec import Buffer, decode, join, size_of
 from shared.errors import ConfigurationError, ContractError, SidelightError
 from shared.messages import BatchFrame, CriticalMessage, RunStarted
 from shared.protocol import Frame
@@ -67,8 +67,7 @@ class Intake:
         ContractError
             If its bytes are no frame, another one than announced, or far beyond the credit.
         """
-        payload = join(parts)
-        frame = decode_payload(payload)
+        frame = decode(parts)
         if not isinstance(frame, BatchFrame):
             raise ContractError(f"a {frame.type} came as a frame")
         if (frame.stream, frame.fseq) != (control.stream, control.fseq):
@@ -78,10 +77,10 @@ class Intake:
         if session.waiting_bytes > 2 * self._credit_bytes:
             raise ContractError(f"frame far beyond the credit of {self._credit_bytes} bytes")
         if session.started:
-            _place(session, frame, payload)
+            _place(session, frame, parts)
         else:
-            session.early.append((frame, payload))
-            session.early_bytes += len(payload)
+            session.early.append((frame, parts))
+            session.early_bytes += size_of(parts)
 
     def _open(self, session: Session, started: RunStarted, now: float) -> None:
         reason = handshake.contradiction(session.hello, started)
@@ -103,10 +102,10 @@ class Intake:
         lag_ms = (self._wall_clock_ns() - captured_at_ns(message)) / 1e6
         session.ingest_lag_ms = max(0.0, lag_ms)
         early, session.early, session.early_bytes = session.early, [], 0
-        for frame, payload in early:
-            _place(session, frame, payload)
+        for frame, parts in early:
+            _place(session, frame, parts)
 
 
-def _place(session: Session, frame: BatchFrame, payload: bytes) -> None:
+def _place(session: Session, frame: BatchFrame, parts: Sequence[Buffer]) -> None:
     assert session.run is not None, "frames of a run that has not started wait in `early`"
-    session.run.take_frame(session.origin, frame, payload)
+    session.run.take_frame(session.origin, frame, parts)

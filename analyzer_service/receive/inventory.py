@@ -35,16 +35,12 @@ class HeldOrigin:
             return
         self.records.add(item.sequence)
         try:
-            message = decode_payload(item.payload) if self._tells(item) else None
+            message = decode_payload(item.payload) if _tells(item) else None
         except ContractError:
             return
         if isinstance(message, RunStarted):
             self.started, self.has_start = message, True
         self.ended = self.ended or isinstance(message, RunEnded)
-
-    def _tells(self, item: Recorded) -> bool:
-        """Whether the item may be a RunStarted or a RunEnded."""
-        return item.sequence == 1 or item.sequence == self.records.ranges[-1][1]
 
 
 @dataclass
@@ -114,6 +110,11 @@ class Inventory:
                     f"the files hold two runs named {run.run_name!r} ({other} and {run.run_id}): "
                     "replay their files one by one, each with its own --output-dir"
                 )
+
+
+def _tells(item: Recorded) -> bool:
+    """Whether the item may be a RunStarted or a RunEnded."""
+    return item.sequence == 1 or b"run_ended" in item.payload
 
 
 def _stand_in(item: Recorded) -> RunStarted:

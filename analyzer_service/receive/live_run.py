@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -12,6 +13,7 @@ from analyzer_service.pipeline import Committed, Origin, RunPipeline
 from analyzer_service.receive.ending import Ending
 from analyzer_service.receive.recorder import Recorder
 from analyzer_service.sinks.wandb_sink import WandbSink
+from shared.codec import Buffer, join, size_of
 from shared.messages import BatchFrame, CriticalMessage, RunEnded, RunStarted
 from shared.recording import Recorded, RecordedChannel
 
@@ -49,7 +51,7 @@ class LiveRun:
     dirty: bool = False
     failing: bool = False
     closed: bool = False
-    _held: list[tuple[Origin, BatchFrame, bytes]] = field(default_factory=list)
+    _held: list[tuple[Origin, BatchFrame, Sequence[Buffer]]] = field(default_factory=list)
     _retry_at: float = 0.0
     _retry_s: float = _FIRST_RETRY_S
 
@@ -97,26 +99,28 @@ class LiveRun:
         if self.uncommitted_bytes + len(payload) > MAX_UNCOMMITTED_BYTES:
             return "full"
         try:
-            self.put_record(origin, cseq, message)
+            self.put_record(origin, cseq, message, payload)
         except StoreError:
             return "full"
         self.received[origin] = cseq
         self.uncommitted_bytes += len(payload)
         if isinstance(message, RunEnded):
             self.heard.pop(origin, None)  # it said how the run ended: its silence is no failure
-        self._keep(origin, "ctl", cseq, captured_at_ns(message), payload)
+        self._keep(origin, "ctl", cseq, captured_at_ns(message), [payload])
         return "new"
 
-    def put_record(self, origin: Origin, cseq: int, message: CriticalMessage) -> None:
-        """Hand a record to the pipeline, in whatever order."""
-        self.pipeline.record(origin, cseq, message)
+    def put_record(
+        self, origin: Origin, cseq: int, message: CriticalMessage, payload: bytes | None = None
+    ) -> None:
+        """Hand a record to the pipeline, in whatever order; `payload` is how it came."""
+        self.pipeline.record(origin, cseq, message, payload)
         self.uncommitted_records += 1
         self.dirty = True
 
-    def take_frame(self, origin: Origin, frame: BatchFrame, payload: bytes) -> None:
-        """Take in a frame; while the store fails it waits here."""
+    def take_frame(self, origin: Origin, frame: BatchFrame, payload: Sequence[Buffer]) -> None:
+        """Take in a frame and the buffers that it came in; while the store fails it waits here."""
         # The pipeline returns the credit of every frame, of one that it knows already, too.
-        self.waiting_bytes[origin] += len(payload)
+        self.waiting_bytes[origin] += size_of(payload)
         if self.failing:
             self._held.append((origin, frame, payload))
         else:
@@ -140,7 +144,7 @@ class LiveRun:
         self._count(committed)
         return committed
 
-    def _put_frame(self, origin: Origin, frame: BatchFrame, payload: bytes) -> None:
+    def _put_frame(self, origin: Origin, frame: BatchFrame, payload: Sequence[Buffer]) -> None:
         self.dirty = True
         if self.pipeline.frame(origin, frame.stream, frame.fseq, payload):
             self._keep(origin, frame.stream, frame.fseq, frame.captured_at_ns, payload)
@@ -172,7 +176,12 @@ class LiveRun:
         self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
 
     def _keep(
-        self, origin: Origin, channel: RecordedChannel, sequence: int, at_ns: int, payload: bytes
+        self,
+        origin: Origin,
+        channel: RecordedChannel,
+        sequence: int,
+        at_ns: int,
+        payload: Sequence[Buffer],
     ) -> None:
         if self.recorder is None:
             return
@@ -185,7 +194,7 @@ class LiveRun:
                 channel=channel,
                 sequence=sequence,
                 captured_at_ns=at_ns,
-                payload=payload,
+                payload=join(payload),
             )
         )
 

@@ -25,7 +25,7 @@ from shared.recording import Recorded
 logger = logging.getLogger(__name__)
 
 BUDGET_BYTES: Final = 64 << 20
-_ITEMS_PER_LOOK: Final = 64
+_ITEMS_PER_LOOK: Final = 256
 _LONGEST_WAIT_S: Final = 0.25
 
 
@@ -129,10 +129,10 @@ class Replay:
             return
         if isinstance(message, BatchFrame):
             self._wait_for_room()
-            live.take_frame(origin, message, item.payload)
+            live.take_frame(origin, message, [item.payload])
         elif item.channel == "ctl":
             self._missing.note(origin, item, message)
-            live.put_record(origin, item.sequence, message)
+            live.put_record(origin, item.sequence, message, item.payload)
 
     def _start(self, held: HeldRun, producer: HeldOrigin) -> LiveRun:
         """The run of `producer`, which hears of its start before anything else."""

@@ -1,10 +1,12 @@
 """What the analyzer knows of one connected producer."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analyzer_service.pipeline import Origin
 from analyzer_service.receive.live_run import LiveRun
+from shared.codec import Buffer
 from shared.messages import BatchFrame
 from shared.protocol import Credit, Hello, Ranges
 from shared.sequences import RangeSet
@@ -31,7 +33,7 @@ class Session:
     ack_due: bool = False
     credit_due: int = 0
     delivered_due: dict[str, RangeSet] = field(default_factory=dict)
-    early: list[tuple[BatchFrame, bytes]] = field(default_factory=list)
+    early: list[tuple[BatchFrame, Sequence[Buffer]]] = field(default_factory=list)
     early_bytes: int = 0
     ingest_lag_ms: float | None = None
     beat_at: float = 0.0

@@ -5,46 +5,35 @@ Started as ``python -m analyzer_service.workers.child FD``; speaks over that des
 """
 
 import os
-import pickle
 import queue
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import Any
 
-from analyzer_service.workers.protocol import READY, Outcome, describe
+from analyzer_service.workers.calling import READY, run_packed
+from analyzer_service.workers.channel import Channel, Received
 
 
 def main(descriptor: int) -> None:
     """Serve calls from `descriptor` until it is closed at the other end."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
-    connection = Connection(descriptor)
-    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, calls), daemon=True).start()
-    connection.send_bytes(READY)
+    channel = Channel(socket.socket(fileno=descriptor))
+    calls: queue.SimpleQueue[Received] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(channel, calls), daemon=True).start()
+    channel.send(READY)
     while True:
-        connection.send_bytes(_run(calls.get()))
+        channel.send(run_packed(*calls.get()))
 
 
-def _receive(connection: Connection, calls: "queue.SimpleQueue[bytes]") -> None:
+def _receive(channel: Channel, calls: "queue.SimpleQueue[Received]") -> None:
     """Take calls in; when the parent is gone, end at once, whatever is running."""
     try:
         while True:
-            calls.put(connection.recv_bytes())
+            calls.put(channel.receive())
     except (EOFError, OSError):
         os._exit(0)
-
-
-def _run(pickled: bytes) -> bytes:
-    try:
-        call: Callable[..., Any]
-        call, args = pickle.loads(pickled)
-        return pickle.dumps(Outcome("done", call(*args)), protocol=5)
-    except BaseException as error:
-        return pickle.dumps(Outcome("failed", error=describe(error)))
 
 
 if __name__ == "__main__":

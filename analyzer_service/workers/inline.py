@@ -1,11 +1,12 @@
 """Workers without processes: calls run inside `poll`, on the caller's thread."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from analyzer_service.workers.protocol import Outcome, T, Ticket, describe
 from analyzer_service.workers.wakeup import Wakeup
+from shared.codec import Buffer, join
 
 _Call = tuple[Callable[[], Outcome[Any]], Callable[[Outcome[Any]], None]]
 
@@ -37,11 +38,13 @@ class InlineWorkers:
         *args: Any,
         timeout_s: float,
         on_done: Callable[[Outcome[T]], None],
+        payload: Sequence[Buffer] | None = None,
     ) -> Ticket:
         """Keep the call for the next `poll`; `timeout_s` is not held."""
         del timeout_s
         ticket = Ticket(next(self._tickets))
-        self._waiting[ticket] = (lambda: _run(call, args)), on_done
+        given = () if payload is None else (memoryview(join(payload)),)
+        self._waiting[ticket] = (lambda: _run(call, (*given, *args))), on_done
         self._wakeup.set()
         return ticket
 

@@ -9,17 +9,21 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from analyzer_service.workers.memory_files import MemoryFile, MemoryFiles
 from analyzer_service.workers.process import WorkerDiedError, WorkerProcess
 from analyzer_service.workers.protocol import Outcome, T, Ticket, describe
 from analyzer_service.workers.wakeup import Wakeup
+from shared.codec import Buffer, join, size_of
 
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 2
+# Mapping a file takes longer than copying less.
+_SMALLEST_FILE_BYTES: Final = 1 << 16
 _CANCELLED: Final[Outcome[Any]] = Outcome("cancelled", error="cancelled")
 
 
@@ -30,6 +34,8 @@ class _Task:
     args: tuple[Any, ...]
     timeout_s: float
     on_done: Callable[[Outcome[Any]], None]
+    payload: bytes | MemoryFile | None
+    unmapped: bool = True
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -47,6 +53,7 @@ class PoolWorkers:
         self._tasks: dict[Ticket, _Task] = {}
         self._queue: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[tuple[_Task, Outcome[Any]]] = queue.SimpleQueue()
+        self._files = MemoryFiles()
         self._wakeup = Wakeup()
         self._closed = False
         self._slots: list[_Slot] = []
@@ -61,17 +68,24 @@ class PoolWorkers:
         """Readable while there are outcomes for `poll`."""
         return self._wakeup.fileno()
 
+    @property
+    def copied(self) -> int:
+        """Large payloads that were copied to a process, for want of memory that it could map."""
+        return self._files.refused
+
     def submit(
         self,
         call: Callable[..., T],
         *args: Any,
         timeout_s: float,
         on_done: Callable[[Outcome[T]], None],
+        payload: Sequence[Buffer] | None = None,
     ) -> Ticket:
         """Queue ``call(*args)``; a thread and its process are added while fewer than `size` are."""
         if self._closed:
             raise RuntimeError("the workers are closed")
-        task = _Task(Ticket(next(self._tickets)), call, args, timeout_s, on_done)
+        ticket = Ticket(next(self._tickets))
+        task = _Task(ticket, call, args, timeout_s, on_done, self._keep(payload))
         self._tasks[task.ticket] = task
         if len(self._slots) < min(self._size, len(self._tasks)):
             self._slots.append(_Slot(self._queue, self._finish))
@@ -115,9 +129,19 @@ class PoolWorkers:
             if not slot.join(max(0.0, deadline - time.monotonic())):
                 logger.error("a worker did not end within %.1f s", timeout_s)
         self._tasks.clear()
+        self._files.close()
         self._wakeup.close()
 
+    def _keep(self, payload: Sequence[Buffer] | None) -> bytes | MemoryFile | None:
+        """The payload where it stays until its call is over, so that it can be tried twice."""
+        if payload is None:
+            return None
+        large = size_of(payload) >= _SMALLEST_FILE_BYTES
+        return (self._files.put(payload) if large else None) or join(payload)
+
     def _finish(self, task: _Task, outcome: Outcome[Any]) -> None:
+        if isinstance(task.payload, MemoryFile):
+            self._files.give_back(task.payload, again=task.unmapped)
         self._outcomes.put((task, outcome))
         self._wakeup.set()
 
@@ -190,8 +214,11 @@ class _Slot:
             if task.cancelled.is_set() or self._closing:
                 return _CANCELLED
             self._running = task
+        task.unmapped = False
         try:
-            return process.run(task.call, task.args, task.timeout_s)
+            answer = process.run(task.call, task.args, task.timeout_s, task.payload)
+            task.unmapped = answer.unmapped
+            return answer.outcome
         finally:
             with self._lock:
                 self._running = None

@@ -1,20 +1,20 @@
 """The parent's side of one worker process."""
 
 import os
-import pickle
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from analyzer_service.workers.protocol import READY, Outcome
+from analyzer_service.workers.calling import READY, Answer, pack_call, unpack_answer
+from analyzer_service.workers.channel import Channel
+from analyzer_service.workers.memory_files import MemoryFile
+from analyzer_service.workers.protocol import Outcome
 
 _START_LIMIT_S: Final = 60.0
-_STUCK_LIMIT_S: Final = 30
+_STUCK_LIMIT_S: Final = 30.0
 _ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -40,10 +40,7 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         near, far = socket.socketpair()
-        # A stopped process must not hold its parent up for ever.
-        limit = struct.pack("ll", _STUCK_LIMIT_S, 0)
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        near.settimeout(_STUCK_LIMIT_S)  # a stopped process must not hold its parent up for ever
         try:
             self._process = subprocess.Popen(
                 # -P: the folder that the user stands in must not hide a module of ours.
@@ -57,21 +54,25 @@ class WorkerProcess:
             raise
         finally:
             far.close()
-        self._connection = Connection(near.detach())
+        self._channel = Channel(near)
         self.pid = self._process.pid
 
     def wait_ready(self) -> None:
         """Wait until the process takes calls; raises `WorkerDiedError` if it never does."""
         try:
-            if self._connection.poll(_START_LIMIT_S) and self._connection.recv_bytes() == READY:
+            if self._channel.poll(_START_LIMIT_S) and self._channel.receive().data == READY:
                 return
         except (EOFError, OSError):
             pass
         raise WorkerDiedError(f"worker process did not start{self._exit_code()}")
 
     def run(
-        self, call: Callable[..., Any], args: tuple[Any, ...], timeout_s: float
-    ) -> Outcome[Any]:
+        self,
+        call: Callable[..., Any],
+        args: tuple[Any, ...],
+        timeout_s: float,
+        payload: bytes | MemoryFile | None = None,
+    ) -> Answer:
         """Outcome of one call; the process must be thrown away after "timed_out".
 
         Raises
@@ -79,18 +80,21 @@ class WorkerProcess:
         WorkerDiedError
             When the process ends before its answer.
         """
+        fd = payload.fd if isinstance(payload, MemoryFile) else None
+        placed = payload.nbytes if isinstance(payload, MemoryFile) else payload
         try:
-            pickled = pickle.dumps((call, args), protocol=5)
+            packed = pack_call(call, args, placed)
         except Exception as error:
-            return Outcome("failed", error=f"call cannot be sent to a process: {error}")
+            text = f"call cannot be sent to a process: {error}"
+            return Answer(Outcome("failed", error=text), unmapped=True)
         try:
-            self._connection.send_bytes(pickled)
-            if not self._connection.poll(timeout_s):
-                return Outcome("timed_out", error=f"TimeoutError: ran for more than {timeout_s} s")
-            outcome: Outcome[Any] = pickle.loads(self._connection.recv_bytes())
+            self._channel.send(packed, fd)
+            if not self._channel.poll(timeout_s):
+                text = f"TimeoutError: ran for more than {timeout_s} s"
+                return Answer(Outcome("timed_out", error=text), unmapped=False)
+            return unpack_answer(self._channel.receive().data)
         except (EOFError, OSError) as error:
             raise WorkerDiedError(f"worker process died{self._exit_code()}") from error
-        return outcome
 
     def kill(self) -> None:
         """Kill the process; its `run` then raises."""
@@ -101,10 +105,10 @@ class WorkerProcess:
                 return
 
     def discard(self) -> None:
-        """Kill the process, take its exit code, close the connection."""
+        """Kill the process, take its exit code, close the channel."""
         self.kill()
         self._process.wait()
-        self._connection.close()
+        self._channel.close()
 
     def _exit_code(self) -> str:
         try:

@@ -1,12 +1,13 @@
 """What the pipeline asks of workers: submit, outcome, time limit, cancel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, NewType, Protocol, TypeVar
+from typing import Any, Generic, Literal, NewType, Protocol, TypeVar
+
+from shared.codec import Buffer
 
 T = TypeVar("T")
 Ticket = NewType("Ticket", int)
-READY: Final = b"ready"
 How = Literal["done", "failed", "timed_out", "died", "cancelled"]
 
 
@@ -49,12 +50,16 @@ class Workers(Protocol):
         *args: Any,
         timeout_s: float,
         on_done: Callable[[Outcome[T]], None],
+        payload: Sequence[Buffer] | None = None,
     ) -> Ticket:
         """Run ``call(*args)``, first come, first served.
 
         `call` is importable by name; it and its arguments can be pickled. A call that runs
         past `timeout_s` is killed; one whose process dies is tried once more. `on_done` is
         called exactly once, from `poll`, unless `close` comes first.
+
+        With a `payload` it is ``call(view, *args)``: a read-only memoryview of what its buffers
+        make together, to be read until the call ends. They may change once this has returned.
         """
         ...
 

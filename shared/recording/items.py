@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from mcap.records import Channel, Message
+from mcap.records import Channel
 
 from shared.codec import MAX_MESSAGE_BYTES
 
@@ -64,21 +64,25 @@ class Loss:
         return f"{self.nbytes} bytes at byte {self.offset} are lost: {self.reason}"
 
 
-def check_item(item: Recorded) -> None:
-    """Raise `ValueError` if `item` would not come back from a file as it is."""
-    if item.channel not in get_args(RecordedChannel):
-        raise ValueError(f"channel {item.channel!r} is none of ctl, train, val")
+def check_key(key: ChannelKey) -> None:
+    """Raise `ValueError` if a channel of `key` would not come back from a file as it is."""
+    run_id, run_name, producer, incarnation, channel = key
+    if channel not in get_args(RecordedChannel):
+        raise ValueError(f"channel {channel!r} is none of ctl, train, val")
+    if not 1 <= incarnation <= MAX_SEQUENCE:
+        raise ValueError(f"incarnation {incarnation} is beyond 1..{MAX_SEQUENCE}")
+    if max(len(name.encode()) for name in (run_id, run_name, producer)) > MAX_NAME_BYTES:
+        raise ValueError(f"a name of more than {MAX_NAME_BYTES} bytes")
+
+
+def check_message(item: Recorded) -> None:
+    """Raise `ValueError` if `item` would not come back from its channel as it is."""
     if not 0 <= item.sequence <= MAX_SEQUENCE:
         raise ValueError(f"sequence {item.sequence} is beyond 0..{MAX_SEQUENCE}")
     if not 0 <= item.captured_at_ns <= MAX_TIME_NS:
         raise ValueError(f"time {item.captured_at_ns} is beyond 0..{MAX_TIME_NS}")
-    if not 1 <= item.incarnation <= MAX_SEQUENCE:
-        raise ValueError(f"incarnation {item.incarnation} is beyond 1..{MAX_SEQUENCE}")
     if len(item.payload) > MAX_MESSAGE_BYTES:
         raise ValueError(f"payload of {len(item.payload)} bytes, at most {MAX_MESSAGE_BYTES}")
-    names = item.run_id, item.run_name, item.producer
-    if max(len(name.encode()) for name in names) > MAX_NAME_BYTES:
-        raise ValueError(f"a name of more than {MAX_NAME_BYTES} bytes")
 
 
 def make_channel(number: int, key: ChannelKey, token: str) -> Channel:
@@ -102,23 +106,17 @@ def make_channel(number: int, key: ChannelKey, token: str) -> Channel:
     )
 
 
-def make_item(metadata: Mapping[str, str], message: Message) -> Recorded:
-    """Item of an MCAP message and of its channel's metadata.
+def read_key(metadata: Mapping[str, str]) -> ChannelKey:
+    """Key of a channel, from its metadata.
 
     Raises
     ------
     ValueError
-        If the metadata does not say whose message it is.
+        If the metadata does not say whose messages it carries.
     """
-    fields: dict[str, Any] = {
-        name: metadata.get(name, "") for name in ("run_id", "run_name", "producer", "channel")
-    }
-    item = Recorded(
-        **fields,
-        incarnation=int(metadata.get("incarnation", "")[:10]),
-        sequence=message.sequence,
-        captured_at_ns=message.log_time,
-        payload=message.data,
+    run_id, run_name, producer, channel = (
+        metadata.get(name, "") for name in ("run_id", "run_name", "producer", "channel")
     )
-    check_item(item)
-    return item
+    key: Any = run_id, run_name, producer, int(metadata.get("incarnation", "")[:10]), channel
+    check_key(key)
+    return key  # type: ignore[no-any-return]

@@ -2,18 +2,17 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mcap.records import Channel
-
 from shared.errors import ConfigurationError, RecordingError
-from shared.recording.chunks import CHUNK_BYTES, ChunkDraft, message_record
+from shared.recording.chunks import CHUNK_BYTES, ChannelRecord, ChunkDraft
 from shared.recording.envelope import END, make_start
-from shared.recording.items import MAX_CHANNELS, ChannelKey, Recorded, check_item, make_channel
+from shared.recording.items import MAX_CHANNELS, ChannelKey, Recorded, check_key, check_message
 
 
 class RecordingWriter:
@@ -41,12 +40,12 @@ class RecordingWriter:
         self._path = path
         self._limit_bytes = limit_bytes
         self._token = secrets.token_hex(8)
-        self._channels: dict[ChannelKey, Channel] = {}
+        self._channels: dict[ChannelKey, ChannelRecord] = {}
         self._draft = ChunkDraft()
         self._whole_bytes = 0
         self._file = _create(path)
         try:
-            self._append(make_start(self._token))
+            self._append([make_start(self._token)])
         except RecordingError:
             self._file.close()
             with suppress(OSError):
@@ -78,13 +77,14 @@ class RecordingWriter:
             If `item` cannot be held by a recording, or the disk failed. It is not written.
         """
         channel = self._channel(item)
-        message = message_record(channel, item)
-        if self._draft.nbytes and self._draft.nbytes_with(channel, message) > CHUNK_BYTES:
+        size = self._draft.nbytes_with(channel, item)
+        if size > CHUNK_BYTES and self._draft.nbytes:
             self._end_chunk()
-        size = self._whole_bytes + self._draft.nbytes_with(channel, message)
-        if self._limit_bytes is not None and size + len(END) > self._limit_bytes:
+            size = self._draft.nbytes_with(channel, item)
+        closed = self._whole_bytes + size + len(END)
+        if self._limit_bytes is not None and closed > self._limit_bytes:
             return False
-        self._draft.add(channel, message, item.captured_at_ns)
+        self._draft.add(channel, item)
         return True
 
     def flush(self) -> None:
@@ -100,7 +100,7 @@ class RecordingWriter:
             return
         try:
             self._end_chunk()
-            self._append(END)
+            self._append([END])
         finally:
             self._file.close()
 
@@ -115,35 +115,41 @@ class RecordingWriter:
     ) -> None:
         self.close()
 
-    def _channel(self, item: Recorded) -> Channel:
+    def _channel(self, item: Recorded) -> ChannelRecord:
+        key = item.key
+        channel = self._channels.get(key)
         try:
-            check_item(item)
+            check_message(item)
+            if channel is None:
+                check_key(key)
         except ValueError as error:
             raise RecordingError(f"{self._path}: cannot hold this item: {error}") from error
         if self._file.closed:
             raise RecordingError(f"{self._path}: is closed, nothing can be written to it")
-        channel = self._channels.get(item.key)
-        if channel is None:
-            if len(self._channels) >= MAX_CHANNELS:
-                raise RecordingError(f"{self._path}: holds {MAX_CHANNELS} channels, no more fit")
-            channel = make_channel(len(self._channels) + 1, item.key, self._token)
-            self._channels[item.key] = channel
+        return channel or self._new_channel(key)
+
+    def _new_channel(self, key: ChannelKey) -> ChannelRecord:
+        if len(self._channels) >= MAX_CHANNELS:
+            raise RecordingError(f"{self._path}: holds {MAX_CHANNELS} channels, no more fit")
+        channel = ChannelRecord.of(len(self._channels) + 1, key, self._token)
+        self._channels[key] = channel
         return channel
 
     def _end_chunk(self) -> None:
         if self._draft.nbytes:
-            self._append(self._draft.record())
+            self._append(self._draft.pieces())
             self._draft = ChunkDraft()
 
-    def _append(self, data: bytes) -> None:
-        left = memoryview(data)
+    def _append(self, pieces: Sequence[bytes]) -> None:
         try:
-            while left:
-                left = left[self._file.write(left) :]
+            for piece in pieces:
+                left = memoryview(piece)
+                while left:
+                    left = left[self._file.write(left) :]
         except (OSError, ValueError) as error:
             self._take_back()
             raise RecordingError(f"{self._path}: cannot be written: {error}") from error
-        self._whole_bytes += len(data)
+        self._whole_bytes += sum(map(len, pieces))
 
     def _take_back(self) -> None:
         """Cut off a torn chunk, so that a later one is not written behind it."""

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import zmq
 
-from shared.codec import MAX_ARRAYS, MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, Buffer
+from shared.codec import MAX_ARRAYS, MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, Buffer, size_of
 from shared.errors import ConfigurationError
 from shared.protocol import MAX_CONTROL_BYTES
 from shared.transport.addresses import Address
@@ -62,7 +62,7 @@ class Incoming:
     @property
     def nbytes(self) -> int:
         """Size of header and parts."""
-        return sum(memoryview(part).nbytes for part in (self.header, *self.parts))
+        return size_of((self.header, *self.parts))
 
 
 class RouterPair:
@@ -208,11 +208,11 @@ def _receive_parts(router: zmq.Socket[bytes], *, copy: bool) -> tuple[list[Buffe
     parts: list[Buffer] = []
     count, more = 0, True
     while more:
-        part = router.recv(flags=zmq.DONTWAIT, copy=copy)
+        part = router.recv(flags=zmq.DONTWAIT, copy=False)
         count += 1
         if count <= _MOST_PARTS:
-            parts.append(part if isinstance(part, bytes) else part.buffer)
-        more = bool(router.getsockopt(zmq.RCVMORE))
+            parts.append(part.bytes if copy else part.buffer)
+        more = part.more
     excess = max(0, count - _MOST_PARTS)
     return ([parts[0], b""] if excess else parts), excess
 

@@ -9,7 +9,7 @@ from typing import Any
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import Origin, PipelineSettings, RunPipeline
 from analyzer_service.workers import Workers
-from shared.codec import encode, join
+from shared.codec import encode
 from shared.messages import BatchFrame, CriticalMessage, RunStarted
 from tests.analyzer_service.pipeline.stubs import CALLS
 from tests.builders import (
@@ -90,11 +90,7 @@ def feed_records(
 def feed_frames(
     pipeline: RunPipeline, frames: Iterable[BatchFrame], *, origin: Origin = ORIGIN
 ) -> list[bool]:
-    return [pipeline.frame(origin, f.stream, f.fseq, payload_of(f)) for f in frames]
-
-
-def payload_of(frame: BatchFrame) -> bytes:
-    return join(encode(frame))
+    return [pipeline.frame(origin, f.stream, f.fseq, encode(f)) for f in frames]
 
 
 def drain(pipeline: RunPipeline, *, limit_s: float = 60.0) -> None:

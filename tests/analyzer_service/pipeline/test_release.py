@@ -13,6 +13,7 @@ import pytest
 from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.pipeline import Origin
 from analyzer_service.workers import InlineWorkers, PoolWorkers, Workers
+from shared.codec import encode, size_of
 from shared.messages import FrameRef
 from tests.analyzer_service.pipeline.driving import (
     ORIGIN,
@@ -23,7 +24,6 @@ from tests.analyzer_service.pipeline.driving import (
     files_of,
     make_said,
     open_run,
-    payload_of,
     rows_of,
     run_whole,
 )
@@ -175,10 +175,10 @@ def test_a_frame_after_its_row_is_late_and_ignored(tmp_path: Path, workers: Work
     pipeline = open_run(tmp_path, workers)
     feed_records(pipeline, [make_run_started(), make_batch(1), make_drop(1)])
     drain(pipeline)
-    payload = payload_of(make_frame(1))
+    payload = encode(make_frame(1))
     assert not pipeline.frame(ORIGIN, "train", 1, payload)
     answer = pipeline.commit()
-    assert answer.credit == {ORIGIN: len(payload)}
+    assert answer.credit == {ORIGIN: size_of(payload)}
     assert answer.delivered == {ORIGIN: {"train": [1]}}
     assert rows_of(pipeline.folder)[0]["samples"] == 0
     pipeline.close()
@@ -194,14 +194,14 @@ def test_committed_names_what_is_safe(tmp_path: Path, workers: Workers) -> None:
     answer = pipeline.commit()
     assert answer.acked == {ORIGIN: 2}
     pipeline.record(ORIGIN, 3, make_batch(2))
-    payload = payload_of(make_frame(1))
+    payload = encode(make_frame(1))
     assert pipeline.frame(ORIGIN, "train", 1, payload)
     assert not pipeline.frame(ORIGIN, "train", 1, payload)
     assert pipeline.frames_waiting == 1
     answer = pipeline.commit()
     assert answer.acked == {ORIGIN: 4}
     assert answer.delivered == {ORIGIN: {"train": [1]}}
-    assert answer.credit == {ORIGIN: 2 * len(payload)}
+    assert answer.credit == {ORIGIN: 2 * size_of(payload)}
     assert pipeline.committed_cseq("rank0", 1) == 4
     assert pipeline.delivered("rank0", 1)["train"].ranges == [(1, 1)]
     assert pipeline.committed_cseq("rank7", 1) == 0
@@ -211,8 +211,8 @@ def test_committed_names_what_is_safe(tmp_path: Path, workers: Workers) -> None:
 def test_bytes_that_are_no_frame_are_a_drop_with_a_reason(tmp_path: Path, workers: Workers) -> None:
     pipeline = open_run(tmp_path, workers)
     feed_records(pipeline, [make_run_started(), make_batch(1), make_batch(2)])
-    pipeline.frame(ORIGIN, "train", 1, b"\x00garbage")
-    pipeline.frame(ORIGIN, "train", 2, payload_of(make_frame(1)))  # says that it is frame 1
+    pipeline.frame(ORIGIN, "train", 1, [b"\x00garbage"])
+    pipeline.frame(ORIGIN, "train", 2, encode(make_frame(1)))  # says that it is frame 1
     drain(pipeline)
     assert [row["samples"] for row in rows_of(pipeline.folder)] == [0, 0]
     with RunReader(pipeline.folder) as reader:

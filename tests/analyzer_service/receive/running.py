@@ -10,7 +10,7 @@ from analyzer_service.pipeline import PipelineSettings
 from analyzer_service.receive.loop import IngestLoop
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.receive.seams import SessionSettings
-from analyzer_service.workers import InlineWorkers
+from analyzer_service.workers import InlineWorkers, Workers
 from shared.transport.addresses import Address
 from shared.transport.server import RouterPair
 from tests.analyzer_service.pipeline.stubs import CALLS
@@ -54,9 +54,10 @@ def analyzer(
     sessions: dict[str, Any] | None = None,
     once: bool = False,
     parent_pid: int | None = None,
+    workers: Workers | None = None,
     **runs: Any,
 ) -> Iterator[Running]:
-    workers = InlineWorkers()
+    workers = workers or InlineWorkers()
     sessions = sessions or {}
     timeout_s = sessions.get("producer_timeout_s", 30.0)
     settings = {"pipeline": STUBS, "producer_timeout_s": timeout_s} | runs

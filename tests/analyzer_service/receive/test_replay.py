@@ -15,6 +15,7 @@ from analyzer_service.receive.replay import Replay, Replayed
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.workers import InlineWorkers, PoolWorkers, Workers
 from shared import protocol
+from shared.codec import size_of
 from shared.errors import ConfigurationError, RecordingError
 from shared.transport.addresses import Address
 from tests.analyzer_service.pipeline.driving import Said, make_said
@@ -243,11 +244,11 @@ def test_memory_is_bounded_by_the_budget(tmp_path: Path) -> None:
     class Counting(InlineWorkers):
         waiting = 0
 
-        def submit(self, call: Any, *args: Any, timeout_s: float, on_done: Any) -> Any:
-            if call.__name__ == "analyze_payload":
-                self.waiting += len(args[0])
+        def submit(self, call: Any, *args: Any, payload: Any = None, **options: Any) -> Any:
+            if payload is not None:
+                self.waiting += size_of(payload)
                 seen.append(self.waiting)
-            return super().submit(call, *args, timeout_s=timeout_s, on_done=on_done)
+            return super().submit(call, *args, payload=payload, **options)
 
         def poll(self) -> int:
             self.waiting = 0

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import zlib
 from pathlib import Path
 
 
@@ -58,3 +59,60 @@ def threads() -> dict[str, object]:
     import cv2
 
     return {"omp": os.environ["OMP_NUM_THREADS"], "cv2": cv2.getNumThreads()}
+
+
+def checksum(payload: memoryview) -> int:
+    return zlib.crc32(payload)
+
+
+def is_read_only(payload: memoryview) -> bool:
+    return payload.readonly
+
+
+def checksum_on_second_try(payload: memoryview, marker: Path) -> int:
+    """Reads half of it, says who it is and waits to be killed; answers the second time."""
+    if marker.exists():
+        return zlib.crc32(payload)
+    zlib.crc32(payload[: len(payload) // 2])
+    mark_and_sleep(marker)
+    raise AssertionError
+
+
+def fail_with(payload: memoryview) -> None:
+    raise ValueError(f"refused {len(payload)} bytes")
+
+
+def sleep_with(payload: memoryview) -> None:
+    time.sleep(3600)
+
+
+def sleep_with_marked(payload: memoryview, marker: Path) -> None:
+    mark_and_sleep(marker)
+
+
+def die_with(payload: memoryview) -> None:
+    die()
+
+
+_kept: list[memoryview] = []
+
+
+def keep(payload: memoryview) -> None:
+    """Holds on to what it was only lent."""
+    _kept.append(payload)
+
+
+def checksums_of_kept() -> list[int]:
+    return [zlib.crc32(payload) for payload in _kept]
+
+
+def memory_files() -> list[str]:
+    return open_memory_files("self")
+
+
+def open_memory_files(process: int | str) -> list[str]:
+    """Memory files that a process has open or mapped."""
+    folder = Path(f"/proc/{process}")
+    mapped = (folder / "maps").read_text().splitlines()
+    opened = [os.readlink(path) for path in (folder / "fd").iterdir() if path.is_symlink()]
+    return [name for name in (*mapped, *opened) if "memfd:sidelight" in name]

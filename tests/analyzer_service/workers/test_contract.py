@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ import pytest
 
 from analyzer_service.workers import InlineWorkers, Outcome, PoolWorkers, Workers
 from tests.analyzer_service.workers import tasks
-
-LIMIT_S = 60.0
+from tests.analyzer_service.workers.polling import (
+    LIMIT_S,
+    is_running,
+    outcome_of,
+    poll_until,
+    wait_for_text,
+)
 
 
 @pytest.fixture(params=["inline", "pool"])
@@ -41,7 +47,7 @@ def test_a_result_comes_on_the_thread_that_polls(workers: Workers) -> None:
 
     workers.submit(tasks.add, 2, 3, timeout_s=LIMIT_S, on_done=on_done)
     assert seen == []
-    _poll_until(workers, lambda: len(seen) == 1)
+    poll_until(workers, lambda: len(seen) == 1)
     assert seen == [(5, "done", threading.get_ident())]
 
 
@@ -55,19 +61,43 @@ def test_the_descriptor_tells_when_to_poll(workers: Workers) -> None:
 
 
 def test_an_exception_is_an_outcome_in_one_line(workers: Workers) -> None:
-    outcome = _outcome(workers, tasks.fail)
+    outcome = outcome_of(workers, tasks.fail)
     assert (outcome.how, outcome.error) == ("failed", "ValueError: on purpose")
-    assert _outcome(workers, tasks.add, 1, 2).value == 3
+    assert outcome_of(workers, tasks.add, 1, 2).value == 3
 
 
-def test_many_calls_each_have_one_outcome(workers: Workers) -> None:
+def test_many_calls_each_have_oneoutcome_of(workers: Workers) -> None:
     values: list[int | None] = []
     for number in range(50):
         workers.submit(
             tasks.add, number, 0, timeout_s=LIMIT_S, on_done=lambda o: values.append(o.value)
         )
-    _poll_until(workers, lambda: len(values) == 50)
+    poll_until(workers, lambda: len(values) == 50)
     assert sorted(values) == list(range(50))  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("nbytes", [0, 10, 3_000_000])
+def test_a_call_reads_its_payload(workers: Workers, nbytes: int) -> None:
+    payload = os.urandom(nbytes)
+    parts = [payload[: nbytes // 3], memoryview(payload)[nbytes // 3 :]]
+    assert outcome_of(workers, tasks.checksum, payload=parts).value == zlib.crc32(payload)
+    assert outcome_of(workers, tasks.is_read_only, payload=parts).value
+
+
+@pytest.mark.parametrize("nbytes", [10, 3_000_000])
+def test_a_payload_may_change_once_it_is_submitted(workers: Workers, nbytes: int) -> None:
+    buffer, seen = bytearray(nbytes), []
+    for value in (1, 2, 3):
+        buffer[:] = bytes([value]) * nbytes
+        workers.submit(
+            tasks.checksum,
+            timeout_s=LIMIT_S,
+            on_done=lambda outcome: seen.append(outcome.value),
+            payload=[buffer],
+        )
+    buffer[:] = bytes(nbytes)
+    poll_until(workers, lambda: len(seen) == 3)
+    assert set(seen) == {zlib.crc32(bytes([value]) * nbytes) for value in (1, 2, 3)}
 
 
 def test_a_call_that_waits_can_be_cancelled(workers: Workers) -> None:
@@ -77,7 +107,7 @@ def test_a_call_that_waits_can_be_cancelled(workers: Workers) -> None:
         for _ in range(20)
     ]
     workers.cancel(tickets[-1])
-    _poll_until(workers, lambda: len(outcomes) == 20)
+    poll_until(workers, lambda: len(outcomes) == 20)
     assert outcomes.count("cancelled") == 1
     workers.cancel(tickets[-1])
     assert workers.poll() == 0
@@ -92,29 +122,29 @@ def test_closing_drops_what_waits(workers: Workers) -> None:
 
 
 def test_a_call_beyond_its_time_limit_is_killed(pool: PoolWorkers) -> None:
-    before = _outcome(pool, tasks.process_id).value
-    outcome = _outcome(pool, tasks.sleep, timeout_s=0.2)
+    before = outcome_of(pool, tasks.process_id).value
+    outcome = outcome_of(pool, tasks.sleep, timeout_s=0.2)
     assert outcome.how == "timed_out"
     assert "0.2 s" in (outcome.error or "")
-    assert not _is_running(before)
-    assert _outcome(pool, tasks.add, 1, 2).value == 3
+    assert not is_running(before)
+    assert outcome_of(pool, tasks.add, 1, 2).value == 3
 
 
 def test_a_killed_worker_is_replaced_and_its_call_tried_again(
     pool: PoolWorkers, tmp_path: Path
 ) -> None:
-    assert _outcome(pool, tasks.die_once, tmp_path / "marker").value == "alive"
-    outcome = _outcome(pool, tasks.die)
+    assert outcome_of(pool, tasks.die_once, tmp_path / "marker").value == "alive"
+    outcome = outcome_of(pool, tasks.die)
     assert outcome.how == "died"
     assert "signal 9" in (outcome.error or "")
-    assert _outcome(pool, tasks.add, 1, 2).value == 3
+    assert outcome_of(pool, tasks.add, 1, 2).value == 3
 
 
 def test_a_worker_killed_while_idle_is_replaced(pool: PoolWorkers) -> None:
-    first = _outcome(pool, tasks.process_id).value
+    first = outcome_of(pool, tasks.process_id).value
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    second = _outcome(pool, tasks.process_id).value
+    second = outcome_of(pool, tasks.process_id).value
     assert second not in (None, first)
 
 
@@ -124,10 +154,10 @@ def test_a_running_call_can_be_cancelled(pool: PoolWorkers, tmp_path: Path) -> N
     ticket = pool.submit(
         tasks.mark_and_sleep, marker, timeout_s=LIMIT_S, on_done=lambda o: outcomes.append(o.how)
     )
-    process = _wait_for_text(marker)
+    process = wait_for_text(marker)
     pool.cancel(ticket)
-    _poll_until(pool, lambda: outcomes == ["cancelled"])
-    assert not _is_running(int(process))
+    poll_until(pool, lambda: outcomes == ["cancelled"])
+    assert not is_running(int(process))
 
 
 def test_closing_kills_what_runs_in_time(tmp_path: Path) -> None:
@@ -135,42 +165,42 @@ def test_closing_kills_what_runs_in_time(tmp_path: Path) -> None:
     markers = [tmp_path / "one", tmp_path / "two"]
     for marker in markers:
         pool.submit(tasks.mark_and_sleep, marker, timeout_s=LIMIT_S, on_done=_ignore)
-    processes = [int(_wait_for_text(marker)) for marker in markers]
+    processes = [int(wait_for_text(marker)) for marker in markers]
     start = time.monotonic()
     pool.close(timeout_s=10.0)
     assert time.monotonic() - start < 5.0
-    assert not any(map(_is_running, processes))
+    assert not any(map(is_running, processes))
     with pytest.raises(RuntimeError, match="closed"):
         pool.submit(tasks.add, 1, 1, timeout_s=1.0, on_done=_ignore)
 
 
 def test_a_stopped_worker_is_killed_at_the_limit(pool: PoolWorkers) -> None:
-    process = _outcome(pool, tasks.process_id).value
+    process = outcome_of(pool, tasks.process_id).value
     assert process is not None
     os.kill(process, signal.SIGSTOP)
-    assert _outcome(pool, tasks.add, 1, 1, timeout_s=0.3).how == "timed_out"
-    assert not _is_running(process)
+    assert outcome_of(pool, tasks.add, 1, 1, timeout_s=0.3).how == "timed_out"
+    assert not is_running(process)
 
 
 def test_workers_ignore_ctrl_c(pool: PoolWorkers) -> None:
-    process = _outcome(pool, tasks.process_id).value
+    process = outcome_of(pool, tasks.process_id).value
     assert process is not None
     os.kill(process, signal.SIGINT)
-    assert _outcome(pool, tasks.process_id).value == process
+    assert outcome_of(pool, tasks.process_id).value == process
 
 
 def test_an_exit_or_an_odd_result_is_a_failure(pool: PoolWorkers) -> None:
-    assert _outcome(pool, tasks.leave).error == "SystemExit: 3"
-    assert _outcome(pool, tasks.unpicklable).how == "failed"
-    assert _outcome(pool, lambda: 1).how == "failed"
+    assert outcome_of(pool, tasks.leave).error == "SystemExit: 3"
+    assert outcome_of(pool, tasks.unpicklable).how == "failed"
+    assert outcome_of(pool, lambda: 1).how == "failed"
 
 
 def test_large_arguments_arrive_whole(pool: PoolWorkers) -> None:
-    assert _outcome(pool, tasks.length, bytes(20_000_000)).value == 20_000_000
+    assert outcome_of(pool, tasks.length, bytes(20_000_000)).value == 20_000_000
 
 
 def test_workers_have_one_math_thread(pool: PoolWorkers) -> None:
-    assert _outcome(pool, tasks.threads).value == {"omp": "1", "cv2": 1}
+    assert outcome_of(pool, tasks.threads).value == {"omp": "1", "cv2": 1}
 
 
 def test_the_folder_one_stands_in_hides_no_module(
@@ -179,55 +209,20 @@ def test_the_folder_one_stands_in_hides_no_module(
     (tmp_path / "random.py").write_text("raise RuntimeError('not this one')")
     (tmp_path / "shared.py").write_text("raise RuntimeError('not this one')")
     monkeypatch.chdir(tmp_path)
-    assert _outcome(pool, tasks.add, 1, 2).value == 3
+    assert outcome_of(pool, tasks.add, 1, 2).value == 3
 
 
 def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     command = [sys.executable, "-m", "tests.analyzer_service.workers.parent", str(marker)]
     with subprocess.Popen(command) as parent:
-        worker = int(_wait_for_text(marker))
+        worker = int(wait_for_text(marker))
         parent.kill()
     deadline = time.monotonic() + LIMIT_S
-    while _is_running(worker):
+    while is_running(worker):
         assert time.monotonic() < deadline, "the worker outlived its parent"
         time.sleep(0.01)
 
 
-def _outcome(
-    workers: Workers, call: Callable[..., Any], *args: Any, timeout_s: float = LIMIT_S
-) -> Outcome[Any]:
-    done: list[Outcome[Any]] = []
-    workers.submit(call, *args, timeout_s=timeout_s, on_done=done.append)
-    _poll_until(workers, lambda: len(done) == 1)
-    return done[0]
-
-
-def _poll_until(workers: Workers, reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not reached():
-        select.select([workers.wakeup_fd], [], [], 1.0)
-        workers.poll()
-        assert time.monotonic() < deadline, "no outcome in time"
-
-
-def _wait_for_text(path: Path) -> str:
-    deadline = time.monotonic() + LIMIT_S
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < deadline, f"{path} was never written"
-        time.sleep(0.01)
-    return path.read_text()
-
-
 def _ignore(outcome: Outcome[Any]) -> None:
     pass
-
-
-def _is_running(process: int | None) -> bool:
-    """A process that is there; one that only waits to be reaped by another is not."""
-    assert process is not None
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"

@@ -39,6 +39,16 @@ def test_frames_come_back(frame: BatchFrame) -> None:
     assert [bytes(part) for part in split(payload)] == [bytes(part) for part in parts]
 
 
+@pytest.mark.parametrize("samples", [1, 40, 50, 60, 100, 5000])
+def test_headers_of_any_length_are_found_before_their_arrays(samples: int) -> None:
+    parts = encode(make_frame(count=samples, size=8))
+    payload = join(parts)
+    assert [bytes(part) for part in split(payload)] == [bytes(part) for part in parts]
+    for end in (len(parts[0]) - 1, len(parts[0])):
+        with pytest.raises(ContractError):
+            split(payload[:end])
+
+
 def test_nan_and_infinity_come_back_as_trained() -> None:
     batch = make_batch(loss=math.nan, mse=math.inf, scalars={"a": -math.inf, "b": math.nan})
     assert same(decode(encode(batch)), batch)

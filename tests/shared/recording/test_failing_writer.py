@@ -46,6 +46,23 @@ def test_a_full_disk_keeps_what_was_flushed_and_goes_on_later(tmp_path: Path) ->
     assert read(path) == (items[:3], [])
 
 
+@pytest.mark.parametrize("room", [10, 60, 300, 100_000])
+def test_a_large_payload_on_a_full_disk_leaves_the_file_as_it_was(
+    tmp_path: Path, room: int
+) -> None:
+    path = tmp_path / "run.mcap"
+    large = replace(PLAIN, sequence=1, payload=bytes(range(256)) * 1000)
+    with RecordingWriter(path) as writer:
+        writer.write(PLAIN)
+        writer.flush()
+        flushed = path.stat().st_size
+        writer.write(large)
+        with full_disk(flushed + room), pytest.raises(RecordingError, match="cannot be written"):
+            writer.flush()
+        assert path.stat().st_size == flushed
+    assert read(path) == ([PLAIN, large], [])
+
+
 def test_a_full_disk_does_not_fill_memory(tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     writer = RecordingWriter(path)
