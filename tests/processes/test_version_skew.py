@@ -72,6 +72,10 @@ def test_what_another_minor_version_says_is_committed_whole(
     assert "no message" not in scene.said()
 
 
+def test_this_version_has_a_conversation_of_its_own() -> None:
+    assert f"v{OURS}" in WRITTEN
+
+
 MAJOR = {"kind": "hello", "protocol": [2, 0], "run_name": "next", "producer": "rank7", "who": {}}
 
 

@@ -150,29 +150,6 @@ def test_a_slow_link_gets_twice_the_time_with_each_try(producer: Producer) -> No
     assert greeted_at_s == [6, 17, 38]
 
 
-def test_frames_that_are_sent_meanwhile_hide_no_loss(producer: Producer) -> None:
-    for now_s in range(1, 7):
-        fseq = now_s + 1
-        producer.frames.offer("train")
-        producer.frames.encoded(PendingFrame("train", fseq, encode(make_frame(fseq)), 0, 100))
-        producer.delivery.send(float(now_s))
-        producer.answer(float(now_s), Heartbeat(frames_waiting=0))
-    producer.delivery.send(6.1)
-    assert len(producer.sockets.of(Hello)) == 2
-
-
-def test_a_slow_link_gets_twice_the_time_with_each_try(producer: Producer) -> None:
-    greeted_at_s: list[int] = []
-    for now_s in range(1, 40):
-        producer.answer(float(now_s), Heartbeat(frames_waiting=0))
-        producer.delivery.send(float(now_s))
-        if len(producer.sockets.of(Hello)) > 1 + len(greeted_at_s):
-            greeted_at_s.append(now_s)
-            producer.answer(float(now_s), Welcome(committed_cseq=1, token="t"))
-            producer.delivery.send(float(now_s))
-    assert greeted_at_s == [6, 17, 38]
-
-
 def test_an_analyzer_that_is_still_at_work_is_left_alone(producer: Producer) -> None:
     live(producer, 60, frames_waiting=1)
     assert len(producer.sockets.of(Hello)) == 1
