@@ -1,6 +1,7 @@
 """Who may import whom, read from the source: no import is run."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ FORBIDDEN = {
     "analyzer_service": {"trainer", "torch", "pytorch_lightning", "lightning", "torchmetrics"},
 }
 SOCKET_MODULES = {"zmq"}
+HTTP_MODULES = {"asyncio", "http", "prometheus_client"}
 IMPURE = {"os", "io", "pathlib", "time", "datetime", "random", "socket", "sqlite3", "logging"}
 
 
@@ -50,6 +52,27 @@ def test_sockets_live_only_in_the_transport() -> None:
         if imports_of(path) & SOCKET_MODULES
     }
     assert users == {("shared", "transport")}
+
+
+def test_http_lives_only_in_the_metrics() -> None:
+    users = {
+        path.relative_to(ROOT).parts[:2]
+        for package in FORBIDDEN
+        for path in sources(package)
+        if imports_of(path) & HTTP_MODULES
+    }
+    assert users == {("analyzer_service", "metrics")}
+
+
+def test_who_is_watched_does_not_know_how() -> None:
+    """The loop leaves snapshots; only `serve` starts a server beside it."""
+    watching = re.compile(r"analyzer_service\.metrics\.(?!snapshot)")
+    users = {
+        str(path.relative_to(ROOT))
+        for path in sources("analyzer_service")
+        if "metrics" not in path.parts and watching.search(path.read_text("utf-8"))
+    }
+    assert users == {"analyzer_service/receive/serve.py", "analyzer_service/settings.py"}
 
 
 def test_analyses_are_pure() -> None:

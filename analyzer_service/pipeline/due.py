@@ -61,6 +61,11 @@ class DueFiles:
         """Tell whether nothing is due, at work, or waits to be noted."""
         return not (self._running or self.gathered or self._maybe_due)
 
+    @property
+    def at_work(self) -> bool:
+        """Tell whether a file is being written."""
+        return len(self._running) > 0
+
     def look_again(self) -> None:
         """Something may have become due."""
         self._maybe_due = True

@@ -3,7 +3,8 @@
 import errno
 import fcntl
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from analyzer_service.commit.database import StoreError, holds_run, open_reader, run_database
@@ -36,6 +37,15 @@ class FolderLock:
     def release(self) -> None:
         """Let go."""
         os.close(self._descriptor)
+
+    @contextmanager
+    def released_on_error(self) -> Iterator[None]:
+        """Let go if what is done meanwhile fails."""
+        try:
+            yield
+        except BaseException:
+            self.release()
+            raise
 
 
 def is_held(folder: Path) -> bool:

@@ -3,8 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -73,7 +72,7 @@ class RunPipeline:
             If the database cannot be written.
         """
         folder, lock = claim_folder(output_dir, started)
-        with _released_on_error(lock):
+        with lock.released_on_error():
             pipeline = cls(folder, lock, workers, settings or PipelineSettings())
         try:
             with pipeline._store.transaction():
@@ -91,8 +90,13 @@ class RunPipeline:
         return len(self._work)
 
     @property
+    def at_work(self) -> bool:
+        """Whether workers have frames to analyze, or files to write."""
+        return len(self._work) > 0 or self._due.at_work
+
+    @property
     def work_lag_ms(self) -> float:
-        """Age of the oldest of them."""
+        """Age of the oldest frame at work."""
         return self._work.oldest_ms
 
     @property
@@ -282,12 +286,3 @@ class RunPipeline:
             credit[origin] += self._sizes.pop((origin, frame.stream, frame.fseq), 0)
             delivered.setdefault(origin, {}).setdefault(frame.stream, []).append(frame.fseq)
         return Committed(acked, delivered, dict(credit))
-
-
-@contextmanager
-def _released_on_error(lock: FolderLock) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        lock.release()
-        raise

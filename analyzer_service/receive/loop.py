@@ -177,7 +177,7 @@ class IngestLoop:
         """Whether nothing is at work, even if batches wait for frames that are yet to come."""
         if all(run.failing or run.settled for run in self.runs):
             return True
-        working = any(run.pipeline.frames_waiting for run in self.runs)
+        working = any(run.pipeline.at_work for run in self.runs)
         return not working and self._clock() - self._worked_at > _AT_REST_S
 
     def _turn_without_taking(self) -> None:

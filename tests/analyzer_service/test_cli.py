@@ -15,6 +15,7 @@ import pytest
 from analyzer_service import cli
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.settings import check_bind, default_wandb_mode
+from analyzer_service.verify.run_folder import verify_folder
 from shared import protocol
 from shared.errors import ConfigurationError
 from shared.transport.addresses import Address, parse_address
@@ -352,6 +353,24 @@ def test_a_signal_ends_it_in_order_and_the_run_can_go_on(
             client.say(protocol.Fin(last_cseq=3))
             client.expect(protocol.FinAck)
             assert "demo: finished" in stderr_of(process)
+
+
+@pytest.mark.process
+def test_a_signal_at_the_end_of_a_run_leaves_time_for_its_files(
+    address: Address, tmp_path: Path
+) -> None:
+    # Four batches make a dashboard due, which takes a worker seconds.
+    with (
+        serving(address, tmp_path, "--workers", "1") as process,
+        Client(address, make_run_started(analysis_freq=4)) as client,
+    ):
+        send_run(client)
+        process.send_signal(signal.SIGTERM)
+        said = stderr_of(process)
+    assert process.returncode == 0, said
+    folder = tmp_path / "auto_analysis_demo"
+    assert verify_folder(folder).faults == []
+    assert (folder / "final_summary_report.md").exists()
 
 
 @pytest.mark.process

@@ -71,6 +71,25 @@ def test_both_sides_say_the_same_books_in_the_end(scene: Scene) -> None:
     scene.end(analyzer)
 
 
+def test_a_store_that_cannot_be_written_is_unhealthy_until_it_can(scene: Scene) -> None:
+    analyzer, port = watched(scene)
+    release = scene.home / "release"
+    publisher = scene.publisher(batches=300, step_s=0.01, hold=release)
+    scene.until_steps(20)
+    # As on a full disk: no file of this process grows any more.
+    _, most = resource.prlimit(analyzer.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(analyzer.pid, resource.RLIMIT_FSIZE, (64 << 10, most))
+    scene.until(lambda: health(port)[0] == 503)
+    reasons = ["bare: results cannot be written"]
+    assert health(port)[1] == {"status": "failing", "reasons": reasons}
+    scene.until(lambda: scrape(port).value("sidelight_store_failing", run="bare") == 1)
+    resource.prlimit(analyzer.pid, resource.RLIMIT_FSIZE, (most, most))
+    scene.until(lambda: health(port) == (200, {"status": "ok"}))
+    release.touch()
+    expect_everything(scene, scene.outcome(publisher), 300)
+    scene.end(analyzer)
+
+
 def test_bad_clients_disturb_neither_the_run_nor_a_scrape(scene: Scene, files: int) -> None:
     analyzer, port = watched(scene)
     release = scene.home / "release"

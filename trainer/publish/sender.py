@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _FAREWELL_S: Final = 2.0
 _LEAVE_S: Final = 0.5
+_SHOWN_EVERY_S: Final = 0.05  # books take as long to count as a record to send
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Sender(threading.Thread):
         self._wake = threading.Event()
         self._run_started = run
         self._contained_failures: Counter[str] = Counter()
+        self._shown_at_s = float("-inf")
         self.progress = Progress()
         self.delivered_everything = False
         self.over = False
@@ -126,7 +128,9 @@ class Sender(threading.Thread):
         self._send(now_s)
         with self._contained("writing the journal"):
             self._keeper.keep(now_s, connected=self._connected)
-        self._snapshot()
+        if now_s >= self._shown_at_s + _SHOWN_EVERY_S:
+            self._shown_at_s = now_s
+            self._snapshot()
         self._receive()
 
     def _send(self, now_s: float, *, fin: bool = False) -> None:
