@@ -19,7 +19,8 @@ class Limits:
     capture_mib : int
         Tensors of batches that wait to be copied; beyond it the oldest waiting frame is dropped.
     pinned_mib : int
-        Page-locked host memory for copies from a GPU; beyond it a new frame is dropped.
+        Page-locked host memory for frames that are copied from a GPU; beyond it a new one is
+        dropped. Scalars take 512 bytes a waiting batch besides, 32 MiB at most.
     queue_mib : int
         Copied frames that wait for the analyzer or are on their way to it; beyond it the oldest
         waiting frame of the stream is dropped.
@@ -53,11 +54,12 @@ class Limits:
 
     def check_frame(self, frame_samples: int, tile_size: int) -> None:
         """Raise `ConfigurationError` where a bound is smaller than the images of one frame."""
-        least_mib = frame_samples * tile_size**2 * _RGB_PAIR / MIB
-        for name in ("capture_mib", "pinned_mib", "queue_mib"):
-            if getattr(self, name) < least_mib:
+        least = frame_samples * tile_size**2 * _RGB_PAIR
+        pinned = 1 << (least - 1).bit_length()  # what is pinned is rounded up to a power of two
+        for name, nbytes in (("capture_mib", least), ("pinned_mib", pinned), ("queue_mib", least)):
+            if getattr(self, name) * MIB < nbytes:
                 raise ConfigurationError(
                     f"{name} {getattr(self, name)} is too small for a single frame: "
-                    f"{frame_samples} tiles of {tile_size} pixels take {least_mib:.1f} MiB; raise "
-                    f"it (--{name.replace('_', '-')}) or show fewer tiles (--frame-samples)"
+                    f"{frame_samples} tiles of {tile_size} pixels take {nbytes / MIB:.1f} MiB; "
+                    f"raise it (--{name.replace('_', '-')}) or show fewer tiles (--frame-samples)"
                 )

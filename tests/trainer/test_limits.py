@@ -22,10 +22,12 @@ def test_what_is_no_number_of_mebibytes_is_refused(value: Any) -> None:
 
 def test_a_bound_below_a_single_frame_is_refused() -> None:
     # 4 tiles and 4 reconstructions of 512 x 512 pixels, 3 bytes each: exactly 6 MiB.
-    Limits(capture_mib=6, pinned_mib=6, queue_mib=6).check_frame(4, 512)
-    for name in ("capture_mib", "pinned_mib", "queue_mib"):
-        with pytest.raises(ConfigurationError, match=rf"{name} 5 .* take 6\.0 MiB"):
-            Limits(**{name: 5}).check_frame(4, 512)
+    # Pinned memory comes in powers of two.
+    Limits(capture_mib=6, pinned_mib=8, queue_mib=6).check_frame(4, 512)
+    for name, least in (("capture_mib", 6), ("pinned_mib", 8), ("queue_mib", 6)):
+        said = rf"{name} {least - 1} is too small .* take {least}\.0 MiB"
+        with pytest.raises(ConfigurationError, match=said):
+            Limits(**{name: least - 1}).check_frame(4, 512)
 
 
 def test_a_callback_that_knows_its_tiles_refuses_at_once() -> None:

@@ -10,7 +10,7 @@ from trainer.capture.cpu import CpuCapture, CpuReader
 from trainer.capture.cuda import CudaCapturer
 from trainer.capture.settings import CaptureSettings
 from trainer.capture.values import StepValues
-from trainer.publish.contract import Capture, CaptureLost, FrameArrays
+from trainer.publish.contract import Capture, CaptureLost, FrameArrays, ValuesLost
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class LostCapture:
             if isinstance(scalar, (int, float))
             or (isinstance(scalar, Tensor) and scalar.device.type == "cpu")
         }
+        self._all = len(self._scalars) == len(values.scalars)
         self.nbytes = 1
 
     def scalars_ready(self) -> bool:
@@ -79,7 +80,9 @@ class LostCapture:
         return True
 
     def scalars(self) -> dict[str, float]:
-        """Numbers that need no device."""
+        """Numbers that need no device; raises `ValuesLost` when there were others."""
+        if not self._all:
+            raise ValuesLost(self._scalars)
         return self._scalars
 
     def frame(self) -> FrameArrays:

@@ -6,7 +6,6 @@ queued on the copy stream, then an event. The sender thread asks the event, and 
 """
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final, Literal
@@ -16,17 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.messages import DropReason
+from trainer.capture.device_events import EventPool, is_done
 from trainer.capture.device_maps import device_images, device_map
-from trainer.capture.numbers import SLOT_BYTES, DeviceNumbers
+from trainer.capture.numbers import NUMBER_SLOT_BYTES, Copy, DeviceNumbers
 from trainer.capture.settings import CaptureSettings
 from trainer.capture.slots import Slot, SlotPool
 from trainer.capture.values import StepValues
 from trainer.publish.contract import CaptureLost, FrameArrays
 
 _ALIGNMENT: Final = 64
+# More than the inbox takes by default: as good as never is there no slot for a step's numbers.
 _NUMBER_SLOTS: Final = 1 << 16
+_NUMBER_SLAB_BYTES: Final = 1 << 20
 
-Group = Literal["image", "attention", "activation"]
+Group = Literal["images", "attention", "activation"]
 Reduced = dict[tuple[Group, str], Tensor]
 
 
@@ -58,67 +60,81 @@ class CudaCapturer:
     def __init__(self, device: torch.device, settings: CaptureSettings) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device=device)  # type: ignore[no-untyped-call]
+        self._events = EventPool(timing=False)
         self.frames = SlotPool(
-            _pinned, count=settings.slot_count, total_bytes=settings.pinned_bytes
+            pin,
+            count=settings.slot_count,
+            total_bytes=settings.pinned_bytes,
+            give_back=self._events.give_back,
         )
-        # Scalars are never dropped, so their slots (4 KiB each) grow with the sender's lag.
         self.numbers = SlotPool(
-            _pinned, count=_NUMBER_SLOTS, total_bytes=_NUMBER_SLOTS * SLOT_BYTES
+            pin,
+            count=_NUMBER_SLOTS,
+            total_bytes=_NUMBER_SLOTS * NUMBER_SLOT_BYTES,
+            slab_bytes=_NUMBER_SLAB_BYTES,
+            give_back=self._events.give_back,
         )
+        self.numbers.reserve(NUMBER_SLOT_BYTES)
+        if settings.frame_bytes is not None:
+            self.frames.reserve(settings.frame_bytes)
 
     def capture(self, values: StepValues) -> "CudaCapture":
         """Queue the copies of one step (training thread)."""
         with torch.cuda.device(self._device), torch.no_grad():
-            numbers = DeviceNumbers(values.scalars, self._send_numbers, self.numbers)
-            return CudaCapture(values, numbers, self._send_frame, self.frames)
+            captured = CudaCapture(values, self._device, frames=self.frames, numbers=self.numbers)
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))
+            captured.send(self._copy)
+            return captured
 
-    def _send_frame(self, tensors: list[Tensor], nbytes: int) -> Slot | None:
-        return self._send(self.frames, tensors, nbytes)
-
-    def _send_numbers(self, tensors: list[Tensor], nbytes: int) -> Slot | None:
-        return self._send(self.numbers, tensors, nbytes)
-
-    def _send(self, pool: SlotPool, tensors: list[Tensor], nbytes: int) -> Slot | None:
-        slot = pool.acquire(nbytes)
-        if slot is None:
-            return None
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+    def _copy(self, slot: Slot, tensors: list[Tensor]) -> None:
         # The slot keeps the sources until its event is done: their memory must not be given
         # to another kernel of the current stream while the copy stream still reads it.
         slot.sources = tensors
         with torch.cuda.stream(self._stream):
             for region, tensor in zip(lay_out(tensors)[0], tensors, strict=True):
                 region.of(slot.buffer).copy_(tensor, non_blocking=True)
-            event.record(self._stream)
-        slot.event = event
-        return slot
+        slot.event = self._events.record(self._stream)
 
 
 class CudaCapture:
-    """One step's copies under way; see `trainer.publish.contract.Capture`."""
+    """One step's copies under way; see `trainer.publish.contract.Capture`.
+
+    Making one queues the reductions, `send` the copies.
+    """
 
     def __init__(
-        self,
-        values: StepValues,
-        numbers: DeviceNumbers,
-        send: Callable[[list[Tensor], int], Slot | None],
-        pool: SlotPool,
+        self, values: StepValues, device: torch.device, *, frames: SlotPool, numbers: SlotPool
     ) -> None:
-        self._numbers = numbers
         self._samples = values.samples
-        self._pool = pool
+        self._pool = frames
         self._lock = threading.Lock()
         self._regions: dict[tuple[Group, str], _Region] = {}
         self._slot: Slot | None = None
         self._lost: DropReason | None = None
         self._error: Exception | None = None
+        self._reduced: list[Tensor] = []
         self.nbytes = 0
+        self._numbers = DeviceNumbers(values.scalars, device, numbers)
         if values.input is not None and values.reconstruction is not None:
             try:
-                self._queue(values, send)
+                self._reduce(values)
             except Exception as error:  # the scalars still go; `frame` tells
                 self._error = error
+
+    def send(self, copy: Copy) -> None:
+        """Queue the copies of the numbers and of the frame, by ``copy(slot, tensors)``."""
+        self._numbers.send(copy)
+        reduced, self._reduced = self._reduced, []
+        if not reduced:
+            return
+        try:
+            self._slot = self._pool.acquire(self.nbytes)
+            if self._slot is None:
+                self._lost = "no_slot"
+            else:
+                copy(self._slot, reduced)
+        except Exception as error:
+            self._error = error
 
     def scalars_ready(self) -> bool:
         """Whether the copy of the scalars is done."""
@@ -127,7 +143,8 @@ class CudaCapture:
     def ready(self) -> bool:
         """Whether the copy of the frame is done."""
         slot = self._slot
-        return slot is None or slot.event is None or slot.event.query()
+        event = None if slot is None else slot.event
+        return event is None or is_done(event)
 
     def scalars(self) -> dict[str, float]:
         """The scalars; to be called once."""
@@ -140,11 +157,11 @@ class CudaCapture:
         if self._error is not None:
             raise self._error
         arrays = self._copy_out()
-        images = {name: array for (group, name), array in arrays.items() if group == "image"}
+        clean, output = arrays["images", ""]
         return FrameArrays(
-            input=images["input"],
-            reconstruction=images["reconstruction"],
-            samples=self._samples(len(images["input"])),
+            input=clean,
+            reconstruction=output,
+            samples=self._samples(len(clean)),
             attention={n: array for (group, n), array in arrays.items() if group == "attention"},
             activation={n: array for (group, n), array in arrays.items() if group == "activation"},
         )
@@ -163,6 +180,10 @@ class CudaCapture:
             finally:
                 self._lock.release()
 
+    def __del__(self) -> None:
+        if getattr(self, "_slot", None) is not None:  # nobody took the step over
+            self.drop_frame()
+
     def _copy_out(self) -> dict[tuple[Group, str], NDArray[Any]]:
         with self._lock:
             slot = self._slot
@@ -172,17 +193,15 @@ class CudaCapture:
                 key: region.of(slot.buffer).numpy().copy() for key, region in self._regions.items()
             }
 
-    def _queue(self, values: StepValues, send: Callable[[list[Tensor], int], Slot | None]) -> None:
+    def _reduce(self, values: StepValues) -> None:
         self.nbytes = 1
         if any(held.changed for layer in values.maps for held in layer.held):
             self._lost = "changed_in_place"
             return
         reduced = reduce_step(values)
-        tensors = list(reduced.values())
-        regions, self.nbytes = lay_out(tensors)
+        self._reduced = list(reduced.values())
+        regions, self.nbytes = lay_out(self._reduced)
         self._regions = dict(zip(reduced, regions, strict=True))
-        self._slot = send(tensors, self.nbytes)
-        self._lost = "no_slot" if self._slot is None else None
 
 
 def reduce_step(values: StepValues) -> Reduced:
@@ -190,9 +209,9 @@ def reduce_step(values: StepValues) -> Reduced:
     first = values.frame_samples
     assert values.input is not None
     assert values.reconstruction is not None
+    _keep_for_this_stream(values)
     reduced: Reduced = {
-        ("image", "input"): device_images(values.input, first=first),
-        ("image", "reconstruction"): device_images(values.reconstruction, first=first),
+        ("images", ""): device_images(values.input, values.reconstruction, first=first)
     }
     for layer in values.maps:
         group: Group = "activation" if layer.form == "activation" else "attention"
@@ -211,5 +230,21 @@ def lay_out(tensors: list[Tensor]) -> tuple[list[_Region], int]:
     return regions, end
 
 
-def _pinned(nbytes: int) -> Tensor:
-    return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+def pin(nbytes: int) -> Tensor:
+    """A flat uint8 buffer in pinned memory."""
+    # Validation runs in inference mode: a buffer made there could not be written to in training.
+    with torch.inference_mode(False):
+        return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+
+
+def _keep_for_this_stream(values: StepValues) -> None:
+    """Tell the allocator that the current stream reads the tensors, wherever they were made.
+
+    A tensor of another stream (a prefetcher's, say) may be let go by its owner as soon as the
+    reductions are queued. For one of the current stream this does nothing.
+    """
+    images = (values.input, values.reconstruction)
+    held = [part.tensor for layer in values.maps for part in layer.held]
+    for tensor in (*images, *held):
+        if tensor is not None and tensor.is_cuda:
+            tensor.record_stream(torch.cuda.current_stream(tensor.device))

@@ -46,7 +46,9 @@ def start_session(
         receiver=publisher,
         frame_samples=options.frame_samples,
         rank=trainer.global_rank,
-        capture=CaptureSettings.within(options.limits),
+        capture=CaptureSettings.within(
+            options.limits, frame_samples=options.frame_samples, tile_size=options.tile_size
+        ),
     )
     return session, publisher, analyzer
 

@@ -36,5 +36,7 @@ class MemoryGauge:
 
     def _read(self) -> int:
         if self._device.type == "cuda":
-            return int(torch.cuda.memory_allocated(self._device))
+            # `memory_allocated` first flattens every number that there is, by name.
+            counted = torch.cuda.memory_stats_as_nested_dict(self._device)
+            return int(counted["allocated_bytes"]["all"]["current"])
         return int(self._process.memory_info().rss)

@@ -1,19 +1,16 @@
-"""A fixed number of host buffers for copies from a device, made once and used again."""
+"""Host buffers for copies from a device: few large pieces of pinned memory, used again."""
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final
 
 from torch import Tensor
 
+from trainer.capture.device_events import Event
 
-class Event(Protocol):
-    """What is needed of ``torch.cuda.Event``."""
-
-    def query(self) -> bool:
-        """Whether the device got there; does not wait."""
-        ...
+_LEAST_BYTES: Final = 512
+_SLAB_BYTES: Final = 32 << 20
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +29,11 @@ class Slot:
 class SlotPool:
     """Slots, within a number and a number of bytes; never waits.
 
-    `acquire` is called on the training thread only; `release` on any thread.
+    Pinning takes a lock of the driver and may hold up the device, so it is done seldom: slots are
+    cut from slabs. Sizes are powers of two, as PyTorch rounds what it pins up to those. It never
+    gives pinned memory back either: slots that became too small go on counting.
+
+    `reserve` and `acquire` are called on the training thread only; `release` on any thread.
 
     Parameters
     ----------
@@ -41,36 +42,61 @@ class SlotPool:
     count : int
         Most slots.
     total_bytes : int
-        Most bytes in all slots.
+        Most bytes in all slabs.
+    slab_bytes : int
+        Largest slab that holds more than one slot.
+    give_back : callable, optional
+        Gets each event that is done and was asked for the last time.
     """
 
-    def __init__(self, allocate: Callable[[int], Tensor], *, count: int, total_bytes: int) -> None:
+    def __init__(
+        self,
+        allocate: Callable[[int], Tensor],
+        *,
+        count: int,
+        total_bytes: int,
+        slab_bytes: int = _SLAB_BYTES,
+        give_back: Callable[[Event], None] | None = None,
+    ) -> None:
         self._allocate = allocate
         self._count = count
         self._total_bytes = total_bytes
-        self._made = 0
+        self._slab_bytes = slab_bytes
+        self._give_back = give_back
+        self._slots = 0
         self._bytes = 0
         self._free: deque[Slot] = deque()
         self._released: deque[Slot] = deque()
 
     @property
     def allocated_bytes(self) -> int:
-        """Bytes of all slots that were made."""
+        """Bytes of all slabs that were made."""
         return self._bytes
+
+    def reserve(self, nbytes: int) -> None:
+        """Make slots of at least `nbytes` ahead of time."""
+        if not any(slot.buffer.nbytes >= nbytes for slot in self._free):
+            self._add_slab(nbytes)
 
     def acquire(self, nbytes: int) -> Slot | None:
         """A free slot of at least `nbytes`, or None when there is none."""
         self._collect()
-        if not self._free and self._made < self._count:
-            return self._make(nbytes)
-        if not self._free:
-            return None
-        slot = self._free.popleft()
-        return slot if slot.buffer.nbytes >= nbytes else self._enlarge(slot, nbytes)
+        slot = self._take(nbytes)
+        if slot is None:
+            self._add_slab(nbytes)
+            slot = self._take(nbytes)
+        return slot
 
     def release(self, slot: Slot) -> None:
         """Give a slot back; it is used again once its copy is done, and not before."""
         self._released.append(slot)
+
+    def _take(self, nbytes: int) -> Slot | None:
+        for slot in self._free:
+            if slot.buffer.nbytes >= nbytes:
+                self._free.remove(slot)
+                return slot
+        return None
 
     def _collect(self) -> None:
         for _ in range(len(self._released)):
@@ -78,20 +104,39 @@ class SlotPool:
             if slot.event is not None and not slot.event.query():
                 self._released.append(slot)
                 continue
+            if slot.event is not None and self._give_back is not None:
+                self._give_back(slot.event)
             slot.event, slot.sources = None, None
             self._free.append(slot)
 
-    def _make(self, nbytes: int) -> Slot | None:
-        if self._bytes + nbytes > self._total_bytes:
-            return None
-        self._made += 1
-        self._bytes += nbytes
-        return Slot(self._allocate(nbytes))
+    def _add_slab(self, nbytes: int) -> None:
+        size = power_of_two(max(nbytes, _LEAST_BYTES))
+        room = min(
+            self._count - self._slots + len(self._free),
+            (self._total_bytes - self._bytes) // size,
+            max(1, self._slab_bytes // size),
+        )
+        if room < 1:
+            return
+        number = 1 << (room.bit_length() - 1)
+        slab = self._allocate(number * size)
+        self._bytes += number * size
+        self._slots += number - self._forget(self._slots + number - self._count)
+        self._free.extend(Slot(slab[i * size : (i + 1) * size]) for i in range(number))
 
-    def _enlarge(self, slot: Slot, nbytes: int) -> Slot | None:
-        if self._bytes - slot.buffer.nbytes + nbytes > self._total_bytes:
-            self._free.append(slot)
-            return None
-        self._bytes += nbytes - slot.buffer.nbytes
-        slot.buffer = self._allocate(nbytes)
-        return slot
+    def _forget(self, number: int) -> int:
+        """Let go of `number` free slots: they are too small."""
+        for _ in range(number):
+            self._free.popleft()
+        return max(0, number)
+
+
+def power_of_two(nbytes: int) -> int:
+    """The smallest power of two that is not less than `nbytes`.
+
+    Examples
+    --------
+    >>> [power_of_two(nbytes) for nbytes in (1, 512, 513)]
+    [1, 512, 1024]
+    """
+    return 1 << max(0, nbytes - 1).bit_length()

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from trainer.capture.device_events import EventPool, is_done
 from trainer.capture.values import Reading, Scalar
 
 
@@ -14,7 +15,7 @@ class Clock(Protocol):
     """Marks points in time on the training thread; waits for nothing."""
 
     def mark(self) -> Any:
-        """Now, in the order of the queued work."""
+        """Now, in the order of the queued work; None where that cannot be told."""
         ...
 
     def between(self, start: Any, end: Any) -> Scalar:
@@ -39,28 +40,33 @@ class CudaClock:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self._events = EventPool(timing=True)
 
-    def mark(self) -> torch.cuda.Event:
-        """An event, recorded."""
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record(torch.cuda.current_stream(self._device))
-        return event
+    def mark(self) -> torch.cuda.Event | None:
+        """An event, recorded; None within a graph's capture, which would take it for its own."""
+        if torch.cuda.is_current_stream_capturing():
+            return None
+        return self._events.record(torch.cuda.current_stream(self._device))
 
     def between(self, start: torch.cuda.Event, end: torch.cuda.Event) -> Reading:
-        """Time between two events; ready when the device has passed `end`."""
-        return _EventSpan(start, end)
+        """Time between two events; ready when the device has passed both, whatever streams."""
+        return _EventSpan(start, end, self._events)
 
 
 class _EventSpan:
-    def __init__(self, start: torch.cuda.Event, end: torch.cuda.Event) -> None:
+    def __init__(self, start: torch.cuda.Event, end: torch.cuda.Event, events: EventPool) -> None:
         self._start = start
         self._end = end
+        self._events = events
 
     def ready(self) -> bool:
-        return bool(self._end.query())  # type: ignore[no-untyped-call]
+        return is_done(self._end) and is_done(self._start)
 
     def value(self) -> float:
-        return float(self._start.elapsed_time(self._end))
+        elapsed_ms = float(self._start.elapsed_time(self._end))
+        for event in (self._start, self._end):
+            self._events.give_back(event)
+        return elapsed_ms
 
 
 def clock_for(device: torch.device) -> Clock:
@@ -113,10 +119,10 @@ class StepTimer:
     def batch_ended(self, *, training: bool) -> dict[str, Scalar]:
         """Times of the step by name; what was not seen is absent."""
         times: dict[str, Scalar] = {}
-        if training and self._step_start is not None:
-            end = self._clock.mark()
+        end = self._clock.mark() if training and self._step_start is not None else None
+        if end is not None:
             times["training_time_ms"] = self._clock.between(self._step_start, end)
-        if len(self._forward) == 2:
+        if len(self._forward) == 2 and None not in self._forward:
             times["inference_time_ms"] = self._clock.between(*self._forward)
         if self._data_time_ms is not None:
             times["data_time_ms"] = self._data_time_ms

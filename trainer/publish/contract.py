@@ -54,6 +54,14 @@ class CaptureLost(Exception):
         self.reason: DropReason = reason
 
 
+class ValuesLost(Exception):
+    """Some scalars of a batch cannot be read any more; `scalars` are those that can."""
+
+    def __init__(self, scalars: dict[str, float]) -> None:
+        super().__init__("values of a device are lost")
+        self.scalars = scalars
+
+
 class Capture(Protocol):
     """The values of one batch, held by reference until the sender thread reads them.
 
@@ -70,7 +78,10 @@ class Capture(Protocol):
         ...
 
     def scalars(self) -> dict[str, float]:
-        """Scalars by name: `BatchMetrics`' own fields and any of the user's."""
+        """Scalars by name: `BatchMetrics`' own fields and any of the user's.
+
+        Raises `ValuesLost` when some of them are lost.
+        """
         ...
 
     def ready(self) -> bool:

@@ -17,7 +17,7 @@ from shared.messages import (
 )
 from shared.sequences import RangeSet
 from trainer.publish.compose import batch_frame, batch_metrics, drop_notices, notices_of
-from trainer.publish.contract import CaptureLost
+from trainer.publish.contract import CaptureLost, ValuesLost
 from trainer.publish.frames import FrameWindow, PendingFrame
 from trainer.publish.inbox import Handed, Inbox
 from trainer.publish.records import UnackedWindow
@@ -172,7 +172,11 @@ class Intake:
         try:
             if not without_values:
                 scalars = item.capture.scalars()
+        except ValuesLost as lost:
+            scalars = lost.scalars
+            self.without_values += 1
         except Exception:
+            self.without_values += 1
             self._failed("scalars")
         try:
             message = batch_metrics(item, scalars)

@@ -49,11 +49,46 @@ def test_to_numpy_keeps_every_value(dtype: torch.dtype) -> None:
 def test_images_on_a_device_equal_those_on_the_sender_thread(channels: int) -> None:
     images = torch.randn(5, channels, 8, 9, generator=GENERATOR) * 0.7 + 0.5
     images[0, 0, 0, :3] = torch.tensor([float("nan"), float("inf"), float("-inf")])
-    on_device = device_images(images, first=4).numpy()
-    np.testing.assert_array_equal(on_device, as_uint8_images(images[:4].numpy()))
-    assert on_device[0, 0, :3, 0].tolist() == [0, 255, 0]
+    before = images.clone()
+    on_device = device_images(images, images.flip(0), first=4)
+    assert on_device.is_contiguous()
+    shown = on_device.numpy()
+    np.testing.assert_array_equal(shown[0], as_uint8_images(images[:4].numpy()))
+    np.testing.assert_array_equal(shown[1], as_uint8_images(images.flip(0)[:4].numpy()))
+    assert shown[0, 0, 0, :3, 0].tolist() == [0, 255, 0]
     finite = as_uint8(images[1:4].expand(-1, 3, -1, -1))
-    np.testing.assert_array_equal(on_device[1:], finite)
+    np.testing.assert_array_equal(shown[0, 1:], finite)
+    torch.testing.assert_close(images, before, rtol=0, atol=0, equal_nan=True)
+
+
+FORMS = {
+    "float32": lambda images: images,
+    "float64": lambda images: images.double(),
+    "bfloat16": lambda images: images.bfloat16(),
+    "uint8": lambda images: (images * 255).to(torch.uint8),
+    "gray": lambda images: images[:, :1],
+    "channels last": lambda images: images.contiguous(memory_format=torch.channels_last),
+    "slice": lambda images: torch.cat([images, images], dim=3)[..., :9],
+}
+
+
+@pytest.mark.parametrize("clean", FORMS)
+@pytest.mark.parametrize("output", FORMS)
+def test_the_two_images_may_come_in_different_forms(clean: str, output: str) -> None:
+    images = torch.rand(5, 3, 8, 9, generator=GENERATOR)
+    pair = FORMS[clean](images), FORMS[output](images.flip(0))
+    before = [image.clone() for image in pair]
+    on_device = device_images(*pair, first=4)
+    assert on_device.is_contiguous()
+    for shown, image in zip(on_device.numpy(), pair, strict=True):
+        np.testing.assert_array_equal(shown, as_uint8_images(to_numpy(image[:4])))
+    for image, was in zip(pair, before, strict=True):
+        torch.testing.assert_close(image, was, rtol=0, atol=0)
+
+
+def test_two_images_of_different_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="differ in shape"):
+        device_images(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 4), first=4)
 
 
 @pytest.mark.parametrize(
