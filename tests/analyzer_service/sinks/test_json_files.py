@@ -147,7 +147,7 @@ def test_metadata_is_what_the_run_said(folder: Path, keep: Keep) -> None:
     assert (metadata["status"], metadata["reason"]) == ("failed", "CUDA out of memory")
     assert metadata["layers"][0] == {"name": "bam_384", "kind": "attention"}
     assert metadata["config"]["batch_size"] == 8
-    assert metadata["schema_version"] == "1.0"
+    assert metadata["schema_version"] == "1.1"
     assert metadata["batches"] == {"train": 10, "val": 2}
 
 

@@ -237,7 +237,7 @@ def test_frames_that_no_batch_named_and_that_could_not_be_read_are_in_the_books(
     pipeline = open_run(tmp_path, workers)
     feed_records(pipeline, said.records)
     feed_frames(pipeline, said.frames)
-    pipeline.frame(ORIGIN, "train", 3, b"no frame")
+    pipeline.frame(ORIGIN, "train", 3, [b"no frame"])
     drain(pipeline)
     pipeline.close()
     findings = verify_folder(pipeline.folder)
