@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -92,7 +93,10 @@ class Tap:
 
 
 class _Keeper:
-    """The hook of one module; a copy of the module (an averaged model) gets one without effect."""
+    """The hook of one module; a copy of the module (an averaged model) gets one without effect.
+
+    Of a compiled model it is called between compiled parts, not compiled itself.
+    """
 
     __slots__ = ("_part", "_tap")
 
@@ -100,6 +104,7 @@ class _Keeper:
         self._tap = tap
         self._part = part
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def keep(self, _module: nn.Module, _args: Any, output: Any) -> None:
         if self._tap is not None:
             self._tap.keep(self._part, output)

@@ -142,6 +142,7 @@ class StepTimer:
             module.register_forward_hook(self._leave),
         ]
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator] # a clock is no constant
     def _enter(self, module: nn.Module, _args: Any) -> None:
         if module is self._model and len(self._handles) > 1:
             self._watch_only_the_model()
@@ -149,6 +150,7 @@ class StepTimer:
             self._forward = [self._clock.mark()]
         self._depth += 1
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
         self._depth = max(0, self._depth - 1)
         if self._depth == 0 and not self._frozen and self._forward:
