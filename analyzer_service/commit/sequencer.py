@@ -23,8 +23,6 @@ from shared.messages import (
     RunStarted,
 )
 
-logger = logging.getLogger(__name__)
-
 # Beyond every step, so that a resume takes the files of the run's end back.
 _AT_THE_END = 2**62
 _LAST_FSEQ = 2**32 - 1
@@ -204,7 +202,7 @@ class Sequencer:
         self.store.put(status=status, reason=reason, ended_at_ns=ended_at_ns)
         for kind in ("final", "report"):
             self.released.due(kind, 0, _AT_THE_END)
-        logger.info("run ended: %s after %d rows", status, self.released.release)
+        self.store.say(logging.INFO, f"run ended: {status} after {self.released.release} rows")
 
 
 def _last_numbers(message: BatchMetrics | RunEnded) -> dict[str, int]:

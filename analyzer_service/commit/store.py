@@ -4,6 +4,7 @@ Everything here is idempotent: a record on (producer, incarnation, cseq), a fram
 incarnation, stream, fseq). Nothing may be acknowledged before its transaction has ended.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from analyzer_service.commit.database import StoreError, open_writer
 from analyzer_service.commit.maps import PackedMaps
 from analyzer_service.commit.packing import NameLists
 from shared.messages import DropNotice, RunStarted
+
+logger = logging.getLogger(__name__)
 
 FrameState = Literal["analyzed", "failed", "undecodable"]
 
@@ -65,6 +68,7 @@ class Store:
         self.folder = folder
         self.connection = open_writer(folder)
         self.lists = NameLists(self.connection)
+        self._unsaid: list[tuple[int, str]] = []
 
     def close(self) -> None:
         """Close the database."""
@@ -82,10 +86,18 @@ class Store:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             self.lists.forget()
+            self._unsaid.clear()
             if isinstance(error, sqlite3.Error):
                 message = f"{self.folder}: the run could not be committed: {error}"
                 raise StoreError(message) from error
             raise
+        unsaid, self._unsaid = self._unsaid, []
+        for level, words in unsaid:
+            logger.log(level, "%s", words)
+
+    def say(self, level: int, words: str) -> None:
+        """Log `words` once the transaction has ended: one that fails is tried again and again."""
+        self._unsaid.append((level, words))
 
     def get(self, key: str) -> Any:
         """Value of `key` in `state`, None where there is none."""

@@ -163,9 +163,9 @@ class DueFiles:
 
     def _not_written(self, job: Job, outcome: Outcome[str]) -> None:
         if self._failed[job.id] + 1 < _ATTEMPTS:
-            logger.warning("%s failed, trying once more: %s", job, outcome.error)
+            self.store.say(logging.WARNING, f"{job} failed, trying once more: {outcome.error}")
             return
-        logger.error("%s is given up: %s", job, outcome.error)
+        self.store.say(logging.ERROR, f"{job} is given up: {outcome.error}")
         self.store.connection.execute(
             "UPDATE jobs SET state = 'failed', error = ? WHERE id = ?", (outcome.error, job.id)
         )

@@ -1,8 +1,10 @@
 """What a training thread spends in our code, and how much memory its process takes."""
 
+import os
 import resource
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,30 @@ def peak_mib(pid: int) -> float:
 def resident_mib(pid: int) -> float:
     """Resident memory of a living process."""
     return _status_bytes("VmRSS", pid) / MIB
+
+
+def held_mib(pid: int) -> float:
+    """Memory that a living process holds: its own, and files of memory that it has open.
+
+    Of the latter a process that maps one has nothing itself.
+    """
+    own = _status_bytes("VmRSS", pid) - _status_bytes("RssShmem", pid)
+    return (own + sum(_files(pid, of_memory=True))) / MIB
+
+
+def open_files(pid: int) -> int:
+    """Open files, sockets and the like of a living process; files of memory come and go."""
+    return len(_files(pid, of_memory=False))
+
+
+def _files(pid: int, *, of_memory: bool) -> list[int]:
+    """Sizes of the open files of one kind or the other."""
+    found = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if os.readlink(file).startswith("/memfd:") == of_memory:
+                found.append(file.stat().st_size)
+    return found
 
 
 def _status_bytes(name: str, pid: Any = "self") -> int:

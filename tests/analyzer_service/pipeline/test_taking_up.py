@@ -240,7 +240,10 @@ def test_a_rebuild_that_was_cut_short_goes_on(tmp_path: Path, workers: Workers) 
     assert files_of(pipeline.folder) == expected
 
 
-def test_a_full_disk_loses_nothing_and_acks_nothing(tmp_path: Path, workers: Workers) -> None:
+def test_a_full_disk_loses_nothing_and_acks_nothing(
+    tmp_path: Path, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     said = make_said()
     pipeline = open_run(tmp_path / "full", workers)
     _commit_some(pipeline, said.records[:4])
@@ -254,10 +257,12 @@ def test_a_full_disk_loses_nothing_and_acks_nothing(tmp_path: Path, workers: Wor
             pipeline.commit()
         assert pipeline.committed_cseq(*ORIGIN) == 4
         assert pipeline.delivered(*ORIGIN) == {}
+    assert "run ended" not in caplog.text
     connection.execute("PRAGMA max_page_count = 1073741823")
     answer = pipeline.commit()
     assert answer.acked == {ORIGIN: len(said.records)}
     assert len(answer.delivered[ORIGIN]["train"]) == 20
+    assert caplog.text.count("run ended") == 1
     drain(pipeline)
     pipeline.close()
     expected = run_whole(tmp_path / "roomy", workers, said)

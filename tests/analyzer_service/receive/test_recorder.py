@@ -1,5 +1,7 @@
 import errno
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,6 +41,21 @@ def test_a_full_disk_is_said_once_and_what_was_written_stays_readable(
     fseqs = [item.sequence for item in RecordingReader(tmp_path / "stream.mcap")]
     assert fseqs == list(range(1, len(fseqs) + 1))
     assert len(fseqs) >= 1
+
+
+def test_a_recording_leaves_the_end_of_the_disk_to_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = SimpleNamespace(f_blocks=800, f_frsize=4096, f_bavail=0)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    recorder = Recorder(tmp_path)
+    for number, left in enumerate((101, 100, 99, 800), start=1):
+        disk.f_bavail = left
+        recorder.write(make_recorded(make_frame(number, size=512)))
+    recorder.close()
+    (said,) = [r.getMessage() for r in caplog.records if "recording stops here" in r.getMessage()]
+    assert "left on the disk" in said
+    assert [item.sequence for item in RecordingReader(tmp_path / "stream.mcap")] == [1, 2]
 
 
 def test_an_analyzer_that_was_started_again_leaves_earlier_recordings_alone(
