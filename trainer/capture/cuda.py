@@ -26,7 +26,7 @@ from trainer.publish.contract import CaptureLost, FrameArrays
 _ALIGNMENT: Final = 64
 # More than the inbox takes by default: as good as never is there no slot for a step's numbers.
 _NUMBER_SLOTS: Final = 1 << 16
-_NUMBER_SLAB_BYTES: Final = 1 << 20
+NUMBER_SLAB_BYTES: Final = 1 << 20
 
 Group = Literal["images", "attention", "activation"]
 Reduced = dict[tuple[Group, str], Tensor]
@@ -71,7 +71,7 @@ class CudaCapturer:
             pin,
             count=_NUMBER_SLOTS,
             total_bytes=_NUMBER_SLOTS * NUMBER_SLOT_BYTES,
-            slab_bytes=_NUMBER_SLAB_BYTES,
+            slab_bytes=NUMBER_SLAB_BYTES,
             give_back=self._events.give_back,
         )
         self.numbers.reserve(NUMBER_SLOT_BYTES)

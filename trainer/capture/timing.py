@@ -63,7 +63,8 @@ class _EventSpan:
         return is_done(self._end) and is_done(self._start)
 
     def value(self) -> float:
-        elapsed_ms = float(self._start.elapsed_time(self._end))
+        # On two streams the end may come first.
+        elapsed_ms = max(0.0, float(self._start.elapsed_time(self._end)))
         for event in (self._start, self._end):
             self._events.give_back(event)
         return elapsed_ms
