@@ -1,6 +1,7 @@
 """Analyzers and bare publishers as processes of one test, all ended when the test ends."""
 
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -180,13 +181,17 @@ def family_peak_mib(process: Process) -> float:
 
 
 def free_ports() -> int:
-    """A port that is free together with the one behind it."""
+    """A port that is free together with the one behind it, and that no connection is given.
+
+    The system gives each connection a port from 32768 on: one from there may be taken at any
+    moment.
+    """
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        try:
+            for number in (port, port + 1):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", number))
+        except OSError:
+            continue
+        return port
