@@ -365,6 +365,7 @@ def test_a_signal_at_the_end_of_a_run_leaves_time_for_its_files(
         Client(address, make_run_started(analysis_freq=4)) as client,
     ):
         send_run(client)
+        client.expect_delivered([*(("train", fseq) for fseq in (1, 2, 4)), ("val", 1)])
         process.send_signal(signal.SIGTERM)
         said = stderr_of(process)
     assert process.returncode == 0, said
