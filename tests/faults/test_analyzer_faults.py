@@ -41,12 +41,14 @@ def test_an_analyzer_killed_three_times_loses_and_doubles_nothing(scene: Scene, 
 @pytest.mark.long
 def test_an_analyzer_killed_every_second_or_two_for_half_a_minute(scene: Scene) -> None:
     generator = random.Random(0)
-    # Starting takes the analyzer a second or more: some are killed before they listen.
+    # Starting takes the analyzer a second or more: many are killed before they listen.
     batches, reached = 1700, [0]
     publisher = scene.publisher(batches=batches, step_s=0.02, close_timeout=30)
     analyzer = scene.analyzer("--once")
     until_s = time.monotonic() + 30
     while time.monotonic() < until_s:
+        if len(reached) % 3 == 0:  # every third one is to get as far as its work
+            scene.until_steps(reached[-1] + 1)
         time.sleep(generator.uniform(1.0, 2.0))  # what is tested: killed after so long
         analyzer.kill()
         analyzer.wait()
@@ -55,7 +57,7 @@ def test_an_analyzer_killed_every_second_or_two_for_half_a_minute(scene: Scene) 
     assert publisher.poll() is None, "the run was to go on through all of it"
     outcome = scene.outcome(publisher, deadline_s=90)
     assert analyzer.wait(60) == 0
-    assert len(reached) > 15
+    assert len(reached) > 8
     assert reached == sorted(reached), "a committed batch is never lost again"
     assert len(set(reached)) > 3, "it was to be killed in the middle of its work, too"
     expect_everything(scene, outcome, batches)
