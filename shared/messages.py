@@ -1,8 +1,7 @@
 """Everything that a producer tells the analyzer about a run, one class a message.
 
-A change that adds an optional field raises `SCHEMA_VERSION`'s minor number; any other change
-raises the major one. Readers accept a newer minor version (unknown fields are ignored) and
-refuse a newer major one by name.
+A change that adds an optional field or array raises `SCHEMA_VERSION`'s minor number, any other
+the major one. Readers leave out what a newer minor version adds, and refuse a newer major one.
 
 Times named ``_at_ns`` are nanoseconds since the Unix epoch; durations are milliseconds.
 """
@@ -95,8 +94,7 @@ class Totals(_Part):
 class RecordTotals(_Part):
     """What a producer counted of its critical records: ``offered = committed + lost + pending``.
 
-    `lost` is what could be kept neither in memory nor in a file, or made no message. A record
-    of a batch whose values never came is none of them: it arrives, without its values.
+    `lost` is what could be kept neither in memory nor in a file, or made no message.
     """
 
     offered: Count = 0
@@ -108,8 +106,7 @@ class RecordTotals(_Part):
 class Books(_Part):
     """Everything that one start of a producer counted, all at one moment.
 
-    `frames` are by stream, `drops` by stream and reason: a reader takes reasons that it does
-    not know. `waiting_bytes` is what waits in its memory.
+    `drops` are by stream and reason, any reason. `waiting_bytes` is what waits in its memory.
     """
 
     frames: dict[Stream, Totals] = Field(default_factory=dict)
@@ -219,10 +216,7 @@ class DropNotice(_Part):
 
 
 class RunEnded(_Part):
-    """The producer's last record; `totals` are its books by stream as it closed.
-
-    `records` (from version 1.1 on) counts the records before this one.
-    """
+    """The producer's last record, its `totals` by stream; `records` (1.1) are those before it."""
 
     type: Literal["run_ended"] = "run_ended"
     status: RunStatus

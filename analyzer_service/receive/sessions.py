@@ -1,7 +1,6 @@
 """The analyzer's half of the protocol: who is connected, what each may send, what each is owed.
 
-Nothing here waits and nothing here trusts: bytes that are no message are counted, and named in
-the log once for each peer.
+Nothing here waits and nothing here trusts: what is no message is counted, and logged once a peer.
 """
 
 import logging
