@@ -71,6 +71,16 @@ class Session:
         held = 0 if self.run is None else self.run.waiting_bytes[self.origin]
         return held + self.early_bytes
 
+    def compare(self, last_cseq: int) -> None:
+        """Its last record sent, as heartbeats tell: what broke off is to be mended, both ways."""
+        self.gap = self.gap or last_cseq > self.received
+        self.ack_due = self.committed_cseq > 0
+
+    def end_at(self, last_cseq: int) -> None:
+        """Its last record of all, as Fin tells."""
+        self.last_cseq, self.finished = last_cseq, False
+        self.gap = last_cseq > self.received
+
     def owe(self, nbytes: int, delivered: dict[str, list[int]]) -> None:
         """Note credit that is to be returned, with the frames that it names."""
         self.credit_due += nbytes

@@ -143,10 +143,9 @@ class Sessions:
         elif isinstance(control, protocol.Frame) and channel == "bulk":
             self._intake.frame(session, control, incoming.parts)
         elif isinstance(control, protocol.Fin) and channel == "ctl":
-            session.last_cseq, session.finished = control.last_cseq, False
-            session.gap = control.last_cseq > session.received
+            session.end_at(control.last_cseq)
         elif isinstance(control, protocol.Heartbeat):
-            session.gap = session.gap or control.last_cseq > session.received
+            session.compare(control.last_cseq)
         else:
             raise ContractError(f"unexpected {control.kind} on {channel}")
 

@@ -76,7 +76,7 @@ class Delivery:
         self._records_on_way: deque[tuple[int, int]] = deque()
         self._records_on_way_bytes = 0
         self._fin_sent_at_s = float("-inf")
-        self._said_fin = False
+        self._fin_cseq: int | None = None
         self._ack_said = False
         self._patience = Patience()
         self.finished = False
@@ -117,7 +117,7 @@ class Delivery:
             said = None if books is None else books()
             fin = Fin(last_cseq=self._window.next_cseq - 1, books=said)
             if self._sockets.send("ctl", [pack(fin)]):
-                self._fin_sent_at_s, self._said_fin = now_s, True
+                self._fin_sent_at_s, self._fin_cseq = now_s, fin.last_cseq
 
     def close(self, books: Counted | None = None) -> None:
         """Close the sockets; what they still hold is forgotten (it stands in the window).
@@ -150,7 +150,9 @@ class Delivery:
                 self._fin_sent_at_s = float("-inf")
                 self._link.reset(now_s)
             case FinAck():
-                self.finished = self.finished or self._said_fin
+                if self._fin_cseq is not None:
+                    self._acked(self._fin_cseq)  # it says that, too, and the Ack may be lost
+                    self.finished = True
             case Heartbeat():
                 self._look_for_lost_frames(control, now_s)
             case _:

@@ -115,6 +115,21 @@ def test_records_that_broke_off_are_asked_for_by_the_next_heartbeat(tmp_path: Pa
         assert len(made.answers(protocol.Reset)) == 1
 
 
+def test_an_ack_that_was_lost_is_said_again_after_a_heartbeat(tmp_path: Path) -> None:
+    with wire(tmp_path) as made:
+        made.say(HELLO)
+        made.say(protocol.Heartbeat())
+        made.commit()
+        assert made.answers(protocol.Ack) == [], "nothing is committed"
+        made.say(protocol.Record(cseq=1), make_run_started())
+        made.commit()
+        made.commit()
+        assert made.answers(protocol.Ack) == [protocol.Ack(cseq=1)]
+        made.say(protocol.Heartbeat(last_cseq=1))
+        made.commit()
+        assert made.answers(protocol.Ack) == [protocol.Ack(cseq=1)] * 2
+
+
 @pytest.mark.parametrize(("behind_ns", "lag_ms"), [(1_500_000_000, 1500.0), (-(10**9), 0.0)])
 def test_the_ingest_lag_is_the_age_of_the_last_record_when_it_came(
     tmp_path: Path, behind_ns: int, lag_ms: float

@@ -233,3 +233,12 @@ def test_fin_is_said_again_until_it_is_heard(producer: Producer) -> None:
     assert not producer.delivery.finished
     producer.answer(2.5, FinAck())
     assert producer.delivery.finished
+
+
+def test_a_finack_stands_for_an_ack_that_was_lost(producer: Producer) -> None:
+    producer.window.append(encode(make_batch(1)), 0, 0.0)
+    producer.delivery.send(0.1)
+    producer.delivery.send_fin(0.1)
+    assert not producer.window.all_acked
+    producer.answer(0.2, FinAck())
+    assert producer.window.all_acked
