@@ -22,6 +22,7 @@ the median rate is shown: other work on the machine hits a row and its plain nei
     python benchmarks/throughput.py [--batches N] [--frames N] [--rounds N] [--json FILE|-]
 """
 
+import random
 import socket
 import statistics
 import tempfile
@@ -168,12 +169,19 @@ def settled(publisher: Publisher, count: int, arrays: FrameArrays | None) -> boo
 
 
 def url_of(transport: str, folder: Path) -> str:
-    """An address of the loopback whose neighbor is free as well, most likely; or in `folder`."""
+    """An address in `folder`, or one of the loopback whose port and the next one are free."""
     if transport == "ipc":
         return f"ipc://{folder}/a"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    while True:
+        # Below the ports that systems give to outgoing connections, which would take one of them.
+        port = random.randrange(20_000, 32_000, 2)
+        with socket.socket() as ctl, socket.socket() as bulk:
+            try:
+                ctl.bind(("127.0.0.1", port))
+                bulk.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+        return f"tcp://127.0.0.1:{port}"
 
 
 def measure(batches: int, frames: int, rounds: int) -> dict[str, Any]:
