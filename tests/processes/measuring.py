@@ -3,6 +3,7 @@
 import os
 import resource
 import time
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +19,9 @@ class HandoffTimes:
     """Durations of calls on this thread: by the clock, and by the processor."""
 
     def __init__(self) -> None:
-        self._wall_ms: list[float] = []
-        self._cpu_ms: list[float] = []
+        # Bare numbers: in a soak of 120,000 calls, lists would look like a leak.
+        self._wall_ms = array("d")
+        self._cpu_ms = array("d")
 
     def run(self, call: Callable[[], None]) -> None:
         """Make a call and note how long it took."""

@@ -3,6 +3,7 @@
 ``python -m tests.processes.other_analysis MODULE:FUNCTION serve …``
 """
 
+import gc
 import os
 import resource
 import signal
@@ -11,10 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from analyzer_service.analyses.frame import FrameResult, analyze_frame
 from shared.messages import BatchFrame
 
 SLOW_S = 0.1
+FIGURES = Path("figures.txt")
+_COUNT_EACH_S = 5.0
+_counted_s = 0.0
 
 
 def sleep_100_ms(frame: BatchFrame) -> FrameResult:
@@ -26,6 +32,17 @@ def sleep_100_ms(frame: BatchFrame) -> FrameResult:
 def fail_in_every_way(frame: BatchFrame) -> FrameResult:
     """The real analysis, but for one frame of ten: see `FAILURES`."""
     FAILURES.get(frame.fseq, lambda: None)()
+    return analyze_frame(frame)
+
+
+def count_figures(frame: BatchFrame) -> FrameResult:
+    """The real analysis; every few seconds it writes down how many figures this process has."""
+    global _counted_s
+    if time.monotonic() > _counted_s + _COUNT_EACH_S:
+        _counted_s = time.monotonic()
+        alive = sum(type(found) is Figure for found in gc.get_objects())
+        with FIGURES.open("a") as file:
+            file.write(f"{alive}\n")
     return analyze_frame(frame)
 
 
