@@ -1,62 +1,93 @@
-"""A tensor held by reference, with the version by which a later write is noticed."""
+"""Tensors held by reference, with the version by which a later write is noticed."""
+
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+
+from trainer.publish.contract import CaptureLost
 
 # A batch that is a slice of something larger than this many times itself is copied: holding
 # it would keep all of that alive, beyond what the byte budget may count.
 _LARGEST_SHARE = 2
 
+Kept = tuple[Tensor, int]
+"""A detached tensor and its version counter as it was kept (plain: hooks make many)."""
 
-class Held:
-    """A detached tensor and its version counter at the time of holding.
+Held = tuple[Tensor, int, int]
+"""A kept tensor as the step ended: tensor, version, and where its storage begins."""
 
-    Attributes
-    ----------
-    tensor : Tensor
-        The original if it needs no gradient; else it shares memory with it, unless it was copied.
-    address : int
-        Where its storage begins: the same for tensors that share one.
-    nbytes : int
-        Bytes that the reference keeps alive.
+
+def keep(tensor: Tensor, *, first: int, copy: bool = False) -> Kept:
+    """Keep `tensor` by reference, or a copy of its `first` samples where that is needed.
+
+    Copied are tensors made in inference mode, which have no version counter, and whatever
+    `copy` asks for. The copy stays on the tensor's device and waits for nothing.
     """
-
-    __slots__ = ("_version", "address", "nbytes", "tensor")
-
-    def __init__(self, tensor: Tensor, storage: torch.UntypedStorage) -> None:
-        self.tensor = tensor
-        self.address = storage.data_ptr()
-        self.nbytes = storage.nbytes()
-        self._version = tensor._version
-
-    @property
-    def changed(self) -> bool:
-        """Whether an in-place operation has written to the tensor since, or moved it.
-
-        Writes that PyTorch does not count (through ``.data``, or a NumPy array that shares
-        the memory) are not seen. An operation counts as it ends: look again a little later
-        (`trainer.capture.cpu.SETTLE_S`) to notice one that was under way.
-        """
-        tensor = self.tensor
-        return (
-            tensor._version != self._version or tensor.untyped_storage().data_ptr() != self.address
-        )
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if copy or tensor.is_inference():
+        tensor = _copy(tensor[:first])
+    return tensor, tensor._version
 
 
-def hold(tensor: Tensor, *, first: int, copy: bool = False) -> Held:
-    """Hold `tensor` by reference, or a copy of its `first` samples where that is needed.
+def is_changed(kept: Kept) -> bool:
+    """Whether an in-place operation has written to a kept tensor since.
 
-    Copied are tensors made in inference mode, which have no version counter, slices of
-    something much larger, and whatever `copy` asks for. The copy stays on the tensor's
-    device and waits for nothing.
+    Writes that PyTorch does not count (through ``.data``, or a NumPy array that shares the
+    memory) are not seen. An operation counts as it ends: look again a little later
+    (`trainer.capture.cpu.SETTLE_S`) to notice one that was under way.
     """
-    # Detaching lets go of the interpreter's lock, which the sender thread may be waiting for.
-    detached = tensor.detach() if tensor.requires_grad else tensor
-    storage = detached.untyped_storage()
-    if copy or detached.is_inference() or storage.nbytes() > _LARGEST_SHARE * detached.nbytes:
-        detached = _copy(detached[:first])
-        storage = detached.untyped_storage()
-    return Held(detached, storage)
+    return kept[0]._version != kept[1]
+
+
+def any_changed(parts: Iterable[Held | None]) -> bool:
+    """Whether any held tensor was written to, as in `is_changed`, or has got other memory."""
+    return any(
+        tensor._version != version or tensor.untyped_storage().data_ptr() != address
+        for tensor, version, address in filter(None, parts)
+    )
+
+
+def has_memory(tensor: Tensor) -> bool:
+    """Whether the storage still holds every element: reading a storage that was freed crashes."""
+    if not tensor.numel():
+        return True
+    sizes_and_strides = zip(tensor.shape, tensor.stride(), strict=True)
+    last = tensor.storage_offset() + sum((n - 1) * stride for n, stride in sizes_and_strides)
+    return (last + 1) * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
+def hold(parts: Sequence[Kept | None], *, first: int) -> tuple[list[Held | None], int]:
+    """Note where kept tensors lie, and how many bytes the references keep alive.
+
+    The `first` samples of a slice of something much larger are copied. Storages that two
+    tensors share are counted once.
+
+    Raises
+    ------
+    CaptureLost
+        If a tensor that must be copied was written to since it was kept.
+    """
+    held: list[Held | None] = []
+    alive: dict[int, int] = {}
+    for kept in parts:
+        if kept is None:
+            held.append(None)
+            continue
+        tensor, version = kept
+        storage = tensor.untyped_storage()
+        nbytes = storage.nbytes()
+        if nbytes > _LARGEST_SHARE * tensor.nbytes:
+            if is_changed(kept):  # a copy would hide it
+                raise CaptureLost("changed_in_place")
+            tensor, version = keep(tensor, first=first, copy=True)
+            storage = tensor.untyped_storage()
+            nbytes = storage.nbytes()
+        address = storage.data_ptr()
+        alive[address] = nbytes
+        held.append((tensor, version, address))
+    return held, max(1, sum(alive.values()))
 
 
 def _copy(tensor: Tensor) -> Tensor:
