@@ -9,8 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.capture.held import Held, Kept, any_changed, has_memory, hold
+from trainer.capture.held import (
+    Held,
+    Kept,
+    any_changed,
+    is_part_of_large,
+    keep,
+    measure,
+    without_large,
+)
 from trainer.capture.maps import reduce_map, to_numpy
+from trainer.capture.meter import Meter
 from trainer.capture.outputs import as_number
 from trainer.capture.samples import name_samples
 from trainer.capture.values import Facts, Images, Watched, layers_that_ran
@@ -36,6 +45,7 @@ class CpuReader:
     def __init__(self, watched: Watched, clock: Callable[[], float] = time.monotonic) -> None:
         self.watched = watched
         self.clock = clock
+        self.meter = Meter()
         self._unread: deque[CpuCapture] = deque()
         self._settling: deque[tuple[CpuCapture, int]] = deque()
         self._settling_bytes = 0
@@ -81,11 +91,13 @@ class CpuCapture:
         For the sender thread.
     """
 
+    _kept: Sequence[Kept | None] = ()
     _held: Sequence[Held | None] = ()
     _arrays: FrameArrays | None = None
     _error: Exception | None = None
     _read_at_s: float | None = None
-    _noted = False
+    _unmeasured = False
+    _taken_over = False
     nbytes = 0
 
     def __init__(
@@ -108,14 +120,14 @@ class CpuCapture:
 
     def scalars_ready(self) -> bool:
         """Always: a CPU tensor's number is there."""
-        self._note()
+        self._take_over()
         return True
 
     def ready(self) -> bool:
         """Whether the copy is made, and old enough to tell whether it can be trusted."""
-        self._note()
+        self._take_over()
         self._reader.read_ahead()
-        if not self._held or self._error is not None:
+        if not self._kept or self._error is not None:
             return True
         settle_s = SETTLE_S + self.nbytes * SETTLE_S_PER_BYTE
         return self._read_at_s is not None and self._reader.clock() - self._read_at_s >= settle_s
@@ -123,7 +135,8 @@ class CpuCapture:
     def scalars(self) -> dict[str, float]:
         """The scalars, as they were at the step's end."""
         watched = self._reader.watched
-        measured = {**watched.times(self._facts[-1]), "memory_mb": watched.memory.value()}
+        measured: dict[str, Any] = {**watched.times(self._facts[-1])}
+        measured["memory_mb"] = watched.memory.value()
         given = {name: number for name, number in self._scalars.items() if number is not None}
         return measured | given
 
@@ -141,7 +154,7 @@ class CpuCapture:
 
     def drop_frame(self) -> None:
         """Let go of images and maps."""
-        self._held = ()
+        self._kept = self._held = ()
         self._arrays = None
 
     @property
@@ -161,21 +174,55 @@ class CpuCapture:
             self._error = error
         self._read_at_s = self._reader.clock()
 
-    def _note(self) -> None:
-        if not self._noted and self._held:
-            self._noted = True
-            self._reader.add(self)
-
     def _hold(self, clean: Tensor, output: Tensor, kept: list[Kept | None]) -> None:
-        self.nbytes = 1
+        """Hold what the frame is made of (training thread)."""
+        meter = self._reader.meter
+        self.nbytes = 1  # a frame is offered, whatever becomes of it
+        if meter.may_wait and self._facts[0].phase == "train":
+            try:  # what `keep` does, without its calls and its question
+                if clean.requires_grad:
+                    clean = clean.detach()
+                if output.requires_grad:
+                    output = output.detach()
+                self._kept = (*kept, (clean, clean._version), (output, output._version))
+                self.nbytes = meter.nbytes
+                meter.handed_over += 1
+                self._unmeasured = True
+                return
+            except RuntimeError:
+                pass  # made in inference mode: there is no version
+        self._hold_carefully(clean, output, kept)
+
+    def _hold_carefully(self, clean: Tensor, output: Tensor, kept: list[Kept | None]) -> None:
+        """Measure at once, and copy what is better not held (training thread)."""
+        first = self._reader.watched.frame_samples
         try:
-            first = self._reader.watched.frame_samples
-            for image in (clean, output):
-                tensor = image.detach() if image.requires_grad else image
-                kept.append((tensor, tensor._version))
-            self._held, self.nbytes = hold(kept, first=first)
+            images = keep(clean, first=first), keep(output, first=first)
+            self._kept = without_large([*kept, *images], first=first)
+            self._held, self.nbytes = measure(self._kept)
         except Exception as error:  # the scalars still go; `frame` tells
             self._error = error
+
+    def _take_over(self) -> None:
+        """Have the frame read when its turn comes; measure it first (sender thread)."""
+        if self._taken_over:
+            return
+        self._taken_over = True
+        if self._unmeasured:
+            self._measure()
+        if self._held:
+            self._reader.meter.nbytes = self.nbytes
+            self._reader.add(self)
+
+    def _measure(self) -> None:
+        meter, kept = self._reader.meter, self._kept
+        try:
+            if any(is_part_of_large(part[0]) for part in kept if part is not None):
+                meter.large_seen = True
+            self._held, self.nbytes = measure(kept) if kept else ((), 1)
+        except Exception as error:
+            self._error = error
+        meter.measured += 1
 
     def _copy(self, held: Sequence[Held | None]) -> FrameArrays:
         watched = self._reader.watched
@@ -195,6 +242,4 @@ class CpuCapture:
 def _first(part: Held | None, count: int) -> NDArray[Any] | None:
     if part is None:
         return None
-    if not has_memory(part[0]):
-        raise CaptureLost("changed_in_place")
     return to_numpy(part[0])[:count]

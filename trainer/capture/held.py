@@ -12,10 +12,10 @@ from trainer.publish.contract import CaptureLost
 _LARGEST_SHARE = 2
 
 Kept = tuple[Tensor, int]
-"""A detached tensor and its version counter as it was kept (plain: hooks make many)."""
+"""A detached tensor and its version counter as it was kept (a plain tuple: hooks make many)."""
 
 Held = tuple[Tensor, int, int]
-"""A kept tensor as the step ended: tensor, version, and where its storage begins."""
+"""A kept tensor that was measured: the tensor, its version, and where its storage begins."""
 
 
 def keep(tensor: Tensor, *, first: int, copy: bool = False) -> Kept:
@@ -49,25 +49,34 @@ def any_changed(parts: Iterable[Held | None]) -> bool:
     )
 
 
-def has_memory(tensor: Tensor) -> bool:
-    """Whether the storage still holds every element: reading a storage that was freed crashes."""
-    if not tensor.numel():
-        return True
-    sizes_and_strides = zip(tensor.shape, tensor.stride(), strict=True)
-    last = tensor.storage_offset() + sum((n - 1) * stride for n, stride in sizes_and_strides)
-    return (last + 1) * tensor.element_size() <= tensor.untyped_storage().nbytes()
+def is_part_of_large(tensor: Tensor) -> bool:
+    """Whether a reference keeps much more alive than `tensor` itself."""
+    return tensor.untyped_storage().nbytes() > _LARGEST_SHARE * tensor.nbytes
 
 
-def hold(parts: Sequence[Kept | None], *, first: int) -> tuple[list[Held | None], int]:
-    """Note where kept tensors lie, and how many bytes the references keep alive.
-
-    The `first` samples of a slice of something much larger are copied. Storages that two
-    tensors share are counted once.
+def without_large(parts: Iterable[Kept | None], *, first: int) -> list[Kept | None]:
+    """The same with the `first` samples of what is part of something large, copied.
 
     Raises
     ------
     CaptureLost
-        If a tensor that must be copied was written to since it was kept.
+        If a tensor that must be copied was written to since it was kept: a copy would hide it.
+    """
+    return [
+        kept if kept is None or not is_part_of_large(kept[0]) else _copy_unchanged(kept, first)
+        for kept in parts
+    ]
+
+
+def measure(parts: Sequence[Kept | None]) -> tuple[list[Held | None], int]:
+    """Note where kept tensors lie, and how many bytes the references keep alive.
+
+    Storages that two tensors share are counted once.
+
+    Raises
+    ------
+    CaptureLost
+        If the memory of a tensor was freed.
     """
     held: list[Held | None] = []
     alive: dict[int, int] = {}
@@ -77,17 +86,27 @@ def hold(parts: Sequence[Kept | None], *, first: int) -> tuple[list[Held | None]
             continue
         tensor, version = kept
         storage = tensor.untyped_storage()
-        nbytes = storage.nbytes()
-        if nbytes > _LARGEST_SHARE * tensor.nbytes:
-            if is_changed(kept):  # a copy would hide it
-                raise CaptureLost("changed_in_place")
-            tensor, version = keep(tensor, first=first, copy=True)
-            storage = tensor.untyped_storage()
-            nbytes = storage.nbytes()
-        address = storage.data_ptr()
+        address, nbytes = storage.data_ptr(), storage.nbytes()
+        if _extent(tensor) > nbytes:  # reading it would crash
+            raise CaptureLost("changed_in_place")
         alive[address] = nbytes
         held.append((tensor, version, address))
     return held, max(1, sum(alive.values()))
+
+
+def _extent(tensor: Tensor) -> int:
+    """Bytes from the beginning of the storage to the end of the last element."""
+    if not tensor.numel():
+        return 0
+    sizes_and_strides = zip(tensor.shape, tensor.stride(), strict=True)
+    last = tensor.storage_offset() + sum((n - 1) * stride for n, stride in sizes_and_strides)
+    return int((last + 1) * tensor.element_size())
+
+
+def _copy_unchanged(kept: Kept, first: int) -> Kept:
+    if is_changed(kept):
+        raise CaptureLost("changed_in_place")
+    return keep(kept[0], first=first, copy=True)
 
 
 def _copy(tensor: Tensor) -> Tensor:

@@ -54,10 +54,14 @@ def as_number(value: Any) -> float | None:
     Reading one number is a memory access: nothing waits. Unlike `item`, `tolist` keeps the
     interpreter's lock, which the sender thread may be waiting for.
     """
-    if isinstance(value, Tensor) and value.numel() == 1:
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            return None
         value = value.tolist()
-        while isinstance(value, list):
+        while value.__class__ is list:
             value = value[0]
+    if value.__class__ is float:
+        return value
     return float(value) if isinstance(value, (int, float)) else None
 
 

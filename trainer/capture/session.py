@@ -132,12 +132,12 @@ class FitSession:
             Which validation loader the batch came from.
         """
         began_s = perf_counter()
-        timer, counters, taps = self.timer, self._counters, self._taps
+        timer, counters = self.timer, self._counters
         ended = timer.mark() if phase == "train" else None
         marks = (timer.began, ended, timer.entered, timer.left, timer.data_s)
-        phase_step = counters.count(phase)
         clean, output, loss, mse = read_outputs(self._attributes, returned, loss_scale)
         batch_size = clean.shape[0] if isinstance(clean, Tensor) else None
+        phase_step = counters.count(phase)
         keys = BatchKeys(
             phase, self.epoch, batch_idx, counters.global_step, phase_step, self._rank, batch_size
         )
@@ -146,8 +146,7 @@ class FitSession:
         scalars["mse"] = mse
         scalars["learning_rate"] = self._learning_rate
         facts = (keys, loader_idx, fields_of(batch), marks)
-        kept, taps.kept = taps.kept, [None] * len(taps.kept)
-        capture = self._capture((clean, output), kept, scalars, facts)
+        capture = self._capture((clean, output), self._taps.take(), scalars, facts)
         self._receiver.publish(keys, capture)
         timer.idle_since_s = now_s = perf_counter()
         if now_s - began_s > self._receiver.longest_handoff_s:
