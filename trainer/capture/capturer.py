@@ -1,7 +1,7 @@
 """Chooses how steps are captured: by where they run."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,19 @@ from torch import Tensor
 from shared.messages import DropReason
 from trainer.capture.cpu import CpuCapture, CpuReader
 from trainer.capture.cuda import CudaCapturer
-from trainer.capture.held import Kept
+from trainer.capture.held import Held, Kept
 from trainer.capture.outputs import as_number, as_scalar
 from trainer.capture.samples import name_samples
 from trainer.capture.settings import CaptureSettings
-from trainer.capture.values import Facts, Images, StepValues, Watched
+from trainer.capture.values import (
+    Facts,
+    Images,
+    LayerParts,
+    MapTensors,
+    StepValues,
+    Watched,
+    layers_that_ran,
+)
 from trainer.publish.contract import Capture, CaptureLost, FrameArrays, ValuesLost
 
 log = logging.getLogger(__name__)
@@ -110,9 +118,7 @@ class LostCapture:
             for name, value in scalars.items()
             if isinstance(value, Tensor) and value.device.type != "cpu"
         }
-        here = {
-            name: as_number(value) for name, value in scalars.items() if name not in on_device
-        }
+        here = {name: as_number(value) for name, value in scalars.items() if name not in on_device}
         self._scalars = {name: number for name, number in here.items() if number is not None}
         self._all = not on_device
         self.nbytes = 1

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.capture.held import (
-    Held,
     Kept,
+    Placed,
     any_changed,
     is_part_of_large,
     keep,
@@ -92,7 +92,7 @@ class CpuCapture:
     """
 
     _kept: Sequence[Kept | None] = ()
-    _held: Sequence[Held | None] = ()
+    _placed: Sequence[Placed | None] = ()
     _arrays: FrameArrays | None = None
     _error: Exception | None = None
     _read_at_s: float | None = None
@@ -143,18 +143,18 @@ class CpuCapture:
     def frame(self) -> FrameArrays:
         """The copied arrays; raises `CaptureLost` if a tensor was written to meanwhile."""
         self.read()
-        arrays, held = self._arrays, self._held
-        if any_changed(held):
+        arrays, placed = self._arrays, self._placed
+        if any_changed(placed):
             raise CaptureLost("changed_in_place")
         if self._error is not None:
             raise self._error
-        if arrays is None or not held:
+        if arrays is None or not placed:
             raise CaptureLost("queue_full")
         return arrays
 
     def drop_frame(self) -> None:
         """Let go of images and maps."""
-        self._kept = self._held = ()
+        self._kept = self._placed = ()
         self._arrays = None
 
     @property
@@ -165,11 +165,11 @@ class CpuCapture:
 
     def read(self) -> None:
         """Copy what the frame needs (sender thread)."""
-        held = self._held
-        if not held or self._read_at_s is not None:
+        placed = self._placed
+        if not placed or self._read_at_s is not None:
             return
         try:
-            self._arrays = None if any_changed(held) else self._copy(held)
+            self._arrays = None if any_changed(placed) else self._copy(placed)
         except Exception as error:
             self._error = error
         self._read_at_s = self._reader.clock()
@@ -194,12 +194,12 @@ class CpuCapture:
         self._hold_carefully(clean, output, kept)
 
     def _hold_carefully(self, clean: Tensor, output: Tensor, kept: list[Kept | None]) -> None:
-        """Measure at once, and copy what is better not held (training thread)."""
+        """Measure at once, and copy what is better not placed (training thread)."""
         first = self._reader.watched.frame_samples
         try:
             images = keep(clean, first=first), keep(output, first=first)
             self._kept = without_large([*kept, *images], first=first)
-            self._held, self.nbytes = measure(self._kept)
+            self._placed, self.nbytes = measure(self._kept)
         except Exception as error:  # the scalars still go; `frame` tells
             self._error = error
 
@@ -210,7 +210,7 @@ class CpuCapture:
         self._taken_over = True
         if self._unmeasured:
             self._measure()
-        if self._held:
+        if self._placed:
             self._reader.meter.nbytes = self.nbytes
             self._reader.add(self)
 
@@ -219,14 +219,14 @@ class CpuCapture:
         try:
             if any(is_part_of_large(part[0]) for part in kept if part is not None):
                 meter.large_seen = True
-            self._held, self.nbytes = measure(kept) if kept else ((), 1)
+            self._placed, self.nbytes = measure(kept) if kept else ((), 1)
         except Exception as error:
             self._error = error
         meter.measured += 1
 
-    def _copy(self, held: Sequence[Held | None]) -> FrameArrays:
+    def _copy(self, placed: Sequence[Placed | None]) -> FrameArrays:
         watched = self._reader.watched
-        *parts, clean, output = [_first(part, watched.frame_samples) for part in held]
+        *parts, clean, output = [_first(part, watched.frame_samples) for part in placed]
         assert clean is not None
         assert output is not None
         maps: dict[bool, dict[str, NDArray[np.float32]]] = {False: {}, True: {}}
@@ -239,7 +239,7 @@ class CpuCapture:
         return FrameArrays(*images, samples, attention=maps[False], activation=maps[True])
 
 
-def _first(part: Held | None, count: int) -> NDArray[Any] | None:
+def _first(part: Placed | None, count: int) -> NDArray[Any] | None:
     if part is None:
         return None
     return to_numpy(part[0])[:count]

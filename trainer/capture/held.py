@@ -1,6 +1,7 @@
 """Tensors held by reference, with the version by which a later write is noticed."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +15,30 @@ _LARGEST_SHARE = 2
 Kept = tuple[Tensor, int]
 """A detached tensor and its version counter as it was kept (a plain tuple: hooks make many)."""
 
-Held = tuple[Tensor, int, int]
+Placed = tuple[Tensor, int, int]
 """A kept tensor that was measured: the tensor, its version, and where its storage begins."""
+
+
+class Held(NamedTuple):
+    """A kept tensor with names, for where time is less short."""
+
+    tensor: Tensor
+    version: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether an in-place operation has written to the tensor since it was kept.
+
+        Writes that PyTorch does not count (through ``.data``, or a NumPy array that shares the
+        memory) are not seen. An operation counts as it ends: look again a little later
+        (`trainer.capture.cpu.SETTLE_S`) to notice one that was under way.
+        """
+        return self.tensor._version != self.version
+
+
+def hold(tensor: Tensor, *, first: int, copy: bool = False) -> Held:
+    """The same as `keep`, with names."""
+    return Held(*keep(tensor, first=first, copy=copy))
 
 
 def keep(tensor: Tensor, *, first: int, copy: bool = False) -> Kept:
@@ -31,18 +54,8 @@ def keep(tensor: Tensor, *, first: int, copy: bool = False) -> Kept:
     return tensor, tensor._version
 
 
-def is_changed(kept: Kept) -> bool:
-    """Whether an in-place operation has written to a kept tensor since.
-
-    Writes that PyTorch does not count (through ``.data``, or a NumPy array that shares the
-    memory) are not seen. An operation counts as it ends: look again a little later
-    (`trainer.capture.cpu.SETTLE_S`) to notice one that was under way.
-    """
-    return kept[0]._version != kept[1]
-
-
-def any_changed(parts: Iterable[Held | None]) -> bool:
-    """Whether any held tensor was written to, as in `is_changed`, or has got other memory."""
+def any_changed(parts: Iterable[Placed | None]) -> bool:
+    """Whether any tensor was written to, as in `Held.changed`, or has got other memory."""
     return any(
         tensor._version != version or tensor.untyped_storage().data_ptr() != address
         for tensor, version, address in filter(None, parts)
@@ -68,7 +81,7 @@ def without_large(parts: Iterable[Kept | None], *, first: int) -> list[Kept | No
     ]
 
 
-def measure(parts: Sequence[Kept | None]) -> tuple[list[Held | None], int]:
+def measure(parts: Sequence[Kept | None]) -> tuple[list[Placed | None], int]:
     """Note where kept tensors lie, and how many bytes the references keep alive.
 
     Storages that two tensors share are counted once.
@@ -78,11 +91,11 @@ def measure(parts: Sequence[Kept | None]) -> tuple[list[Held | None], int]:
     CaptureLost
         If the memory of a tensor was freed.
     """
-    held: list[Held | None] = []
+    placed: list[Placed | None] = []
     alive: dict[int, int] = {}
     for kept in parts:
         if kept is None:
-            held.append(None)
+            placed.append(None)
             continue
         tensor, version = kept
         storage = tensor.untyped_storage()
@@ -90,8 +103,8 @@ def measure(parts: Sequence[Kept | None]) -> tuple[list[Held | None], int]:
         if _extent(tensor) > nbytes:  # reading it would crash
             raise CaptureLost("changed_in_place")
         alive[address] = nbytes
-        held.append((tensor, version, address))
-    return held, max(1, sum(alive.values()))
+        placed.append((tensor, version, address))
+    return placed, max(1, sum(alive.values()))
 
 
 def _extent(tensor: Tensor) -> int:
@@ -104,7 +117,7 @@ def _extent(tensor: Tensor) -> int:
 
 
 def _copy_unchanged(kept: Kept, first: int) -> Kept:
-    if is_changed(kept):
+    if Held(*kept).changed:
         raise CaptureLost("changed_in_place")
     return keep(kept[0], first=first, copy=True)
 

@@ -133,8 +133,7 @@ class FitSession:
         """
         began_s = perf_counter()
         timer, counters = self.timer, self._counters
-        ended = timer.mark() if phase == "train" else None
-        marks = (timer.began, ended, timer.entered, timer.left, timer.data_s)
+        marks = timer.marks(training=phase == "train")
         clean, output, loss, mse = read_outputs(self._attributes, returned, loss_scale)
         batch_size = clean.shape[0] if isinstance(clean, Tensor) else None
         phase_step = counters.count(phase)

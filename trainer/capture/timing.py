@@ -90,12 +90,12 @@ class StepTimer:
     def __init__(self, model: nn.Module, clock: Clock) -> None:
         self._model = model
         self._clock = clock
-        self.mark = clock.mark
+        self._mark = clock.mark
         self._depth = 0
-        self.began: Any = None
-        self.entered: Any = None
-        self.left: Any = None
-        self.data_s: float | None = None
+        self._began: Any = None
+        self._entered: Any = None
+        self._left: Any = None
+        self._data_s: float | None = None
         self.idle_since_s = time.perf_counter()
         self.frozen = False
         children = [part for part in model.children() if any(True for _ in part.parameters())]
@@ -110,11 +110,16 @@ class StepTimer:
 
     def batch_started(self) -> None:
         """Say that a batch is there and its step begins."""
-        self.data_s = time.perf_counter() - self.idle_since_s
-        self.entered = self.left = None
+        self._data_s = time.perf_counter() - self.idle_since_s
+        self._entered = self._left = None
         self._depth = 0
         self.frozen = False
-        self.began = self.mark()
+        self._began = self._mark()
+
+    def marks(self, *, training: bool) -> Marks:
+        """Marks of the step, which ends now; validation has no training time."""
+        ended = self._mark() if training else None
+        return self._began, ended, self._entered, self._left, self._data_s
 
     def times(self, marks: Marks) -> dict[str, Scalar]:
         """Times of a step by name; what was not seen is left out (any thread)."""
@@ -144,16 +149,16 @@ class StepTimer:
     def _enter(self, module: nn.Module, _args: Any) -> None:
         if not self._only_the_model and module is self._model:
             self._watch_only_the_model()
-        if self._depth == 0 and self.entered is None and not self.frozen:
-            self.entered = self.mark()
+        if self._depth == 0 and self._entered is None and not self.frozen:
+            self._entered = self._mark()
         self._depth += 1
 
     def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
         self._depth -= 1
         if self._depth <= 0:
             self._depth = 0
-            if self.entered is not None and not self.frozen:
-                self.left = self.mark()
+            if self._entered is not None and not self.frozen:
+                self._left = self._mark()
 
     def _watch_only_the_model(self) -> None:
         self._only_the_model = True

@@ -1,13 +1,13 @@
 """What one training or validation step leaves behind, before anything is copied."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
 from shared.messages import Sample
-from trainer.capture.held import Kept
+from trainer.capture.held import Held
 from trainer.publish.contract import BatchKeys
 
 MapForm = Literal["bam", "gate", "activation"]
@@ -92,33 +92,47 @@ class Watched:
     memory: Reading
 
 
-@dataclass(frozen=True, slots=True)
-class StepValues:
+class MapTensors(NamedTuple):
+    """Tensors that one layer's map is made of.
+
+    Attributes
+    ----------
+    layer : str
+        Name in messages and metric keys.
+    form : {"bam", "gate", "activation"}
+        What it is made of; see `LayerParts`.
+    held : tuple of Held
+        The tensors, each with its version as the layer returned it.
+    """
+
+    layer: str
+    form: MapForm
+    held: tuple[Held, ...]
+
+
+class StepValues(NamedTuple):
     """One step on a device, as the training thread knows it at the step's end.
 
     Attributes
     ----------
     input, reconstruction : Tensor of shape (N, C, H, W) or None
         C of 1 or 3; float in [0, 1], or uint8.
-    kept : sequence of Kept or None
-        What the modules of watched layers returned; None for one that did not run.
-    layers : tuple of LayerParts
-        The watched layers.
+    maps : tuple of MapTensors
+        Watched layers that ran in this step.
     samples : callable
         ``samples(n)`` names the first n samples; called on the sender thread.
     frame_samples : int
         How many samples go into the frame.
-    scalars : mapping
+    scalars : dict
         Numbers by name; tensors hold one element.
     """
 
     input: Tensor | None
     reconstruction: Tensor | None
-    kept: Sequence[Kept | None]
-    layers: tuple[LayerParts, ...]
+    maps: tuple[MapTensors, ...]
     samples: Callable[[int], tuple[Sample, ...]]
     frame_samples: int
-    scalars: Mapping[str, Scalar]
+    scalars: dict[str, Scalar]
 
 
 def layers_that_ran(
