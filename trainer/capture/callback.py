@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
@@ -11,9 +12,7 @@ import pytorch_lightning as pl
 from shared.messages import RunStatus, Stain
 from trainer.capture.containment import Containment
 from trainer.capture.counters import RunCounters
-from trainer.capture.ended import EndedStep
 from trainer.capture.options import SidecarOptions
-from trainer.capture.outputs import learning_rate
 from trainer.limits import Limits
 
 if TYPE_CHECKING:  # with the sidecar off, none of this is imported
@@ -122,6 +121,7 @@ class SidecarCallback(pl.Callback):
             self.counters.run_name = run_name
         self.outcome: PublishOutcome | None = None
         self._contained = Containment()
+        self._scales_loss = True
         self._session: FitSession | None = None
         self._publisher: Publisher | None = None
         self._analyzer: LocalAnalyzer | None = None
@@ -137,9 +137,12 @@ class SidecarCallback(pl.Callback):
         A name that Sidelight itself uses gets the prefix ``user_``. Anything that is no
         number is left out. (Lightning puts its module's own ``log`` on every callback.)
         """
-        if self._session is not None:
-            with self._contained:
-                self._session.log(name, value)
+        session = self._session
+        if session is not None:
+            try:
+                session.log(name, value)
+            except Exception as error:
+                self._contained.take(error)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fail here, before any work, if a layer does not exist."""
@@ -152,40 +155,48 @@ class SidecarCallback(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the publisher and hook the layers; the sanity check is over."""
         if self.options.enabled and self._session is None:
-            from trainer.capture.forked import put_aside_in_children
             from trainer.capture.lightning_start import start_session
+            from trainer.forked import put_aside_in_children
 
             started = start_session(self.options, self.counters, trainer, pl_module)
             if started is not None:
                 self._session, self._publisher, self._analyzer = started
                 put_aside_in_children(self, SidecarCallback._put_aside)
+                self._scales_loss = pl_module.automatic_optimization
+                self._wait_for_data(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Waiting for data begins."""
-        self._wait_for_data()
+        self._wait_for_data(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Waiting for data begins."""
-        self._wait_for_data()
+        self._wait_for_data(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Waiting for data begins."""
-        self._wait_for_data()
+        self._wait_for_data(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Start timing, and note the learning rate that this batch is trained with."""
-        if self._session is not None:
-            with self._contained:
-                self._session.batch_started(learning_rate(trainer))
+        session = self._session
+        if session is not None:
+            try:
+                optimizers = trainer.optimizers
+                rate = optimizers[0].param_groups[0]["lr"] if optimizers else None
+                session.batch_started("train", rate)
+            except Exception as error:
+                self._contained.take(error)
 
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Any
     ) -> None:
         """The forward pass is over."""
-        if self._session is not None:
-            self._session.timer.backward_started()
+        session = self._session
+        if session is not None:
+            session.timer.frozen = True
 
     def on_train_batch_end(
         self,
@@ -196,10 +207,13 @@ class SidecarCallback(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Publish the batch."""
-        if self._session is not None:
-            scale = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
-            epoch = trainer.current_epoch
-            self._end_step(EndedStep("train", epoch, batch_idx, batch, outputs, loss_scale=scale))
+        session = self._session
+        if session is not None:
+            try:
+                scale = trainer.accumulate_grad_batches if self._scales_loss else 1
+                session.step_ended("train", batch_idx, batch, outputs, scale)
+            except Exception as error:
+                self._contained.take(error)
 
     def on_validation_batch_start(
         self,
@@ -210,9 +224,12 @@ class SidecarCallback(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Start timing."""
-        if self._session is not None and not trainer.sanity_checking:
-            with self._contained:
-                self._session.batch_started()
+        session = self._session
+        if session is not None and not trainer.sanity_checking:
+            try:
+                session.batch_started("val")
+            except Exception as error:
+                self._contained.take(error)
 
     def on_validation_batch_end(
         self,
@@ -224,10 +241,12 @@ class SidecarCallback(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Publish the batch, unless it belongs to the sanity check."""
-        if self._session is not None and not trainer.sanity_checking:
-            epoch = trainer.current_epoch
-            ended = EndedStep("val", epoch, batch_idx, batch, outputs, loader_idx=dataloader_idx)
-            self._end_step(ended)
+        session = self._session
+        if session is not None and not trainer.sanity_checking:
+            try:
+                session.step_ended("val", batch_idx, batch, outputs, loader_idx=dataloader_idx)
+            except Exception as error:
+                self._contained.take(error)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say that the epoch ended; its validation came before."""
@@ -273,14 +292,10 @@ class SidecarCallback(pl.Callback):
         self._session = self._publisher = self._analyzer = None
         return running
 
-    def _wait_for_data(self) -> None:
+    def _wait_for_data(self, trainer: pl.Trainer) -> None:
         if self._session is not None:
-            self._session.timer.waiting()
-
-    def _end_step(self, ended: EndedStep) -> None:
-        if self._session is not None:
-            with self._contained:
-                self._session.step_ended(ended)
+            self._session.epoch = trainer.current_epoch
+            self._session.timer.idle_since_s = perf_counter()
 
     def _close(self, status: RunStatus, reason: str | None, timeout_s: float) -> None:
         session, publisher, analyzer = self._session, self._publisher, self._analyzer

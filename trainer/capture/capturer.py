@@ -1,6 +1,9 @@
 """Chooses how steps are captured: by where they run."""
 
 import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,67 +11,116 @@ from torch import Tensor
 from shared.messages import DropReason
 from trainer.capture.cpu import CpuCapture, CpuReader
 from trainer.capture.cuda import CudaCapturer
+from trainer.capture.held import Held, Kept
+from trainer.capture.outputs import as_number, as_scalar
+from trainer.capture.samples import name_samples
 from trainer.capture.settings import CaptureSettings
-from trainer.capture.values import StepValues
+from trainer.capture.values import (
+    Facts,
+    Images,
+    LayerParts,
+    MapTensors,
+    StepValues,
+    Watched,
+    layers_that_ran,
+)
 from trainer.publish.contract import Capture, CaptureLost, FrameArrays, ValuesLost
 
 log = logging.getLogger(__name__)
 
+Capturing = Callable[[Images, list[Kept | None], dict[str, Any], Facts], Capture]
+"""``capture(images, kept, scalars, facts)`` captures one step, in microseconds on a CPU.
 
-class Capturer:
-    """Makes captures; nothing that goes wrong with a frame reaches the training step.
+`scalars` holds whatever was given as numbers, and is taken over.
+"""
+
+
+def capturing(
+    device: torch.device, watched: Watched, settings: CaptureSettings | None = None
+) -> Capturing:
+    """How steps on `device` are captured; what goes wrong with a frame costs that frame only.
 
     Parameters
     ----------
     device : torch.device
         Where the steps run.
+    watched : Watched
+        What is the same in every step.
     settings : CaptureSettings, optional
         Bounds for a GPU.
-
-    Attributes
-    ----------
-    failures : int
-        Frames that could not be captured; the first one is logged.
     """
+    if device.type == "cpu":
+        return partial(CpuCapture, CpuReader(watched))  # it contains its errors itself
+    if device.type == "cuda":
+        capturer = CudaCapturer(device, settings or CaptureSettings())
+        return _Contained(partial(_capture_on_device, capturer, watched))
+    return _Contained(partial(_refuse, device))
 
-    def __init__(self, device: torch.device, settings: CaptureSettings | None = None) -> None:
-        self._device = device
-        self._reader = CpuReader()
-        self._cuda = (
-            CudaCapturer(device, settings or CaptureSettings()) if device.type == "cuda" else None
-        )
-        self.failures = 0
 
-    def capture(self, values: StepValues) -> Capture:
-        """Capture one step (training thread, microseconds on a CPU)."""
+def _capture_on_device(
+    capturer: CudaCapturer,
+    watched: Watched,
+    images: Images,
+    kept: list[Kept | None],
+    scalars: dict[str, Any],
+    facts: Facts,
+) -> Capture:
+    keys, loader_idx, fields, marks = facts
+    given = {name: as_scalar(value) for name, value in scalars.items()}
+    measured = {**watched.times(marks), "memory_mb": watched.memory}
+    values = StepValues(
+        input=images[0],
+        reconstruction=images[1],
+        maps=tuple(_maps_of(watched.layers, kept)),
+        samples=partial(name_samples, keys, loader_idx, fields),
+        frame_samples=watched.frame_samples,
+        scalars=measured | {name: scalar for name, scalar in given.items() if scalar is not None},
+    )
+    return capturer.capture(values)
+
+
+def _maps_of(layers: Iterable[LayerParts], kept: Sequence[Kept | None]) -> Iterator[MapTensors]:
+    for layer in layers_that_ran(layers, kept):
+        held = tuple(Held(*part) for i in layer.parts if (part := kept[i]) is not None)
+        yield MapTensors(layer.layer, layer.form, held)
+
+
+def _refuse(device: torch.device, *_: Any) -> Capture:
+    raise ValueError(f"steps on {device}: only CPU and CUDA are captured")
+
+
+class _Contained:
+    """Loses the frames of steps that cannot be captured; the first failure is logged."""
+
+    def __init__(self, capture: Capturing) -> None:
+        self._capture = capture
+        self._said = False
+
+    def __call__(
+        self, images: Images, kept: list[Kept | None], scalars: dict[str, Any], facts: Facts
+    ) -> Capture:
         try:
-            return self._capture(values)
+            return self._capture(images, kept, scalars, facts)
         except Exception:
-            self.failures += 1
-            if self.failures == 1:
-                log.exception("a frame cannot be captured; further ones are counted")
-            return LostCapture(values, "capture_failed")
-
-    def _capture(self, values: StepValues) -> Capture:
-        if self._cuda is not None:
-            return self._cuda.capture(values)
-        if self._device.type != "cpu":
-            raise ValueError(f"steps on {self._device}: only CPU and CUDA are captured")
-        return CpuCapture(values, self._reader)
+            if not self._said:
+                self._said = True
+                log.exception("a frame cannot be captured; training goes on without such frames")
+            return LostCapture(scalars, "capture_failed")
 
 
 class LostCapture:
     """A step whose frame is lost before it began; its plain numbers still arrive."""
 
-    def __init__(self, values: StepValues, reason: DropReason) -> None:
+    def __init__(self, scalars: dict[str, Any], reason: DropReason) -> None:
         self._reason = reason
-        self._scalars = {
-            name: float(scalar)
-            for name, scalar in values.scalars.items()
-            if isinstance(scalar, (int, float))
-            or (isinstance(scalar, Tensor) and scalar.device.type == "cpu")
+        on_device = {
+            name
+            for name, value in scalars.items()
+            if isinstance(value, Tensor) and value.device.type != "cpu"
         }
-        self._all = len(self._scalars) == len(values.scalars)
+        here = {name: as_number(value) for name, value in scalars.items() if name not in on_device}
+        self._scalars = {name: number for name, number in here.items() if number is not None}
+        self._all = not on_device
         self.nbytes = 1
 
     def scalars_ready(self) -> bool:

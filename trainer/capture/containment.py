@@ -7,9 +7,10 @@ log = logging.getLogger(__name__)
 
 
 class Containment:
-    """Runs blocks whose exceptions must not reach training: swallows, counts, logs the first.
+    """Takes exceptions that must not reach training: swallows, counts, logs the first.
 
-    One object serves all blocks, and is no generator: the training thread enters several a step.
+    As a context manager it takes what a block raises. What runs in every step has an ``except``
+    clause of its own and calls `take`: it costs nothing as long as nothing is raised.
 
     Attributes
     ----------
@@ -19,6 +20,15 @@ class Containment:
 
     def __init__(self) -> None:
         self.failures = 0
+
+    def take(self, error: Exception) -> None:
+        """Count an exception that was caught."""
+        self.failures += 1
+        if self.failures == 1:
+            log.error(
+                "watching a step failed; training goes on, further ones are counted",
+                exc_info=error,
+            )
 
     def __enter__(self) -> None:
         pass
@@ -31,10 +41,5 @@ class Containment:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        self.failures += 1
-        if self.failures == 1:
-            log.error(
-                "watching a step failed; training goes on, further ones are counted",
-                exc_info=error,
-            )
+        self.take(error)
         return True

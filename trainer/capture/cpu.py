@@ -2,15 +2,27 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.capture.held import Held, hold
+from trainer.capture.held import (
+    Kept,
+    Placed,
+    any_changed,
+    is_part_of_large,
+    keep,
+    measure,
+    without_large,
+)
 from trainer.capture.maps import reduce_map, to_numpy
-from trainer.capture.values import Scalar, StepValues
+from trainer.capture.meter import Meter
+from trainer.capture.outputs import as_number
+from trainer.capture.samples import name_samples
+from trainer.capture.values import Facts, Images, Watched, layers_that_ran
 from trainer.publish.arrays import as_uint8_images
 from trainer.publish.contract import CaptureLost, FrameArrays
 
@@ -30,8 +42,10 @@ READ_AHEAD_BYTES: Final = 32 << 20
 class CpuReader:
     """Copies captures ahead of their turn, so that all settle at the same time (sender thread)."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, watched: Watched, clock: Callable[[], float] = time.monotonic) -> None:
+        self.watched = watched
         self.clock = clock
+        self.meter = Meter()
         self._unread: deque[CpuCapture] = deque()
         self._settling: deque[tuple[CpuCapture, int]] = deque()
         self._settling_bytes = 0
@@ -58,53 +72,89 @@ class CpuReader:
 
 
 class CpuCapture:
-    """One step's tensors by reference; see `trainer.publish.contract.Capture`."""
+    """One step's tensors by reference; see `trainer.publish.contract.Capture`.
 
-    def __init__(self, values: StepValues, reader: CpuReader) -> None:
-        self._scalars = {name: _number(scalar) for name, scalar in values.scalars.items()}
+    The training thread makes it: it reads the numbers of tensors, which the next step may change,
+    and notes where tensors lie. All else is left to the sender thread.
+
+    Parameters
+    ----------
+    reader : CpuReader
+        The same for all captures of a fit.
+    images : Images
+        Input and reconstruction.
+    kept : list of Kept or None
+        What watched modules returned.
+    scalars : dict
+        Whatever was given as numbers; taken over.
+    facts : Facts
+        For the sender thread.
+    """
+
+    _kept: Sequence[Kept | None] = ()
+    _placed: Sequence[Placed | None] = ()
+    _arrays: FrameArrays | None = None
+    _error: Exception | None = None
+    _read_at_s: float | None = None
+    _unmeasured = False
+    _taken_over = False
+    nbytes = 0
+
+    def __init__(
+        self,
+        reader: CpuReader,
+        images: Images,
+        kept: list[Kept | None],
+        scalars: dict[str, Any],
+        facts: Facts,
+    ) -> None:
         self._reader = reader
-        self._source: _Source | None = None
-        self._arrays: FrameArrays | None = None
-        self._error: Exception | None = None
-        self._read_at_s: float | None = None
-        self._noted = False
-        self.nbytes = 0
-        if values.input is not None and values.reconstruction is not None:
-            self._hold(values, values.input, values.reconstruction)
+        self._scalars = scalars
+        self._facts = facts
+        for name, value in scalars.items():
+            if value.__class__ is not float:
+                scalars[name] = as_number(value)
+        clean, output = images
+        if isinstance(clean, Tensor) and isinstance(output, Tensor):
+            self._hold(clean, output, kept)
 
     def scalars_ready(self) -> bool:
         """Always: a CPU tensor's number is there."""
-        self._note()
+        self._take_over()
         return True
 
     def ready(self) -> bool:
         """Whether the copy is made, and old enough to tell whether it can be trusted."""
-        self._note()
+        self._take_over()
         self._reader.read_ahead()
-        if self._source is None or self._error is not None:
+        if not self._kept or self._error is not None:
             return True
         settle_s = SETTLE_S + self.nbytes * SETTLE_S_PER_BYTE
         return self._read_at_s is not None and self._reader.clock() - self._read_at_s >= settle_s
 
     def scalars(self) -> dict[str, float]:
         """The scalars, as they were at the step's end."""
-        return self._scalars
+        watched = self._reader.watched
+        measured: dict[str, Any] = {**watched.times(self._facts[-1])}
+        measured["memory_mb"] = watched.memory.value()
+        given = {name: number for name, number in self._scalars.items() if number is not None}
+        return measured | given
 
     def frame(self) -> FrameArrays:
         """The copied arrays; raises `CaptureLost` if a tensor was written to meanwhile."""
         self.read()
-        source, arrays = self._source, self._arrays
-        if source is not None and source.changed:
+        arrays, placed = self._arrays, self._placed
+        if any_changed(placed):
             raise CaptureLost("changed_in_place")
         if self._error is not None:
             raise self._error
-        if source is None or arrays is None:
+        if arrays is None or not placed:
             raise CaptureLost("queue_full")
         return arrays
 
     def drop_frame(self) -> None:
         """Let go of images and maps."""
-        self._source = None
+        self._kept = self._placed = ()
         self._arrays = None
 
     @property
@@ -115,76 +165,81 @@ class CpuCapture:
 
     def read(self) -> None:
         """Copy what the frame needs (sender thread)."""
-        source = self._source
-        if source is None or self._read_at_s is not None:
+        placed = self._placed
+        if not placed or self._read_at_s is not None:
             return
         try:
-            self._arrays = None if source.changed else source.read()
+            self._arrays = None if any_changed(placed) else self._copy(placed)
         except Exception as error:
             self._error = error
         self._read_at_s = self._reader.clock()
 
-    def _note(self) -> None:
-        if not self._noted and self._source is not None:
-            self._noted = True
-            self._reader.add(self)
+    def _hold(self, clean: Tensor, output: Tensor, kept: list[Kept | None]) -> None:
+        """Hold what the frame is made of (training thread)."""
+        meter = self._reader.meter
+        self.nbytes = 1  # a frame is offered, whatever becomes of it
+        if meter.may_wait and self._facts[0].phase == "train":
+            try:  # what `keep` does, without its calls and its question
+                if clean.requires_grad:
+                    clean = clean.detach()
+                if output.requires_grad:
+                    output = output.detach()
+                self._kept = (*kept, (clean, clean._version), (output, output._version))
+                self.nbytes = meter.nbytes
+                meter.handed_over += 1
+                self._unmeasured = True
+                return
+            except RuntimeError:
+                pass  # made in inference mode: there is no version
+        self._hold_carefully(clean, output, kept)
 
-    def _hold(self, values: StepValues, clean: Tensor, output: Tensor) -> None:
-        self.nbytes = 1
+    def _hold_carefully(self, clean: Tensor, output: Tensor, kept: list[Kept | None]) -> None:
+        """Measure at once, and copy what is better not placed (training thread)."""
+        first = self._reader.watched.frame_samples
         try:
-            self._source = _Source(values, clean, output)
+            images = keep(clean, first=first), keep(output, first=first)
+            self._kept = without_large([*kept, *images], first=first)
+            self._placed, self.nbytes = measure(self._kept)
         except Exception as error:  # the scalars still go; `frame` tells
             self._error = error
+
+    def _take_over(self) -> None:
+        """Have the frame read when its turn comes; measure it first (sender thread)."""
+        if self._taken_over:
             return
-        self.nbytes = self._source.nbytes
+        self._taken_over = True
+        if self._unmeasured:
+            self._measure()
+        if self._placed:
+            self._reader.meter.nbytes = self.nbytes
+            self._reader.add(self)
+
+    def _measure(self) -> None:
+        meter, kept = self._reader.meter, self._kept
+        try:
+            if any(is_part_of_large(part[0]) for part in kept if part is not None):
+                meter.large_seen = True
+            self._placed, self.nbytes = measure(kept) if kept else ((), 1)
+        except Exception as error:
+            self._error = error
+        meter.measured += 1
+
+    def _copy(self, placed: Sequence[Placed | None]) -> FrameArrays:
+        watched = self._reader.watched
+        *parts, clean, output = [_first(part, watched.frame_samples) for part in placed]
+        assert clean is not None
+        assert output is not None
+        maps: dict[bool, dict[str, NDArray[np.float32]]] = {False: {}, True: {}}
+        for layer in layers_that_ran(watched.layers, parts):
+            arrays = [array for i in layer.parts if (array := parts[i]) is not None]
+            maps[layer.form == "activation"][layer.layer] = reduce_map(layer.form, arrays)
+        images = as_uint8_images(clean), as_uint8_images(output)
+        keys, loader_idx, fields, _ = self._facts
+        samples = name_samples(keys, loader_idx, fields, len(images[0]))
+        return FrameArrays(*images, samples, attention=maps[False], activation=maps[True])
 
 
-class _Source:
-    """References to everything that one frame is made of."""
-
-    def __init__(self, values: StepValues, clean: Tensor, output: Tensor) -> None:
-        self._values = values
-        first = values.frame_samples
-        self._images = (hold(clean, first=first), hold(output, first=first))
-        self._held = [*self._images]
-        for layer in values.maps:
-            self._held += layer.held
-        # Storages that two tensors share are counted once.
-        alive = {held.address: held.nbytes for held in self._held}
-        self.nbytes = max(1, sum(alive.values()))
-
-    @property
-    def changed(self) -> bool:
-        return any(part.changed for part in self._held)
-
-    def read(self) -> FrameArrays:
-        values = self._values
-        clean, output = (as_uint8_images(self._first(image)) for image in self._images)
-        maps = {
-            layer.layer: reduce_map(layer.form, [self._first(part) for part in layer.held])
-            for layer in values.maps
-        }
-        activations = {layer.layer for layer in values.maps if layer.form == "activation"}
-        return FrameArrays(
-            input=clean,
-            reconstruction=output,
-            samples=values.samples(len(clean)),
-            attention={name: array for name, array in maps.items() if name not in activations},
-            activation={name: array for name, array in maps.items() if name in activations},
-        )
-
-    def _first(self, held: Held) -> NDArray[Any]:
-        return to_numpy(held.tensor)[: self._values.frame_samples]
-
-
-def _number(scalar: Scalar) -> float:
-    if isinstance(scalar, (int, float)):
-        return float(scalar)
-    if not isinstance(scalar, Tensor):
-        return scalar.value()
-    # Reading a CPU tensor's one number is a memory access: nothing waits. Unlike `item`, `tolist`
-    # keeps the interpreter's lock, which the sender thread may be waiting for.
-    value: Any = scalar.tolist()
-    while isinstance(value, list):
-        value = value[0]
-    return float(value)
+def _first(part: Placed | None, count: int) -> NDArray[Any] | None:
+    if part is None:
+        return None
+    return to_numpy(part[0])[:count]

@@ -10,15 +10,14 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from shared.errors import ConfigurationError
-from shared.messages import LayerKind
-from trainer.capture.held import Held, hold
-from trainer.capture.values import MapForm, MapTensors
+from trainer.capture.held import Kept, keep
+from trainer.capture.values import LayerParts, MapForm
 
 log = logging.getLogger(__name__)
 
 
-class Tap:
-    """Watches one layer; the last call before `take` counts.
+class Taps:
+    """Hooks on all watched layers of a model; the last call of each module counts.
 
     A module with the modules ``channel_attention`` and ``spatial_attention`` is a BAM: its
     two branches are kept, which hold the whole gate in C + H*W numbers. Of any other module
@@ -26,50 +25,75 @@ class Tap:
 
     Parameters
     ----------
-    layer : str
-        Name in messages and metric keys.
-    module : nn.Module
-        The layer.
-    kind : {"attention", "activation"}
-        What its output is.
+    model : nn.Module
+        Has the layers.
+    attention, activation : mapping of str to str
+        Dotted path of each layer's module by its name in messages and metric keys.
     samples : int
         How many samples of a batch are needed.
+
+    Attributes
+    ----------
+    layers : tuple of LayerParts
+        The layers, attention first, and where their tensors lie in what `take` returns.
+    kept : list of Kept or None
+        What each module returned since `clear`; written by the hooks.
+    inference : bool
+        Whether tensors without a version counter are to be expected.
+
+    Raises
+    ------
+    ConfigurationError
+        If a path does not exist; no hook is left behind.
     """
 
-    def __init__(self, layer: str, module: nn.Module, kind: LayerKind, samples: int) -> None:
-        self.layer = layer
-        self._samples = samples
-        self._copies = False
-        self._complained = False
-        branches = _branches(module) if kind == "attention" else ()
-        self._form: MapForm = "bam" if branches else _FORMS[kind]
-        watched = branches or (module,)
-        self._held: list[Held | None] = [None] * len(watched)
+    def __init__(
+        self,
+        model: nn.Module,
+        attention: Mapping[str, str],
+        activation: Mapping[str, str],
+        *,
+        samples: int,
+    ) -> None:
+        self.samples = samples
+        self._complained: set[str] = set()
+        layers: list[LayerParts] = []
+        modules: list[nn.Module] = []
+        for layer, form, watched in _find_layers(model, attention, activation):
+            parts = tuple(range(len(modules), len(modules) + len(watched)))
+            layers.append(LayerParts(layer, form, parts))
+            modules += watched
+        self.layers = tuple(layers)
+        self._names = [each.layer for each in layers for _ in each.parts]
+        # One list for all layers: taking and clearing it costs the same for two and for ten.
+        self.kept: list[Kept | None] = [None] * len(modules)
+        self.inference = False
+        self._keepers = [_Keeper(self, place) for place in range(len(modules))]
         self._handles: list[RemovableHandle] = [
-            part.register_forward_hook(_Keeper(self, i).keep) for i, part in enumerate(watched)
+            module.register_forward_hook(keeper.keep)
+            for module, keeper in zip(modules, self._keepers, strict=True)
         ]
 
-    def take(self) -> MapTensors | None:
-        """What the layer returned since `clear`, or None when it did not run."""
-        held = tuple(part for part in self._held if part is not None)
-        if len(held) < len(self._held):
-            return None
-        return MapTensors(self.layer, self._form, held)
+    def clear(self, *, inference: bool) -> None:
+        """Let go of what was kept; `inference` says what kind of step begins."""
+        self.kept = [None] * len(self.kept)
+        self.inference = inference
 
-    def clear(self) -> None:
-        """Let go of what was kept."""
-        self._held = [None] * len(self._held)
+    def take(self) -> list[Kept | None]:
+        """What each module returned since `clear`, or None where it did not run; then clear.
 
-    def copy_from_now_on(self) -> None:
-        """Copy the first samples within the hook, for a layer whose output is overwritten."""
-        if not self._copies:
-            self._copies = True
-            log.info("%s is changed in place after it ran: copied from now on", self.layer)
+        A module whose output was overwritten by the end of the step is copied from now on.
+        """
+        taken, self.kept = self.kept, [None] * len(self.kept)
+        for place, kept in enumerate(taken):
+            if kept is not None and kept[0]._version != kept[1]:
+                self._copy_from_now_on(place)
+        return taken
 
     def remove(self) -> None:
         """Take the hooks away."""
         self.unhook()
-        self.clear()
+        self.clear(inference=False)
 
     def unhook(self) -> None:
         """Take the hooks away, and let go of nothing."""
@@ -77,43 +101,62 @@ class Tap:
             handle.remove()
         self._handles.clear()
 
-    def keep(self, part: int, output: Any) -> None:
-        """Note what part number `part` of the layer returned."""
-        try:
-            tensor = output if isinstance(output, Tensor) else output[0]
-            self._held[part] = hold(tensor, first=self._samples, copy=self._copies)
-        except Exception:  # nothing of ours may raise into a forward pass
-            self._held[part] = None
-            self._complain()
+    def complain(self, place: int) -> None:
+        """Say, once a layer, that what it returned cannot be kept."""
+        layer = self._names[place]
+        if layer not in self._complained:
+            self._complained.add(layer)
+            log.exception("%s: its output cannot be kept; it is left out of frames", layer)
 
-    def _complain(self) -> None:
-        if not self._complained:
-            self._complained = True
-            log.exception("%s: its output cannot be kept; it is left out of frames", self.layer)
+    def _copy_from_now_on(self, place: int) -> None:
+        keeper = self._keepers[place]
+        if not keeper.copies:
+            keeper.copies = True
+            log.info("%s is changed in place after it ran: copied from now on", self._names[place])
 
 
 class _Keeper:
     """The hook of one module; a copy of the module (an averaged model) gets one without effect.
 
     Of a compiled model it is called between compiled parts, not compiled itself.
+
+    Attributes
+    ----------
+    copies : bool
+        Copy the first samples within the hook, as what the module returns is overwritten.
     """
 
-    __slots__ = ("_part", "_tap")
+    __slots__ = ("_place", "_taps", "copies")
 
-    def __init__(self, tap: Tap | None = None, part: int = 0) -> None:
-        self._tap = tap
-        self._part = part
+    def __init__(self, taps: Taps | None = None, place: int = 0) -> None:
+        self._taps = taps
+        self._place = place
+        self.copies = False
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def keep(self, _module: nn.Module, _args: Any, output: Any) -> None:
-        if self._tap is not None:
-            self._tap.keep(self._part, output)
+        taps = self._taps
+        if taps is None:
+            return
+        if not (self.copies or taps.inference):
+            try:  # what `keep` does, without the call and the question: most hooks end here
+                tensor = output.detach() if output.requires_grad else output
+                taps.kept[self._place] = tensor, tensor._version
+                return
+            except Exception:
+                pass  # no tensor, or one that has no version counter
+        self._keep_carefully(taps, output)
+
+    def _keep_carefully(self, taps: Taps, output: Any) -> None:
+        try:
+            tensor = output if isinstance(output, Tensor) else output[0]
+            taps.kept[self._place] = keep(tensor, first=taps.samples, copy=self.copies)
+        except Exception:  # nothing of ours may raise into a forward pass
+            taps.kept[self._place] = None
+            taps.complain(self._place)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Keeper, ()
-
-
-_FORMS: dict[LayerKind, MapForm] = {"attention": "gate", "activation": "activation"}
 
 
 def find_module(model: nn.Module, path: str) -> nn.Module:
@@ -134,26 +177,19 @@ def find_module(model: nn.Module, path: str) -> nn.Module:
         raise ConfigurationError(f"{name} has no module {path!r}: {hint}") from None
 
 
-def tap_layers(
-    model: nn.Module, attention: Mapping[str, str], activation: Mapping[str, str], *, samples: int
-) -> list[Tap]:
-    """Hook the layers, given as name to dotted module path.
-
-    Raises
-    ------
-    ConfigurationError
-        If a path does not exist; no hook is left behind.
-    """
-    kinds: list[tuple[LayerKind, Mapping[str, str]]] = [
-        ("attention", attention),
-        ("activation", activation),
+def _find_layers(
+    model: nn.Module, attention: Mapping[str, str], activation: Mapping[str, str]
+) -> list[tuple[str, MapForm, tuple[nn.Module, ...]]]:
+    """Name, form and modules of each layer."""
+    found: list[tuple[str, MapForm, tuple[nn.Module, ...]]] = []
+    for layer, path in attention.items():
+        module = find_module(model, path)
+        branches = _branches(module)
+        found.append((layer, "bam", branches) if branches else (layer, "gate", (module,)))
+    found += [
+        (layer, "activation", (find_module(model, path),)) for layer, path in activation.items()
     ]
-    found = [
-        (name, find_module(model, path), kind)
-        for kind, layers in kinds
-        for name, path in layers.items()
-    ]
-    return [Tap(name, module, kind, samples) for name, module, kind in found]
+    return found
 
 
 def _branches(module: nn.Module) -> tuple[nn.Module, ...]:

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from trainer.capture.counters import RunCounters
-from trainer.capture.gates import tap_layers
+from trainer.capture.gates import Taps
 from trainer.capture.options import SidecarOptions
 from trainer.capture.session import FitSession
 from trainer.capture.settings import CaptureSettings
@@ -37,7 +37,7 @@ def start_session(
     publisher, analyzer = start_publisher(options, run, rank=trainer.global_rank)
     if publisher is None:
         return None
-    taps = tap_layers(module, options.attention, options.activation, samples=options.frame_samples)
+    taps = Taps(module, options.attention, options.activation, samples=options.frame_samples)
     session = FitSession(
         module,
         module.device,

@@ -1,4 +1,4 @@
-"""How much memory training takes, read now and then: reading costs more than a hand-over."""
+"""How much memory training takes, read now and then on the sender thread."""
 
 import time
 from collections.abc import Callable
@@ -12,9 +12,10 @@ _INTERVAL_S: Final = 0.25
 
 
 class MemoryGauge:
-    """Memory in MiB, at most a quarter of a second old.
+    """Memory in MiB, at most a quarter of a second old; a `trainer.capture.values.Reading`.
 
-    Allocated memory of the device for a GPU, else the process's resident memory.
+    Allocated memory of the device for a GPU, else the process's resident memory. Reading it
+    takes longer than a hand-over, so the sender thread asks, as it reads a step's numbers.
     """
 
     def __init__(
@@ -26,7 +27,11 @@ class MemoryGauge:
         self._read_at_s = float("-inf")
         self._value_mb = 0.0
 
-    def read_mb(self) -> float:
+    def ready(self) -> bool:
+        """Always."""
+        return True
+
+    def value(self) -> float:
         """Latest value, read again when it is too old."""
         now_s = self._clock()
         if now_s - self._read_at_s >= _INTERVAL_S:

@@ -1,51 +1,42 @@
 """What a step gave back: input, reconstruction and scalars, from any LightningModule."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import pytorch_lightning as pl
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainer.capture.values import Scalar
 
 EXPOSED = "sidelight_outputs"
 
-
-class StepOutputs(NamedTuple):
-    """Tensors of one step; what the step did not give is None or absent."""
-
-    input: Tensor | None
-    reconstruction: Tensor | None
-    scalars: dict[str, Scalar]
+Given = tuple[Any, Any, Any, Any]
+"""Input, reconstruction, loss and mse, whatever a step gave as such; None where it gave none."""
 
 
-def read_outputs(module: nn.Module, returned: Any, *, loss_scale: float = 1.0) -> StepOutputs:
-    """Read a step's outputs from what it returned, or from ``module.sidelight_outputs``.
+def read_outputs(attributes: dict[str, Any], returned: Any, loss_scale: float = 1.0) -> Given:
+    """What a step returned, or showed by its module's attribute ``sidelight_outputs``.
 
     Parameters
     ----------
-    module : nn.Module
-        Its attribute ``sidelight_outputs`` (a mapping) comes before what the step returned.
-        It is taken: set to None, so that no step is shown with another one's values.
+    attributes : dict
+        The module's own (``vars``). ``sidelight_outputs`` (a mapping) comes before what the step
+        returned. It is taken: set to None, so that no step is shown with another one's values.
     returned : mapping, Tensor or None
         A mapping with ``input``, ``reconstruction``, ``loss`` and ``mse``, or the loss.
     loss_scale : float
         Factor of a returned loss: Lightning divides it by ``accumulate_grad_batches``.
     """
-    values = _as_mapping(returned)
-    loss = _scaled(as_scalar(values.get("loss")), loss_scale)
-    # Not getattr: a missing attribute of a module costs more than all the rest.
-    exposed = module.__dict__.get(EXPOSED)
-    if isinstance(exposed, Mapping):
-        setattr(module, EXPOSED, None)
+    # A dict is asked for first: an abstract class takes ten times as long to answer.
+    values = returned if isinstance(returned, dict) else _as_mapping(returned)
+    loss = values.get("loss")
+    if loss_scale != 1.0 and isinstance(loss, (float, Tensor)):
+        loss = loss * loss_scale
+    exposed = attributes.get(EXPOSED)
+    if exposed is not None and isinstance(exposed, Mapping):
+        attributes[EXPOSED] = None
         values = {**values, **exposed}
-        loss = as_scalar(exposed["loss"]) if "loss" in exposed else loss
-    scalars: dict[str, Scalar] = {} if loss is None else {"loss": loss}
-    mse = as_scalar(values.get("mse"))
-    if mse is not None:
-        scalars["mse"] = mse
-    images = _as_tensor(values.get("input")), _as_tensor(values.get("reconstruction"))
-    return StepOutputs(*images, scalars)
+        loss = exposed.get("loss", loss)
+    return values.get("input"), values.get("reconstruction"), loss, values.get("mse")
 
 
 def as_scalar(value: Any) -> Scalar | None:
@@ -57,25 +48,24 @@ def as_scalar(value: Any) -> Scalar | None:
     return None
 
 
-def learning_rate(trainer: pl.Trainer) -> dict[str, Scalar]:
-    """The first optimizer's learning rate, as it is now."""
-    if not trainer.optimizers:
-        return {}
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    return {"learning_rate": rate.clone() if isinstance(rate, Tensor) else float(rate)}
+def as_number(value: Any) -> float | None:
+    """A number, or that of a CPU tensor of one element, read here and now; None for anything else.
+
+    Reading one number is a memory access: nothing waits. Unlike `item`, `tolist` keeps the
+    interpreter's lock, which the sender thread may be waiting for.
+    """
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            return None
+        value = value.tolist()
+        while value.__class__ is list:
+            value = value[0]
+    if value.__class__ is float:
+        return value
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _as_mapping(returned: Any) -> Mapping[str, Any]:
     if isinstance(returned, Mapping):
         return returned
     return {"loss": returned} if isinstance(returned, Tensor) else {}
-
-
-def _as_tensor(value: Any) -> Tensor | None:
-    return value if isinstance(value, Tensor) else None
-
-
-def _scaled(loss: Scalar | None, scale: float) -> Scalar | None:
-    if scale == 1.0 or not isinstance(loss, (float, Tensor)):
-        return loss
-    return loss * scale

@@ -1,20 +1,21 @@
 """One fit under watch: hooks, timers and counters between the callback and the publisher."""
 
+from time import perf_counter
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from trainer.capture.capturer import Capturer
+from shared.messages import Phase
+from trainer.capture.capturer import capturing
 from trainer.capture.counters import RunCounters
-from trainer.capture.ended import EndedStep
-from trainer.capture.gates import Tap
+from trainer.capture.gates import Taps
 from trainer.capture.memory import MemoryGauge
-from trainer.capture.outputs import StepOutputs, as_scalar, read_outputs
-from trainer.capture.samples import name_samples
+from trainer.capture.outputs import as_scalar, read_outputs
+from trainer.capture.samples import fields_of
 from trainer.capture.settings import CaptureSettings
 from trainer.capture.timing import StepTimer, clock_for
-from trainer.capture.values import MapTensors, Scalar, StepValues
+from trainer.capture.values import Watched
 from trainer.publish.contract import BatchKeys, Capture
 
 _OWN_SCALARS = frozenset(
@@ -28,6 +29,8 @@ _OWN_SCALARS = frozenset(
 class Receiver(Protocol):
     """What a session needs of `trainer.publish.Publisher`."""
 
+    longest_handoff_s: float
+
     def publish(self, keys: BatchKeys, capture: Capture) -> None:
         """Hand a batch over."""
         ...
@@ -40,13 +43,18 @@ class Receiver(Protocol):
 class FitSession:
     """Watches one model during one fit and publishes every batch.
 
+    What runs in every step is written for cold caches: each function, class or attribute that
+    is touched for the first time since the step's own work costs a microsecond or more, however
+    little it does. So there are few of them, and whatever can be done later is left to the
+    sender thread.
+
     Parameters
     ----------
     model : nn.Module
         What is timed.
     device : torch.device
         Where it runs.
-    taps : list of Tap
+    taps : Taps
         Watched layers.
     counters : RunCounters
         Advanced with every batch.
@@ -54,6 +62,11 @@ class FitSession:
         Gets the batches.
     capture : CaptureSettings, optional
         Bounds for a GPU.
+
+    Attributes
+    ----------
+    epoch : int
+        Epoch of the batches to come.
     """
 
     def __init__(
@@ -61,59 +74,82 @@ class FitSession:
         model: nn.Module,
         device: torch.device,
         *,
-        taps: list[Tap],
+        taps: Taps,
         counters: RunCounters,
         receiver: Receiver,
         frame_samples: int = 4,
         rank: int = 0,
         capture: CaptureSettings | None = None,
     ) -> None:
-        self._model = model
         self.timer = StepTimer(model, clock_for(device))
-        self._memory = MemoryGauge(device)
-        self._capturer = Capturer(device, capture)
+        self.epoch = 0
+        watched = Watched(taps.layers, frame_samples, self.timer.times, MemoryGauge(device))
+        self._capture = capturing(device, watched, capture)
+        self._attributes = vars(model)
         self._taps = taps
         self._counters = counters
         self._receiver = receiver
-        self._frame_samples = frame_samples
         self._rank = rank
-        self._started: dict[str, Scalar] = {}
-        self._user: dict[str, Scalar] = {}
+        self._learning_rate: Any = None
+        self._scalars: dict[str, Any] = {}
 
     def log(self, name: str, value: Any) -> None:
         """Add a scalar of the user's to the batch that ends next; what is no number is left out.
 
         A name that Sidelight itself uses gets the prefix ``user_``.
         """
-        scalar = as_scalar(value)
+        scalar = value if value.__class__ is float else as_scalar(value)
         if scalar is not None:
-            self._user[f"user_{name}" if name in _OWN_SCALARS else name] = scalar
+            self._scalars[f"user_{name}" if name in _OWN_SCALARS else name] = scalar
 
-    def batch_started(self, scalars: dict[str, Scalar] | None = None) -> None:
-        """Forget what ran in between; `scalars` are what holds as the step begins."""
-        for tap in self._taps:
-            tap.clear()
-        self._started = scalars or {}
+    def batch_started(self, phase: Phase, learning_rate: Any = None) -> None:
+        """Forget what ran in between; `learning_rate` is what the step begins with."""
+        self._taps.clear(inference=phase == "val")
+        if isinstance(learning_rate, Tensor):  # the step may write to it
+            learning_rate = learning_rate.clone()
+        self._learning_rate = learning_rate
         self.timer.batch_started()
 
-    def step_ended(self, ended: EndedStep) -> None:
-        """Capture the step and hand it over."""
-        outputs = read_outputs(self._model, ended.returned, loss_scale=ended.loss_scale)
-        keys = self._count(ended, outputs)
-        times = self.timer.batch_ended(training=ended.phase == "train")
-        memory: dict[str, Scalar] = {"memory_mb": self._memory.read_mb()}
-        scalars = outputs.scalars | times | memory | self._started | self._user
-        self._user = {}
-        values = StepValues(
-            input=outputs.input,
-            reconstruction=outputs.reconstruction,
-            maps=self._take_maps(),
-            samples=name_samples(ended, rank=self._rank),
-            frame_samples=self._frame_samples,
-            scalars=scalars,
+    def step_ended(
+        self,
+        phase: Phase,
+        batch_idx: int,
+        batch: Any,
+        returned: Any,
+        loss_scale: float = 1.0,
+        *,
+        loader_idx: int = 0,
+    ) -> None:
+        """Capture the step and hand it over.
+
+        Parameters
+        ----------
+        returned : Any
+            What the step returned, with tensors as they are.
+        loss_scale : float
+            Factor that undoes Lightning's division of the loss by ``accumulate_grad_batches``.
+        loader_idx : int
+            Which validation loader the batch came from.
+        """
+        began_s = perf_counter()
+        timer, counters = self.timer, self._counters
+        marks = timer.marks(training=phase == "train")
+        clean, output, loss, mse = read_outputs(self._attributes, returned, loss_scale)
+        batch_size = clean.shape[0] if isinstance(clean, Tensor) else None
+        phase_step = counters.count(phase)
+        keys = BatchKeys(
+            phase, self.epoch, batch_idx, counters.global_step, phase_step, self._rank, batch_size
         )
-        self._receiver.publish(keys, self._capturer.capture(values))
-        self.timer.waiting()
+        scalars, self._scalars = self._scalars, {}
+        scalars["loss"] = loss
+        scalars["mse"] = mse
+        scalars["learning_rate"] = self._learning_rate
+        facts = (keys, loader_idx, fields_of(batch), marks)
+        capture = self._capture((clean, output), self._taps.take(), scalars, facts)
+        self._receiver.publish(keys, capture)
+        timer.idle_since_s = now_s = perf_counter()
+        if now_s - began_s > self._receiver.longest_handoff_s:
+            self._receiver.longest_handoff_s = now_s - began_s
 
     def epoch_ended(self, epoch: int) -> None:
         """Say that an epoch ended, its validation included."""
@@ -121,35 +157,10 @@ class FitSession:
 
     def unhook(self) -> None:
         """Take the hooks away, and let go of nothing: this is a fork of the process that trains."""
-        for tap in self._taps:
-            tap.unhook()
+        self._taps.unhook()
         self.timer.remove()
 
     def remove_hooks(self) -> None:
         """Leave the model as it was."""
-        for tap in self._taps:
-            tap.remove()
+        self._taps.remove()
         self.timer.remove()
-
-    def _count(self, ended: EndedStep, outputs: StepOutputs) -> BatchKeys:
-        phase_step = self._counters.count(ended.phase)
-        return BatchKeys(
-            phase=ended.phase,
-            epoch=ended.epoch,
-            batch_idx=ended.batch_idx,
-            global_step=self._counters.global_step,
-            phase_step=phase_step,
-            rank=self._rank,
-            batch_size=None if outputs.input is None else outputs.input.shape[0],
-        )
-
-    def _take_maps(self) -> tuple[MapTensors, ...]:
-        taken: list[MapTensors] = []
-        for tap in self._taps:
-            maps = tap.take()
-            if maps is not None:
-                taken.append(maps)
-                if any(held.changed for held in maps.held):
-                    tap.copy_from_now_on()
-            tap.clear()
-        return tuple(taken)

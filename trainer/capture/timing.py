@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from trainer.capture.device_events import EventPool, is_done
-from trainer.capture.values import Reading, Scalar
+from trainer.capture.values import Marks, Reading, Scalar
 
 
 class Clock(Protocol):
@@ -24,11 +24,9 @@ class Clock(Protocol):
 
 
 class HostClock:
-    """Marks on the host's clock."""
+    """Marks on the host's clock, in seconds."""
 
-    def mark(self) -> float:
-        """Seconds."""
-        return time.perf_counter()
+    mark = staticmethod(time.perf_counter)
 
     def between(self, start: float, end: float) -> float:
         """Milliseconds from `start` to `end`."""
@@ -81,53 +79,59 @@ class StepTimer:
     `inference_time_ms` spans the forward calls of the model before the backward pass: of the
     module itself when the step calls it, else of its children that have parameters.
     `data_time_ms` is the host's time from the last batch's end to this one's start.
+
+    Attributes
+    ----------
+    idle_since_s : float
+        When the loop began to wait for the next batch (`time.perf_counter`).
+    frozen : bool
+        Set when what runs is no forward pass any more (checkpointing runs layers again).
     """
 
     def __init__(self, model: nn.Module, clock: Clock) -> None:
         self._model = model
         self._clock = clock
+        self._mark = clock.mark
         self._depth = 0
-        self._frozen = False
-        self._forward: list[Any] = []
-        self._step_start: Any = None
-        self._data_time_ms: float | None = None
-        self._idle_since_s = time.perf_counter()
+        self._began: Any = None
+        self._entered: Any = None
+        self._left: Any = None
+        self._data_s: float | None = None
+        self.idle_since_s = time.perf_counter()
+        self.frozen = False
         children = [part for part in model.children() if any(True for _ in part.parameters())]
         self._handles: dict[nn.Module, list[RemovableHandle]] = {
             part: self._watch(part) for part in (model, *children)
         }
+        self._only_the_model = not children
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy of the model (an averaged one, one for a worker) is not timed.
         return StepTimer, (nn.Identity(), HostClock())
 
-    def waiting(self) -> None:
-        """Say that the loop now asks for the next batch."""
-        self._idle_since_s = time.perf_counter()
-
     def batch_started(self) -> None:
         """Say that a batch is there and its step begins."""
-        self._data_time_ms = (time.perf_counter() - self._idle_since_s) * 1000
-        self._forward = []
+        self._data_s = time.perf_counter() - self.idle_since_s
+        self._entered = self._left = None
         self._depth = 0
-        self._frozen = False
-        self._step_start = self._clock.mark()
+        self.frozen = False
+        self._began = self._mark()
 
-    def backward_started(self) -> None:
-        """Say that what runs from now on is no forward pass (checkpointing runs layers again)."""
-        self._frozen = True
+    def marks(self, *, training: bool) -> Marks:
+        """Marks of the step, which ends now; validation has no training time."""
+        ended = self._mark() if training else None
+        return self._began, ended, self._entered, self._left, self._data_s
 
-    def batch_ended(self, *, training: bool) -> dict[str, Scalar]:
-        """Times of the step by name; what was not seen is absent."""
+    def times(self, marks: Marks) -> dict[str, Scalar]:
+        """Times of a step by name; what was not seen is left out (any thread)."""
+        began, ended, entered, left, data_s = marks
         times: dict[str, Scalar] = {}
-        end = self._clock.mark() if training and self._step_start is not None else None
-        if end is not None:
-            times["training_time_ms"] = self._clock.between(self._step_start, end)
-        if len(self._forward) == 2 and None not in self._forward:
-            times["inference_time_ms"] = self._clock.between(*self._forward)
-        if self._data_time_ms is not None:
-            times["data_time_ms"] = self._data_time_ms
-        self._forward, self._step_start, self._data_time_ms = [], None, None
+        if began is not None and ended is not None:
+            times["training_time_ms"] = self._clock.between(began, ended)
+        if entered is not None and left is not None:
+            times["inference_time_ms"] = self._clock.between(entered, left)
+        if data_s is not None:
+            times["data_time_ms"] = 1000 * data_s
         return times
 
     def remove(self) -> None:
@@ -145,19 +149,22 @@ class StepTimer:
 
     @torch.compiler.disable  # type: ignore[untyped-decorator] # a clock is no constant
     def _enter(self, module: nn.Module, _args: Any) -> None:
-        if module is self._model and len(self._handles) > 1:
+        if not self._only_the_model and module is self._model:
             self._watch_only_the_model()
-        if self._depth == 0 and not self._frozen and not self._forward:
-            self._forward = [self._clock.mark()]
+        if self._depth == 0 and self._entered is None and not self.frozen:
+            self._entered = self._mark()
         self._depth += 1
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
-        self._depth = max(0, self._depth - 1)
-        if self._depth == 0 and not self._frozen and self._forward:
-            self._forward[1:] = [self._clock.mark()]
+        self._depth -= 1
+        if self._depth <= 0:
+            self._depth = 0
+            if self._entered is not None and not self.frozen:
+                self._left = self._mark()
 
     def _watch_only_the_model(self) -> None:
+        self._only_the_model = True
         for part in [part for part in self._handles if part is not self._model]:
             for handle in self._handles.pop(part):
                 handle.remove()

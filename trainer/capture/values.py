@@ -1,16 +1,14 @@
-"""What one training or validation step leaves behind, before anything is copied.
+"""What one training or validation step leaves behind, before anything is copied."""
 
-Named tuples rather than frozen dataclasses: the training thread makes them in every step, and
-they are made several times as fast.
-"""
-
-from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
 from shared.messages import Sample
 from trainer.capture.held import Held
+from trainer.publish.contract import BatchKeys
 
 MapForm = Literal["bam", "gate", "activation"]
 
@@ -29,9 +27,19 @@ class Reading(Protocol):
 
 Scalar = float | Tensor | Reading
 
+Fields = dict[str, Any]
+"""What a batch says of its samples, by `shared.messages.Sample`'s field; see `samples`."""
 
-class MapTensors(NamedTuple):
-    """Tensors that one layer's map is made of.
+Marks = tuple[Any, Any, Any, Any, float | None]
+"""A step's start and end, its forward pass' start and end, and seconds that its data took.
+
+Marks of a `trainer.capture.timing.Clock`, or None for what was not seen.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerParts:
+    """A watched layer, and where its tensors are found.
 
     Attributes
     ----------
@@ -42,6 +50,57 @@ class MapTensors(NamedTuple):
         ``mean_k sigmoid(c_k + s_ij)``; ``gate``: a gate (N, H, W) or (N, C, H, W), whose map
         is its mean over channels; ``activation``: an activation (N, C, H, W), whose map is
         the mean of its absolute value over channels.
+    parts : tuple of int
+        Places of its tensors in what `trainer.capture.gates.Taps.take` returns.
+    """
+
+    layer: str
+    form: MapForm
+    parts: tuple[int, ...]
+
+
+Images = tuple[Tensor | None, Tensor | None]
+"""Input and reconstruction, (N, C, H, W): C of 1 or 3; float in [0, 1], or uint8."""
+
+Facts = tuple[BatchKeys, int, Fields | None, Marks]
+"""Which batch it was, which loader it came from, what it said of its samples, and when it ran.
+
+A plain tuple, like `Images`: the training thread makes one in every step, and a class of one's
+own takes microseconds.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is the same in every step of a fit.
+
+    Attributes
+    ----------
+    layers : tuple of LayerParts
+        The watched layers.
+    frame_samples : int
+        How many samples go into a frame.
+    times : callable
+        ``times(marks)`` gives a step's times by name; any thread may ask.
+    memory : Reading
+        Memory in MiB, read when it is asked for.
+    """
+
+    layers: tuple[LayerParts, ...]
+    frame_samples: int
+    times: Callable[[Marks], dict[str, Scalar]]
+    memory: Reading
+
+
+class MapTensors(NamedTuple):
+    """Tensors that one layer's map is made of.
+
+    Attributes
+    ----------
+    layer : str
+        Name in messages and metric keys.
+    form : {"bam", "gate", "activation"}
+        What it is made of; see `LayerParts`.
     held : tuple of Held
         The tensors, each with its version as the layer returned it.
     """
@@ -52,7 +111,7 @@ class MapTensors(NamedTuple):
 
 
 class StepValues(NamedTuple):
-    """One step as the training thread knows it at the step's end.
+    """One step on a device, as the training thread knows it at the step's end.
 
     Attributes
     ----------
@@ -74,3 +133,10 @@ class StepValues(NamedTuple):
     samples: Callable[[int], tuple[Sample, ...]]
     frame_samples: int
     scalars: dict[str, Scalar]
+
+
+def layers_that_ran(
+    layers: Iterable[LayerParts], kept: Sequence[object | None]
+) -> list[LayerParts]:
+    """Layers of which every module returned something."""
+    return [each for each in layers if all(kept[i] is not None for i in each.parts)]

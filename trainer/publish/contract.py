@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shared.messages import DropReason, Phase, Sample
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes four times as long to make, in every step
 class BatchKeys:
     """Which batch it is; the fields mean what they mean in `shared.messages.BatchMetrics`."""
 

@@ -12,21 +12,18 @@ ITEM_BYTES: Final = 2048
 LEAST_ITEMS: Final = 1024
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Handed:
-    """One batch as it was handed over; `fseq` is None when it offers no frame.
-
-    `evicted` is set by the putting thread, `done` by the taking thread; each only ever
-    turns true.
-    """
+    """One batch that was taken over; `fseq` is None and `nbytes` 0 when it offers no frame."""
 
     keys: BatchKeys
     capture: Capture
     captured_at_ns: int
-    fseq: int | None
     nbytes: int
-    evicted: bool = False
-    done: bool = False
+    fseq: int | None
+
+
+_Put = tuple[BatchKeys, Capture, int, int]
 
 
 class Inbox:
@@ -53,9 +50,12 @@ class Inbox:
     def __init__(self, budget_bytes: int, *, batches_bytes: int = 64 << 20) -> None:
         self._budget_bytes = budget_bytes
         self._most_items = max(LEAST_ITEMS, batches_bytes // ITEM_BYTES)
-        self._items: deque[Handed | EpochEnded] = deque()
-        self._holding: deque[Handed] = deque()
+        self._items: deque[_Put | EpochEnded] = deque()
+        # Frames in the order in which they were put, from the first that is still held.
+        self._holding: deque[tuple[Capture, int]] = deque()
         self._held_bytes = 0
+        self._let_go = 0
+        self._done = 0
         self._next_fseq: dict[Stream, int] = {"train": 1, "val": 1}
         self.not_taken = 0
 
@@ -64,11 +64,17 @@ class Inbox:
         if len(self._items) >= self._most_items:
             return False
         nbytes = capture.nbytes
-        fseq = self._number(keys.phase) if nbytes else None
-        handed = Handed(keys, capture, captured_at_ns, fseq, nbytes + ITEM_BYTES)
-        self._items.append(handed)
         if nbytes:
-            self._hold(handed)
+            nbytes += ITEM_BYTES
+            holding = self._holding
+            holding.append((capture, nbytes))
+            self._held_bytes += nbytes
+            while self._let_go < self._done:
+                self._held_bytes -= holding.popleft()[1]
+                self._let_go += 1
+            if self._held_bytes > self._budget_bytes:
+                self._evict()
+        self._items.append((keys, capture, captured_at_ns, nbytes))
         return True
 
     def put_event(self, event: EpochEnded) -> bool:
@@ -79,17 +85,25 @@ class Inbox:
         return True
 
     def take(self) -> Handed | EpochEnded | None:
-        """Oldest item, or None (taking thread)."""
+        """Oldest item, or None; its frame gets the next number of its stream (taking thread)."""
         try:
-            return self._items.popleft()
+            item = self._items.popleft()
         except IndexError:
             return None
+        if isinstance(item, EpochEnded):
+            return item
+        return Handed(*item, fseq=self._number(item[0].phase) if item[3] else None)
+
+    def done(self, handed: Handed) -> None:
+        """Note that a batch is read, in the order of `take`; its frame is held no more."""
+        if handed.fseq is not None:
+            self._done += 1
 
     def __len__(self) -> int:
         return len(self._items)
 
     def holds(self, handed: Handed) -> bool:
-        """Whether the budget is large enough for this one frame."""
+        """Whether the budget is large enough for this one frame; else it was let go at once."""
         return handed.nbytes <= self._budget_bytes
 
     def _number(self, stream: Stream) -> int:
@@ -97,13 +111,9 @@ class Inbox:
         self._next_fseq[stream] = fseq + 1
         return fseq
 
-    def _hold(self, handed: Handed) -> None:
-        self._holding.append(handed)
-        self._held_bytes += handed.nbytes
-        while self._holding and self._holding[0].done:
-            self._held_bytes -= self._holding.popleft().nbytes
+    def _evict(self) -> None:
         while self._held_bytes > self._budget_bytes:
-            oldest = self._holding.popleft()
-            self._held_bytes -= oldest.nbytes
-            oldest.evicted = True
-            oldest.capture.drop_frame()
+            capture, nbytes = self._holding.popleft()
+            self._held_bytes -= nbytes
+            self._let_go += 1
+            capture.drop_frame()

@@ -191,7 +191,7 @@ class Intake:
         while self._unread:
             handed = self._unread.popleft()
             self._unreadable(handed, "closed")
-            handed.done = True
+            self._inbox.done(handed)
 
     def _read_frame(self, handed: Handed) -> None:
         if handed.fseq is not None:
@@ -200,25 +200,25 @@ class Intake:
                 handed.capture.drop_frame()
             except Exception:
                 self._failed("memory")
-        handed.done = True
+        self._inbox.done(handed)
 
     def _encode_frame(self, handed: Handed, fseq: int) -> None:
         stream = handed.keys.phase
         try:
             parts = encode(batch_frame(handed, handed.capture.frame()))
         except CaptureLost as lost:
-            self._unreadable(handed, "queue_full" if handed.evicted else lost.reason)
+            self._unreadable(handed, lost.reason)
         except ContractError:
             self._unreadable(handed, "too_large")
         except Exception:
             self._failed("frame")
-            self._unreadable(handed, "queue_full" if handed.evicted else "capture_failed")
+            self._unreadable(handed, "capture_failed")
         else:
             nbytes = sum(len(part) for part in parts)
             self._frames.encoded(PendingFrame(stream, fseq, parts, handed.captured_at_ns, nbytes))
 
     def _unreadable(self, handed: Handed, reason: DropReason) -> None:
-        if handed.evicted and not self._inbox.holds(handed) and not self._too_large_said:
+        if not self._inbox.holds(handed) and not self._too_large_said:
             self._too_large_said = True
             log.warning(
                 "one batch keeps %d bytes alive until it is copied, more than capture_mib allows: "

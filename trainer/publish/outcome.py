@@ -26,7 +26,8 @@ class PublishOutcome:
     refusal
         The analyzer's reason, when it refused the run.
     longest_handoff_us
-        Longest time that the training thread spent in `Publisher.publish`, in microseconds.
+        Longest time that the training thread took to hand a batch over, capturing included, in
+        microseconds.
     """
 
     books: Books

@@ -1,7 +1,6 @@
 """The facade that a training loop talks to: hand over, and go on."""
 
 import logging
-import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from shared.messages import EpochEnded, Phase, RunStarted, RunStatus, Sample
 from shared.protocol import Hello
+from trainer.forked import put_aside_in_children
 from trainer.publish.arrays import capture_arrays
 from trainer.publish.contract import BatchKeys, Capture
 from trainer.publish.frames import FrameWindow
@@ -34,6 +34,12 @@ class Publisher:
 
     In a forked child (a DataLoader's worker) it does nothing, and neither does a copy of it, by
     pickle or ``copy``: closing one returns at once, and says that nothing is known.
+
+    Attributes
+    ----------
+    longest_handoff_s : float
+        Longest time that handing a batch over took, capturing included: who captures batches
+        for `publish` measures it, and says so here.
     """
 
     def __init__(self, run: RunStarted, inbox: Inbox, sender: Sender, settings: PublishSettings):
@@ -41,11 +47,12 @@ class Publisher:
         self._inbox = inbox
         self._sender = sender
         self._settings = settings
-        self._pid = os.getpid()
-        self._longest_ns = 0
+        self._own = True
+        self._taking = True
         self._failure_said = False
-        self._closing = False
         self._outcome: PublishOutcome | None = None
+        self.longest_handoff_s = 0.0
+        put_aside_in_children(self, Publisher._put_aside)
 
     @classmethod
     def start(
@@ -100,13 +107,15 @@ class Publisher:
 
     def publish(self, keys: BatchKeys, capture: Capture) -> None:
         """Hand a batch over; takes microseconds, never waits and never raises."""
-        began_ns = time.perf_counter_ns()
+        if not self._taking:
+            return
         try:
-            if self._active:
-                self._put(keys, capture)
+            # What a sender that failed or stands still does not take is counted.
+            if self._sender.over or not self._inbox.put_batch(keys, capture, time.time_ns()):
+                self._inbox.not_taken += 1
+                capture.drop_frame()
         except Exception:
             self._count_failure()
-        self._longest_ns = max(self._longest_ns, time.perf_counter_ns() - began_ns)
 
     def batch(
         self,
@@ -137,9 +146,9 @@ class Publisher:
         scalars : mapping of name to number
             Anything else.
         """
-        began_ns = time.perf_counter_ns()
+        began_s = time.perf_counter()
         try:
-            if self._active:
+            if self._taking:
                 step = global_step if phase_step is None else phase_step
                 size = None if input is None else len(input)
                 keys = BatchKeys(phase, epoch, batch_idx, global_step, step, batch_size=size)
@@ -151,15 +160,15 @@ class Publisher:
                     samples=samples,
                     most=self._run.frame_samples,
                 )
-                self._put(keys, capture)
+                self.publish(keys, capture)
         except Exception:
             self._count_failure()
-        self._longest_ns = max(self._longest_ns, time.perf_counter_ns() - began_ns)
+        self.longest_handoff_s = max(self.longest_handoff_s, time.perf_counter() - began_s)
 
     def epoch_ended(self, epoch: int, global_step: int) -> None:
         """Say that an epoch ended, its validation included; never raises."""
         try:
-            if self._active:
+            if self._taking:
                 now_ns = time.time_ns()
                 event = EpochEnded(epoch=epoch, global_step=global_step, captured_at_ns=now_ns)
                 if self._sender.over or not self._inbox.put_event(event):
@@ -189,7 +198,7 @@ class Publisher:
             return NOTHING_KNOWN
         if self._outcome is None:
             timeout_s = self._settings.close_timeout_s if timeout_s is None else timeout_s
-            self._closing = True
+            self._taking = False
             deadline_s = time.monotonic() + timeout_s
             self._sender.request_close(Closing(status, reason, timeout_s, deadline_s))
             self._join(timeout_s + _JOIN_GRACE_S, on_progress)
@@ -199,20 +208,9 @@ class Publisher:
     def __reduce__(self) -> tuple[Any, ...]:
         return _copy, (self._run,)
 
-    @property
-    def _own(self) -> bool:
-        """Whether this process is the one that started it: threads and sockets are here only."""
-        return os.getpid() == self._pid
-
-    @property
-    def _active(self) -> bool:
-        return not self._closing and self._own
-
-    def _put(self, keys: BatchKeys, capture: Capture) -> None:
-        """Hand over, unless the sender failed or stands still; then count."""
-        if self._sender.over or not self._inbox.put_batch(keys, capture, time.time_ns()):
-            self._inbox.not_taken += 1
-            capture.drop_frame()
+    def _put_aside(self) -> None:
+        """Do nothing from now on: this is a fork, and threads and sockets are its parent's."""
+        self._own = self._taking = False
 
     def _count_failure(self) -> None:
         self._inbox.not_taken += 1
@@ -236,18 +234,16 @@ class Publisher:
             journal=progress.journal,
             refusal=progress.refusal,
             run_folder=progress.run_folder,
-            longest_handoff_us=self._longest_ns / 1000,
+            longest_handoff_us=1e6 * self.longest_handoff_s,
         )
-
-
-_NO_PROCESS = -1
 
 
 def _copy(run: RunStarted) -> Publisher:
     """A publisher that belongs to no process."""
     copied = Publisher.__new__(Publisher)
-    copied._run, copied._pid, copied._closing = run, _NO_PROCESS, True
-    copied._longest_ns = 0
+    copied._run = run
+    copied._own = copied._taking = False
+    copied.longest_handoff_s = 0.0
     return copied
 
 

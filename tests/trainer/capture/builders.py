@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from shared.messages import Books, RunStarted, RunStatus, Sample
+from shared.messages import Books, Phase, RunStarted, RunStatus, Sample
 from trainer.capture.callback import SidecarCallback
-from trainer.capture.values import StepValues
+from trainer.capture.cpu import CpuCapture, CpuReader
+from trainer.capture.held import Kept
+from trainer.capture.values import LayerParts, StepValues, Watched
 from trainer.model.bam import BAM
 from trainer.publish import BatchKeys, Capture, FrameArrays, PublishOutcome
 
@@ -29,6 +31,7 @@ class RememberingPublisher:
     batches: list[tuple[BatchKeys, Capture]] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
     closed: list[tuple[RunStatus, str | None]] = field(default_factory=list)
+    longest_handoff_s: float = 0.0
 
     def publish(self, keys: BatchKeys, capture: Capture) -> None:
         self.batches.append((keys, capture))
@@ -143,6 +146,37 @@ def make_values(**changes: Any) -> StepValues:
             **changes,
         }
     )
+
+
+class FixedMemory:
+    """Always the same reading."""
+
+    MB = 64.0
+
+    def ready(self) -> bool:
+        return True
+
+    def value(self) -> float:
+        return self.MB
+
+
+def make_watched(layers: tuple[LayerParts, ...] = (), frame_samples: int = 4) -> Watched:
+    """What a fit watches, without times."""
+    return Watched(layers, frame_samples, lambda _marks: {}, FixedMemory())
+
+
+def make_capture(
+    reader: CpuReader,
+    *,
+    images: tuple[Tensor | None, Tensor | None] | None = None,
+    kept: tuple[Kept | None, ...] = (),
+    scalars: dict[str, Any] | None = None,
+    phase: Phase = "train",
+) -> CpuCapture:
+    """A capture of a step on a CPU: four tiles, unless other `images` are given."""
+    images = (tiles(4), tiles(4).flip(0)) if images is None else images
+    facts = (BatchKeys(phase, 0, 0, 1, 1), 0, None, (None, None, None, None, None))
+    return CpuCapture(reader, images, list(kept), {} if scalars is None else scalars, facts)
 
 
 def as_uint8(images: Tensor) -> np.ndarray[Any, Any]:

@@ -9,8 +9,7 @@ from torch import nn
 from shared.messages import RunStarted
 from tests.trainer.capture.builders import RememberingPublisher
 from trainer.capture.counters import RunCounters
-from trainer.capture.ended import EndedStep
-from trainer.capture.gates import tap_layers
+from trainer.capture.gates import Taps
 from trainer.capture.session import FitSession
 
 MEDIAN_LIMIT_US = 500  # measured: about 20; a busy machine must not fail the suite
@@ -24,23 +23,21 @@ def test_handing_over_a_batch_takes_microseconds() -> None:
     session = FitSession(
         model,
         torch.device("cpu"),
-        taps=tap_layers(model, {"a": "a", "b": "b"}, {}, samples=4),
+        taps=Taps(model, {"a": "a", "b": "b"}, {}, samples=4),
         counters=RunCounters(),
         receiver=receiver,
     )
     images = torch.rand(4, 3, 128, 128)
-    step = EndedStep(
-        "train", 0, 0, None, {"loss": torch.tensor(1.0), "input": images, "reconstruction": images}
-    )
+    returned = {"loss": torch.tensor(1.0), "input": images, "reconstruction": images}
     took_us: list[float] = []
     for _ in range(300):
-        session.batch_started({"learning_rate": 0.1})
+        session.batch_started("train", 0.1)
         for part in model.values():
             part(torch.rand(4, 32, 32))
         for i in range(5):
             session.log(f"mine_{i}", 0.5)
         began_s = time.perf_counter()
-        session.step_ended(step)
+        session.step_ended("train", 0, images, returned)
         took_us.append((time.perf_counter() - began_s) * 1e6)
     assert len(receiver.batches) == 300
     assert len(receiver.batches[-1][1].scalars()) >= 9

@@ -51,7 +51,7 @@ def times_of(model: Model, clock: ManualClock, step: Any) -> dict[str, Any]:
     for _ in range(2):  # what is watched may change in the first step
         timer.batch_started()
         step()
-        times = timer.batch_ended(training=True)
+        times = timer.times(timer.marks(training=True))
     timer.remove()
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     return times
@@ -82,9 +82,9 @@ def test_layers_that_run_again_in_the_backward_pass_do_not_count(clock: ManualCl
     timer = StepTimer(model, clock)
     timer.batch_started()
     model.first(torch.zeros(1))
-    timer.backward_started()
+    timer.frozen = True
     model.first(torch.zeros(1))
-    assert timer.batch_ended(training=True)["inference_time_ms"] == 1000
+    assert timer.times(timer.marks(training=True))["inference_time_ms"] == 1000
 
 
 def test_a_step_without_a_forward_pass_has_no_inference_time(clock: ManualClock) -> None:
@@ -101,9 +101,9 @@ def test_memory_is_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
         return read()
 
     monkeypatch.setattr(gauge, "_read", counted)
-    values = [gauge.read_mb() for _ in range(10)]
+    values = [gauge.value() for _ in range(10)]
     assert reads == [1]
     now_s[0] = 1.0
-    values.append(gauge.read_mb())
+    values.append(gauge.value())
     assert reads == [2]
     assert 20 < min(values) <= max(values) < 100_000
