@@ -33,10 +33,10 @@ from measure.analyzer import Analyzer
 from measure.output import machine, parser, show
 from torch import nn
 from torch.nn import functional
+from trainer.capture.ended import EndedStep
 
 from shared.messages import Layer, RunStarted
 from trainer.capture.counters import RunCounters
-from trainer.capture.ended import EndedStep
 from trainer.capture.gates import tap_layers
 from trainer.capture.session import FitSession
 from trainer.model.dae_kan import DAEKAN

@@ -15,14 +15,15 @@ ATTENTION = {name: f"gates.{name}" for name in MAPS}
 class Step(pl.LightningModule):
     """Two convolutions forward and backward (5 to 20 ms on one core), and gates to be hooked."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         super().__init__()
         self.net = nn.Sequential(
             nn.Conv2d(3, 12, 3, padding=1), nn.ELU(), nn.Conv2d(12, 3, 3, padding=1), nn.Sigmoid()
         )
         self.gates = nn.ModuleDict({name: nn.Identity() for name in MAPS})
+        self.to(device)
         self.optimizer = torch.optim.SGD(self.parameters(), lr=0.01)
-        self.pool = torch.rand(16, *TILES)
+        self.pool = torch.rand(16, *TILES, device=device)
         self.count = 0
 
     def work(self) -> dict[str, Any]:
@@ -39,12 +40,13 @@ class Step(pl.LightningModule):
 
 def fresh_values(clean: Tensor) -> dict[str, Any]:
     """Values of a step that nobody else holds; `maps` are gates in (0, 1)."""
+    device = clean.device
     return {
         "input": clean,
         "reconstruction": clean.mul(0.9),
-        "loss": torch.tensor(0.5),
-        "mse": torch.tensor(0.4),
-        "maps": {name: torch.rand(shape) for name, shape in MAPS.items()},
+        "loss": torch.tensor(0.5, device=device),
+        "mse": torch.tensor(0.4, device=device),
+        "maps": {name: torch.rand(shape, device=device) for name, shape in MAPS.items()},
         "numbers": {f"scalar_{i}": 0.1 * i for i in range(7)},
     }
 
