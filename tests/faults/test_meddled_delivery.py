@@ -49,6 +49,7 @@ def run_through(scene: Scene, plan: Plan, *, batches: int = 150, seed: int = 1) 
     return meddler
 
 
+@pytest.mark.long
 def test_the_first_message_of_each_kind_is_lost(scene: Scene) -> None:
     meddler = run_through(scene, Plan(drop_first=dict.fromkeys(KINDS, 1)))
     assert [meddler.fates[*key, "dropped"] for key in KINDS] == [1] * len(KINDS)
