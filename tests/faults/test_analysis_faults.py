@@ -68,16 +68,21 @@ def test_scalars_do_not_wait_for_a_slow_analysis(
         size=size,
         step_s=0.025,
         queue_mib=16,
-        close_timeout=50,
+        close_timeout=90,
         steps=scene.home / "steps",
     )
     lags = watch_commits(scene, batches)
+<<<<<<< HEAD
     if not dropped:
         assert len(scene.steps()) < batches / 2, "more was to be offered than can be analyzed"
+=======
+    analyzed, _ = analyses(scene)
+    assert len(analyzed) < batches / 2, "more was to be offered than can be analyzed"
+>>>>>>> faults1
     # The least of the last quarter: noise of the machine makes some longer, never all.
     assert min(lags[-len(lags) // 4 :]) < LONGEST_LAG_S, lags
-    outcome = scene.outcome(publisher, deadline_s=90)
-    assert analyzer.wait(30) == 0
+    outcome = scene.outcome(publisher, deadline_s=120)
+    assert analyzer.wait(60) == 0
     expect_every_batch(scene, outcome, batches)
     found = scene.audit()
     assert (outcome["totals"]["train"]["dropped"] > 0) == dropped

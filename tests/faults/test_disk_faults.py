@@ -19,7 +19,11 @@ LARGE = 256
 """Side of a tile whose frame takes 384 KiB; the disk has 16 MiB."""
 NOT_COMMITTED = "nothing is acknowledged until they can"
 NOT_OPENED = "cannot be received yet"
+<<<<<<< HEAD
 NOT_WRITTEN = "); training goes on"
+=======
+NOT_WRITTEN = ".mcap cannot be written ("
+>>>>>>> faults1
 
 
 class Run:
@@ -40,7 +44,7 @@ class Run:
 
     def publisher(self, **options: object) -> Process:
         """Start a publisher of `BATCHES` batches."""
-        given = {"batches": BATCHES, "step_s": 0.01, "close_timeout": 30}
+        given = {"batches": BATCHES, "step_s": 0.01, "close_timeout": 60}
         return self.scene.publisher(
             **(given | options), steps=self._steps, hold=self._release, exit_code=7
         )
@@ -57,7 +61,7 @@ class Run:
     def close(self, publisher: Process) -> dict[str, Any]:
         """Let the publisher end; its exit code is its own all the same."""
         self._release.touch()
-        return self.scene.outcome(publisher, exit_code=7)
+        return self.scene.outcome(publisher, exit_code=7, deadline_s=90)
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(run: Run) -> None:
     assert committed(run.scene.folder) == held < BATCHES
     run.disk.free()
     outcome = run.close(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     expect_everything(run.scene, outcome, BATCHES)
     expect_whole_database(run.scene.folder)
     assert run.scene.said().count(NOT_COMMITTED) == 1
@@ -115,7 +119,7 @@ def test_files_that_may_not_grow_for_a_while_cost_nothing(scene: Scene) -> None:
     resource.prlimit(analyzer.pid, resource.RLIMIT_FSIZE, before)
     release.touch()
     outcome = scene.outcome(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     expect_everything(scene, outcome, BATCHES)
     expect_whole_database(scene.folder)
 
@@ -168,7 +172,7 @@ def test_a_run_that_begins_on_a_full_disk_is_received_later(run: Run) -> None:
     run.until_all_handed_over()
     run.disk.free()
     outcome = run.close(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     expect_everything(run.scene, outcome, BATCHES)
     assert run.scene.said().count(NOT_OPENED) == 1
 
@@ -187,7 +191,7 @@ def test_an_analyzer_killed_on_a_full_disk_goes_on_when_there_is_room(run: Run) 
     run.until_all_handed_over()
     run.disk.free()
     outcome = run.close(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     expect_everything(run.scene, outcome, BATCHES)
     expect_whole_database(run.scene.folder)
     assert run.scene.said().count(NOT_OPENED) == 1
@@ -195,20 +199,20 @@ def test_an_analyzer_killed_on_a_full_disk_goes_on_when_there_is_room(run: Run) 
 
 @pytest.mark.long
 def test_a_recording_never_takes_the_disk_from_the_run(run: Run) -> None:
-    run.disk.resize(64)
+    run.disk.resize(32)
     analyzer = run.analyzer_on_disk("--once", "--record")
     # 1.5 MiB a frame; an eighth of the disk is not for the recording.
-    publisher = run.publisher(batches=60, size=512)
+    publisher = run.publisher(batches=40, size=512)
     run.until_said("recording stops here, the run goes on")
-    run.until_all_handed_over(60)
+    run.until_all_handed_over(40)
     outcome = run.close(publisher)
-    assert analyzer.wait(30) == 0
-    expect_everything(run.scene, outcome, 60)
+    assert analyzer.wait(60) == 0
+    expect_everything(run.scene, outcome, 40)
     expect_whole_database(run.scene.folder)
     assert run.scene.said().count("recording stops here") == 1
     assert NOT_COMMITTED not in run.scene.said()
     steps = replayed_steps(run.scene, run.scene.folder / "stream.mcap")
-    assert 10 < len(steps) < 60, "what was recorded before can be replayed"
+    assert 10 < len(steps) < 40, "what was recorded before can be replayed"
 
 
 def replayed_steps(scene: Scene, recording: Path) -> list[int]:
@@ -229,7 +233,7 @@ def test_records_wait_in_memory_while_the_journals_disk_is_full(run: Run) -> Non
     analyzer = run.scene.analyzer("--once")
     run.scene.until_steps(1)
     outcome = run.close(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     expect_everything(run.scene, outcome, BATCHES)
     assert run.scene.said().count(NOT_WRITTEN) == 1
 
@@ -245,7 +249,7 @@ def test_what_neither_memory_nor_disk_takes_is_counted_and_named(run: Run) -> No
     analyzer = scene.analyzer("--once")
     scene.until_steps(1)
     outcome = run.close(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     steps = scene.steps()
     assert steps == sorted(set(steps)), "each batch that is there is there once, in order"
     lost = batches - len(steps)
@@ -297,7 +301,7 @@ def test_a_trainers_recording_on_a_full_disk_costs_only_itself(run: Run) -> None
     run.until_all_handed_over(120)
     assert NOT_WRITTEN in run.scene.said()
     outcome = run.close(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     assert outcome.pop("journal") == str(recording)
     expect_everything(run.scene, outcome | {"journal": None}, 120)
 

@@ -50,14 +50,19 @@ def is_free(folder: Path) -> bool:
 
 @pytest.mark.long
 def test_a_slow_analyzer_takes_no_more_than_its_credit(scene: Scene) -> None:
-    analyzer = scene.analyzer(analysis=f"{other_analysis.__name__}:sleep_100_ms")
+    analyzer = scene.analyzer(analysis=f"{other_analysis.__name__}:glance_for_100_ms")
     scene.until_listening(analyzer)
     publish(scene, "warm")
     before_mib = held_by(analyzer)
+<<<<<<< HEAD
     # 1.5 MiB a frame, 100 of them a second; 7 are analyzed.
     publisher = scene.publisher(batches=300, size=512, step_s=0.01, close_timeout=150, **TRAINER)
+=======
+    # 1.5 MiB a frame, 100 of them a second; less than 10 are analyzed.
+    publisher = scene.publisher(batches=300, size=512, step_s=0.01, close_timeout=120, **TRAINER)
+>>>>>>> faults1
     held = [mib - before_mib for mib in watch(analyzer, publisher)]
-    outcome = scene.outcome(publisher)
+    outcome = scene.outcome(publisher, deadline_s=10)
     assert CREDIT_MIB / 2 < max(held) < CREDIT_MIB + ALLOWANCE_MIB
     assert outcome["memory"]["grown_mib"] < TRAINER_MIB + ALLOWANCE_MIB
     assert outcome["totals"]["train"]["dropped"] > 50, "the flood was to go beyond the bounds"
@@ -89,7 +94,7 @@ def test_runs_that_are_over_leave_nothing_behind_in_the_analyzer(scene: Scene) -
 def test_connections_that_are_over_leave_nothing_behind_in_the_trainer(scene: Scene) -> None:
     analyzer = scene.analyzer("--once")
     release = scene.home / "release"
-    publisher = scene.publisher(batches=1500, step_s=0.01, close_timeout=30, hold=release)
+    publisher = scene.publisher(batches=1500, step_s=0.01, close_timeout=60, hold=release)
     files, mib = [], []
     for _ in range(4):
         scene.until_steps(len(scene.steps()) + 20)
@@ -100,7 +105,7 @@ def test_connections_that_are_over_leave_nothing_behind_in_the_trainer(scene: Sc
         analyzer = scene.analyzer("--once")
     release.touch()
     outcome = scene.outcome(publisher)
-    assert analyzer.wait(30) == 0
+    assert analyzer.wait(60) == 0
     expect_everything(scene, outcome, 1500)
     assert max(files) <= files[0] + 1, "the journal is one more"
     assert max(mib) < mib[0] + 16

@@ -4,7 +4,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,8 +15,9 @@ from tests.processes.scene import Process, Scene, expect_everything
 
 pytestmark = pytest.mark.process
 
-LONGEST_END_S = 15.0
-"""W&B has 10 s for its end (`RunsSettings.wandb_timeout_s`); the rest is what stopping takes."""
+LONGEST_END_S = 30.0
+"""W&B has 10 s for its end (`RunsSettings.wandb_timeout_s`); the rest is for a machine that is
+busy."""
 
 
 @pytest.fixture
@@ -62,8 +63,19 @@ def end(analyzer: Process) -> None:
     assert time.monotonic() - began_s < LONGEST_END_S
 
 
-def disturb_core(scene: Scene, disturb: Callable[[psutil.Process], None], batches: int) -> None:
-    """A run of `batches` batches; in the middle of it `disturb` gets W&B's core process."""
+def is_gone(process: psutil.Process) -> bool:
+    """Whether it has ended, be it that nobody has taken its exit code yet."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def disturb_core(scene: Scene, number: signal.Signals, *, patient: bool, batches: int) -> None:
+    """A run in the middle of which W&B's core process gets a signal.
+
+    A `patient` trainer ends only when W&B has taken every row all the same.
+    """
     analyzer = scene.analyzer("--once", "--wandb", "offline")
     release = scene.home / "release"
     publisher = scene.publisher(batches=batches, step_s=0.025, hold=release)
@@ -71,17 +83,19 @@ def disturb_core(scene: Scene, disturb: Callable[[psutil.Process], None], batche
     core = core_of(analyzer)
     assert core is not None
     at = len(scene.steps())
-    disturb(core)
+    core.send_signal(number)
     scene.until_steps(min(at + 20, batches))
+    if patient:
+        scene.until(lambda: rows_logged(scene.folder) == batches, deadline_s=120)
     release.touch()
     outcome = scene.outcome(publisher)
     end(analyzer)
     expect_everything(scene, outcome, batches)
-    assert not core.is_running()
+    assert is_gone(core)
 
 
 def test_a_killed_core_process_costs_nothing(scene: Scene) -> None:
-    disturb_core(scene, lambda core: core.send_signal(signal.SIGKILL), 120)
+    disturb_core(scene, signal.SIGKILL, patient=True, batches=120)
     # What it held in memory as it died comes once more.
     assert set(steps_at_wandb(scene.folder)) == set(range(1, 121))
     assert "120 rows and 0 dashboards logged offline" in scene.said()
@@ -89,7 +103,7 @@ def test_a_killed_core_process_costs_nothing(scene: Scene) -> None:
 
 @pytest.mark.long
 def test_a_stopped_core_process_delays_nobody(scene: Scene) -> None:
-    disturb_core(scene, lambda core: core.send_signal(signal.SIGSTOP), 120)
+    disturb_core(scene, signal.SIGSTOP, patient=False, batches=120)
     said = scene.said()
     assert "the W&B process did not answer in time" in said
     (line,) = [line for line in said.splitlines() if "dashboards logged offline" in line]
@@ -99,9 +113,9 @@ def test_a_stopped_core_process_delays_nobody(scene: Scene) -> None:
 
 @pytest.mark.long
 def test_a_core_process_that_stays_stopped_is_replaced(scene: Scene) -> None:
-    batches = 40 * 45  # more than the 30 s after which it is given up
-    disturb_core(scene, lambda core: core.send_signal(signal.SIGSTOP), batches)
-    assert set(steps_at_wandb(scene.folder)) == set(range(1, batches + 1))
+    # It is given up after 30 s.
+    disturb_core(scene, signal.SIGSTOP, patient=True, batches=1000)
+    assert set(steps_at_wandb(scene.folder)) == set(range(1, 1001))
 
 
 @pytest.mark.long
@@ -111,8 +125,13 @@ def test_a_server_out_of_reach_delays_nobody(
 ) -> None:
     account = {"WANDB_BASE_URL": request.getfixturevalue(server), "WANDB_API_KEY": "0" * 40}
     analyzer = scene.analyzer("--once", "--wandb", "online", variables=account)
-    scene.until_listening(analyzer)
-    outcome = scene.outcome(scene.publisher(batches=120, step_s=0.025))
+    release = scene.home / "release"
+    publisher = scene.publisher(batches=120, step_s=0.025, hold=release)
+    scene.until_steps(120)
+    assert rows_logged(scene.folder) == 0, "nobody was to wait for W&B's attempts"
+    scene.until(lambda: rows_logged(scene.folder) == 120, deadline_s=120)
+    release.touch()
+    outcome = scene.outcome(publisher)
     end(analyzer)
     expect_everything(scene, outcome, 120)
     assert steps_at_wandb(scene.folder) == list(range(1, 121))
@@ -120,3 +139,18 @@ def test_a_server_out_of_reach_delays_nobody(
     assert "no run could be opened online" in said
     assert "120 rows and 0 dashboards logged offline" in said
     assert "to upload: wandb sync" in said
+
+
+@pytest.mark.long
+def test_a_run_that_ends_while_the_server_is_out_of_reach_ends_in_time(
+    scene: Scene, mute_server: str
+) -> None:
+    account = {"WANDB_BASE_URL": mute_server, "WANDB_API_KEY": "0" * 40}
+    analyzer = scene.analyzer("--once", "--wandb", "online", variables=account)
+    release = scene.home / "release"
+    publisher = scene.publisher(batches=120, step_s=0.025, hold=release)
+    scene.until_steps(120)
+    release.touch()
+    outcome = scene.outcome(publisher)
+    end(analyzer)
+    expect_everything(scene, outcome, 120)
