@@ -19,11 +19,7 @@ LARGE = 256
 """Side of a tile whose frame takes 384 KiB; the disk has 16 MiB."""
 NOT_COMMITTED = "nothing is acknowledged until they can"
 NOT_OPENED = "cannot be received yet"
-<<<<<<< HEAD
-NOT_WRITTEN = "); training goes on"
-=======
 NOT_WRITTEN = ".mcap cannot be written ("
->>>>>>> faults1
 
 
 class Run:

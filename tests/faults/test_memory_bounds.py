@@ -54,13 +54,8 @@ def test_a_slow_analyzer_takes_no_more_than_its_credit(scene: Scene) -> None:
     scene.until_listening(analyzer)
     publish(scene, "warm")
     before_mib = held_by(analyzer)
-<<<<<<< HEAD
-    # 1.5 MiB a frame, 100 of them a second; 7 are analyzed.
-    publisher = scene.publisher(batches=300, size=512, step_s=0.01, close_timeout=150, **TRAINER)
-=======
     # 1.5 MiB a frame, 100 of them a second; less than 10 are analyzed.
     publisher = scene.publisher(batches=300, size=512, step_s=0.01, close_timeout=120, **TRAINER)
->>>>>>> faults1
     held = [mib - before_mib for mib in watch(analyzer, publisher)]
     outcome = scene.outcome(publisher, deadline_s=10)
     assert CREDIT_MIB / 2 < max(held) < CREDIT_MIB + ALLOWANCE_MIB
