@@ -1,7 +1,7 @@
 # make demo   train on real tissue while a second process analyzes it
 # make test   the test suite
 # make faults the long fault tests: everything is killed, stopped, starved and cut
-# make soak  ten minutes at 200 batches a second; prints what both sides hold
+# make soak   ten minutes at 200 batches a second, in which neither side may grow
 # make test-cuda   what only a GPU can show, with the host's time; keep it: | tee benchmarks/results/cuda.txt
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 DEMO_NAME ?= demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?= --output-dir runs --run-name $(DEMO_NAME) --record runs/$(DEMO_NAME).mcap
 PYTEST_FLAGS ?=
+SOAK_S ?= 600
 
 .PHONY: setup demo test faults soak test-cuda lint format bench clean
 
@@ -33,7 +34,7 @@ faults: setup
 	$(BIN)/python -m pytest -m long tests/faults $(PYTEST_FLAGS)
 
 soak: setup
-	SOAK_S=600 $(BIN)/python -m pytest -m long -s tests/faults/test_soak.py $(PYTEST_FLAGS)
+	SOAK_S=$(SOAK_S) $(BIN)/python -m pytest -m long -s tests/faults/test_soak.py $(PYTEST_FLAGS)
 
 test-cuda: setup
 	$(BIN)/python -m pytest -m cuda -rA tests/cuda $(PYTEST_FLAGS)

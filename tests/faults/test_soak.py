@@ -21,6 +21,12 @@ DASHBOARD_S = 5
 # 24 KiB a frame, more than one worker can analyze: what waits for it fills these bounds, and
 # the 64 MiB of the analyzer's credit, during the warm-up.
 TRAINER: dict[str, object] = {"size": 64, "capture_mib": 4, "queue_mib": 8, "unacked_mib": 4}
+ALLOWANCE_MIB = 6.0
+"""Pages that the allocator has kept after a commit, an analysis or a drawing larger than before."""
+LEAK_MIB_PER_MINUTE = 0.5
+"""At 12,000 batches a minute: 44 bytes a batch."""
+WAL_MIB = 16.0
+"""SQLite starts it over at 4 MiB, but not beneath a dashboard that is reading."""
 
 
 @pytest.mark.timeout(SOAK_S + 240)
@@ -40,15 +46,45 @@ def test_a_soak_leaves_nothing_behind(scene: Scene) -> None:
     shots = list(soak(scene, analyzer, publisher))
     enough.touch()
     outcome = scene.outcome(publisher)
-    scene.until((scene.folder / "final_summary_report.md").exists)
-    print(table(shots))
-    for name in shots[0].holdings:
-        for what in ("resident_mib", "files", "threads", "processes"):
-            print(name, what, series(shots, name, what))
-    print(outcome["totals"], outcome["handoff"])
-    print((scene.home / "figures.txt").read_text().split())
-    print(len(list(scene.folder.glob("train_batch_*.png"))))
+    scene.until((scene.folder / "final_summary_report.md").exists, deadline_s=120)
+    figures = [int(count) for count in (scene.home / "figures.txt").read_text().split()]
+    print(f"\n{table(shots)}\n\n{judged(shots)}\n")
+    print(f"figures alive: {figures}\nframes: {outcome['totals']['train']}")
+    print(f"hand-over: {outcome['handoff']}")
+    assert outcome["batches"] > 0.95 * SOAK_S * BATCHES_PER_S
     expect_every_batch(scene, outcome, outcome["batches"])
+    drawn = len(list(scene.folder.glob("train_batch_*.png")))
+    assert drawn == outcome["batches"] // (BATCHES_PER_S * DASHBOARD_S)
+    expect_no_growth(shots)
+    assert max(figures) == 0, "a figure outlived its drawing"
+
+
+def expect_no_growth(shots: list[Shot]) -> None:
+    """Neither side holds more after the warm-up's end than a short time after it."""
+    for name in shots[0].holdings:
+        memory = series(shots, name, "resident_mib")
+        assert memory.late - memory.early < allowed_mib(memory), f"{name}: {memory}"
+        for what in ("files", "threads", "processes"):
+            count = series(shots, name, what)
+            # One that comes and goes may be there at any time; one that stays raises the least.
+            assert count.late_least <= count.early_least, f"{what} of {name}: {count}"
+    assert max(shot.wal_mib for shot in shots) < WAL_MIB
+
+
+def allowed_mib(memory: Growth) -> float:
+    return ALLOWANCE_MIB + LEAK_MIB_PER_MINUTE * memory.minutes
+
+
+def judged(shots: list[Shot]) -> str:
+    """Memory of each side early and late after the warm-up, and what was allowed."""
+    lines = []
+    for name in shots[0].holdings:
+        memory = series(shots, name, "resident_mib")
+        lines.append(
+            f"{name:>9}: {memory.early:6.1f} -> {memory.late:6.1f} MiB in {memory.minutes:.1f} min"
+            f" ({memory.per_minute:+.2f} a minute; allowed: {allowed_mib(memory):+.1f} in all)"
+        )
+    return "\n".join(lines)
 
 
 def soak(scene: Scene, analyzer: Process, publisher: Process) -> Iterator[Shot]:

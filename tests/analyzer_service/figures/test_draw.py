@@ -1,10 +1,12 @@
 """Dashboards of a run that went through the real pipeline and the real analyses."""
 
+import gc
 import shutil
 from pathlib import Path
 
 import cv2
 import pytest
+from matplotlib.figure import Figure
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.draw import dashboard_name, draw_dashboard, read_dashboard
@@ -119,3 +121,15 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(folder: Path) -> No
     with pytest.raises(SinkError, match="cannot write"):
         draw_dashboard(folder, "train", 4, release)
     assert list(folder.glob(".*")) == []
+
+
+def test_no_figure_outlives_its_drawing(folder: Path) -> None:
+    release = release_of(folder, "train", 4)
+    gc.collect()
+    gc.disable()  # Python looks for rings when it likes to: here, not at all
+    try:
+        for _ in range(3):
+            draw_dashboard(folder, "train", 4, release)
+        assert sum(type(found) is Figure for found in gc.get_objects()) == 0
+    finally:
+        gc.enable()
