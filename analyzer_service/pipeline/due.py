@@ -1,7 +1,13 @@
-"""Files that are due: handed to the workers in order, tried twice, noted when they are written."""
+"""Files that are due: handed to the workers in order, tried twice, noted when they are written.
 
+One that a full disk does not take is tried for half a minute: somebody may make room.
+"""
+
+import errno
 import logging
+import os
 import sqlite3
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +22,9 @@ from analyzer_service.workers import Outcome, Ticket, Workers
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 2
+_ATTEMPTS_ON_FULL_DISK: Final = 7
+_FIRST_PAUSE_S: Final = 0.5
+_FULL_DISK: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 _LOOKAHEAD: Final = 64
 _LAST: Final = ("final", "report")
 
@@ -54,6 +63,7 @@ class DueFiles:
     gathered: dict[Job, Outcome[str]] = field(default_factory=dict)
     _running: dict[Job, Ticket] = field(default_factory=dict)
     _failed: Counter[int] = field(default_factory=Counter)
+    _not_before: dict[int, float] = field(default_factory=dict)
     _maybe_due: bool = True
 
     @property
@@ -84,7 +94,7 @@ class DueFiles:
         for place, job in enumerate(due):
             if len(self._running) >= most:
                 return
-            if job in self._running or job.key in keys:
+            if job in self._running or job.key in keys or self._is_put_off(job):
                 continue
             if job.kind in _LAST and (self._running or place > 0):
                 return
@@ -109,6 +119,8 @@ class DueFiles:
         """The transaction of `note` has ended."""
         for job, outcome in self.gathered.items():
             if outcome.how != "done":
+                pause_s = _FIRST_PAUSE_S * 2 ** self._failed[job.id] if _is_full(outcome) else 0.0
+                self._not_before[job.id] = time.monotonic() + pause_s
                 self._failed[job.id] += 1
         self.gathered.clear()
         self._maybe_due = True
@@ -146,6 +158,9 @@ class DueFiles:
         if self._running.pop(job, None) is not None:
             self.gathered[job] = outcome
 
+    def _is_put_off(self, job: Job) -> bool:
+        return time.monotonic() < self._not_before.get(job.id, 0.0)
+
     def _still_due(self, job: Job) -> bool:
         query = "SELECT 1 FROM jobs WHERE id = ? AND state = 'due'"
         return self.store.connection.execute(query, (job.id,)).fetchone() is not None
@@ -162,8 +177,10 @@ class DueFiles:
             )
 
     def _not_written(self, job: Job, outcome: Outcome[str]) -> None:
-        if self._failed[job.id] + 1 < _ATTEMPTS:
-            self.store.say(logging.WARNING, f"{job} failed, trying once more: {outcome.error}")
+        attempts = _ATTEMPTS_ON_FULL_DISK if _is_full(outcome) else _ATTEMPTS
+        if self._failed[job.id] + 1 < attempts:
+            if not self._failed[job.id]:
+                self.store.say(logging.WARNING, f"{job} failed, trying again: {outcome.error}")
             return
         self.store.say(logging.ERROR, f"{job} is given up: {outcome.error}")
         self.store.connection.execute(
@@ -176,3 +193,8 @@ class DueFiles:
         query = "SELECT 1 FROM jobs WHERE file = ? AND state = 'done'"
         found = self.store.connection.execute(query, (file,)).fetchone()
         return [] if found else [file]
+
+
+def _is_full(outcome: Outcome[str]) -> bool:
+    """Whether the disk took no more; workers tell it in words."""
+    return any(words in (outcome.error or "") for words in _FULL_DISK)

@@ -70,10 +70,10 @@ class Recorder:
         self._unlooked_bytes += nbytes
         if self._unlooked_bytes < _LOOK_EVERY_BYTES:
             return
-        self._unlooked_bytes = 0
         left, least = _room(self._folder)
-        if left < least:
+        if left < least + self._unlooked_bytes:
             raise RecordingError(f"{left} bytes are left on the disk, which the results may need")
+        self._unlooked_bytes = 0
 
     def _stop(self, error: RecordingError) -> None:
         logger.error("recording stops here, the run goes on: %s", error)

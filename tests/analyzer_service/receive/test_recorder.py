@@ -46,10 +46,11 @@ def test_a_full_disk_is_said_once_and_what_was_written_stays_readable(
 def test_a_recording_leaves_the_end_of_the_disk_to_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    disk = SimpleNamespace(f_blocks=800, f_frsize=4096, f_bavail=0)
+    disk = SimpleNamespace(f_blocks=1 << 24, f_frsize=4096, f_bavail=0)
     monkeypatch.setattr(os, "statvfs", lambda _: disk)
     recorder = Recorder(tmp_path)
-    for number, left in enumerate((101, 100, 99, 800), start=1):
+    # 256 MiB are left to the run, 65,536 blocks; a frame takes 3 MiB, or 768 of them.
+    for number, left in enumerate((80_000, 66_400, 66_000, 80_000), start=1):
         disk.f_bavail = left
         recorder.write(make_recorded(make_frame(number, size=512)))
     recorder.close()
