@@ -67,8 +67,11 @@ class Run:
         return self.scene.outcome(publisher, exit_code=7, deadline_s=90)
 
     def _handed_over(self) -> int:
-        words = self._steps.read_text().split() if self._steps.exists() else []
-        return int(words[0]) if words else 0
+        if not self._steps.exists():
+            return 0
+        while not (words := self._steps.read_text().split()):
+            pass  # it is being written
+        return int(words[0])
 
 
 @pytest.fixture
