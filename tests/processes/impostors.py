@@ -10,7 +10,8 @@ from typing import Any
 
 import zmq
 
-from tests.processes.fuzzing import from_analyzer
+from shared.protocol import pack
+from tests.processes.fuzzing import FROM_ANALYZER, from_analyzer
 
 HOST = "127.0.0.1"
 _AT_ONCE = 50
@@ -72,8 +73,8 @@ def mute(port: int) -> Iterator[None]:
 def liar(port: int) -> Iterator[None]:
     """Speaks ZeroMQ on `port` and the next one, but sends floods of what is no conversation.
 
-    Some of it are words of the protocol that no analyzer would say before it has welcomed, some
-    messages that are too large to be taken.
+    It begins with the words of the protocol, which no analyzer would say before it has welcomed;
+    some messages are too large to be taken.
     """
     over = threading.Event()
     thread = threading.Thread(target=_lie, args=(port, over))
@@ -117,7 +118,11 @@ def _lie(port: int, over: threading.Event) -> None:
         poller.register(router, zmq.POLLIN)
     while not over.is_set():
         for router, _ in poller.poll(_TURN_MS):
-            peers[router].add(router.recv_multipart()[0])
+            peer, *_ = router.recv_multipart()
+            if peer not in peers[router]:
+                for control in FROM_ANALYZER:
+                    router.send_multipart([peer, pack(control)])
+                peers[router].add(peer)
         for router, known in peers.items():
             for peer in known:
                 for _ in range(_AT_ONCE):
