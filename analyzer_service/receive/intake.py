@@ -1,6 +1,7 @@
 """Records and frames of a session on their way into its run."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from analyzer_service.commit.database import StoreError
 from analyzer_service.receive import handshake
@@ -10,6 +11,9 @@ from shared.codec import Buffer, decode, join, size_of
 from shared.errors import ConfigurationError, ContractError, SidelightError
 from shared.messages import BatchFrame, CriticalMessage, RunStarted
 from shared.protocol import Frame
+
+# A producer sends none before its first record is committed: a few may overtake that, no more.
+_MOST_EARLY_BYTES: Final = 4 << 20
 
 
 class Intake:
@@ -78,9 +82,11 @@ class Intake:
             raise ContractError(f"frame far beyond the credit of {self._credit_bytes} bytes")
         if session.started:
             _place(session, frame, parts)
+        elif session.early_bytes + (nbytes := size_of(parts)) > _MOST_EARLY_BYTES:
+            raise ContractError("frames of a run that has not started")
         else:
             session.early.append((frame, parts))
-            session.early_bytes += size_of(parts)
+            session.early_bytes += nbytes
 
     def _open(self, session: Session, started: RunStarted, now: float) -> None:
         reason = handshake.contradiction(session.hello, started)

@@ -6,6 +6,7 @@ touch it.
 
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -23,6 +24,10 @@ _RECONNECT_MS = 100
 _RECONNECT_MAX_MS = 1000
 _LAST_WORDS_MS = 200
 _CTL_HIGH_WATER_MARK = 4096
+# Of what comes, ZeroMQ holds so many messages, each of so many bytes a part; few are taken at once.
+_RECEIVE_HIGH_WATER_MARK = 32
+_LONGEST_PARTS: dict[Channel, int] = {"ctl": MAX_CONTROL_BYTES, "bulk": 4096}
+_MOST_AT_ONCE = 64
 _SEND_HIGH_WATER_MARKS: dict[Channel, int] = {"ctl": _CTL_HIGH_WATER_MARK, "bulk": 256}
 
 
@@ -57,6 +62,10 @@ class ProducerSockets:
         self._open("ctl")
         self._open("bulk")
 
+    def shut(self) -> None:
+        """Close what is open; nothing is sent or received until `reopen`."""
+        self._close_sockets()
+
     def renew(self, channel: Channel) -> None:
         """Open `channel` anew unless nothing was sent on it: what it still holds is let go.
 
@@ -84,8 +93,13 @@ class ProducerSockets:
         return True
 
     def receive(self, timeout_ms: int) -> list[bytes]:
-        """Control headers that came, after waiting at most `timeout_ms` for the first."""
+        """Control headers that came, after waiting at most `timeout_ms` for the first.
+
+        At most 64 of each socket: who sends without end keeps nobody from what else is due.
+        """
         headers: list[bytes] = []
+        if not self._sockets:  # a poller that has nothing to watch does not wait
+            time.sleep(timeout_ms / 1000)
         for socket, _ in self._poller.poll(timeout_ms):
             headers.extend(_drain(socket))
         return headers
@@ -119,9 +133,9 @@ class ProducerSockets:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDHWM, _SEND_HIGH_WATER_MARKS[channel])
-        socket.setsockopt(zmq.RCVHWM, _CTL_HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RCVHWM, _RECEIVE_HIGH_WATER_MARK)
         socket.setsockopt(zmq.IPV6, int("[" in url))
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_CONTROL_BYTES)
+        socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_PARTS[channel])
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
         if self._keys is not None:
@@ -150,9 +164,11 @@ def _identify(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
 
 def _drain(socket: zmq.Socket[bytes]) -> list[bytes]:
     headers: list[bytes] = []
-    while True:
+    while len(headers) < _MOST_AT_ONCE:
         try:
-            parts = socket.recv_multipart(flags=zmq.DONTWAIT)
+            headers.append(socket.recv(flags=zmq.DONTWAIT))
         except zmq.Again:
-            return headers
-        headers.append(parts[0])
+            break
+        while socket.getsockopt(zmq.RCVMORE):  # an analyzer's messages have one part
+            socket.recv(flags=zmq.DONTWAIT, copy=False)
+    return headers

@@ -49,6 +49,13 @@ def run_through(scene: Scene, plan: Plan, *, batches: int = 150, seed: int = 1) 
     return meddler
 
 
+def test_the_only_acknowledgment_is_lost(scene: Scene) -> None:
+    # The first Hello, too, so that all five batches go in one breath and are committed in one.
+    lost: dict[Key, int] = {("in", "hello"): 1, ("out", "ack"): 1}
+    meddler = run_through(scene, Plan(drop_first=lost), batches=5)
+    assert all(meddler.fates[*key, "dropped"] for key in lost)
+
+
 @pytest.mark.long
 def test_the_first_message_of_each_kind_is_lost(scene: Scene) -> None:
     meddler = run_through(scene, Plan(drop_first=dict.fromkeys(KINDS, 1)))

@@ -163,6 +163,8 @@ def test_a_trainer_that_was_given_up_comes_back(network: Network) -> None:
 )
 def test_connections_cut_at_random(network: Network, seed: int, lasting_s: float) -> None:
     generator = random.Random(seed)
+    for proxy in network.lines["both"]:
+        proxy.latency_s = 0.1  # so much is on its way at any time, and lost with the connection
     publisher = network.publish()
     cuts, until_s = 0, time.monotonic() + lasting_s
     while time.monotonic() < until_s:

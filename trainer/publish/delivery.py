@@ -50,6 +50,9 @@ _FOREIGN: Final = (
 )
 
 
+_FROM_ANALYZER: Final = (Ack, Credit, FinAck, Heartbeat, Reset)
+
+
 class _Unreadable(Exception):
     """A record that left memory does not stand in the journal any more."""
 
@@ -88,7 +91,7 @@ class Delivery:
             try:
                 control = unpack(header)
             except ContractError as error:
-                self._link.not_understood(str(error))
+                self._link.not_understood(str(error), now_s)
                 continue
             if not isinstance(control, Credit):  # frames come by bulk: it says nothing of ctl
                 self._link.heard(now_s)
@@ -133,19 +136,25 @@ class Delivery:
         self._link.broken(now_s)
 
     def _apply(self, control: Control, now_s: float) -> None:
-        if self._link.state == "refused":
-            return
+        """Act on a control header; before a Welcome, nothing else is believed."""
+        state = self._link.state
         match control:
+            case _ if state not in ("greeting", "open"):
+                return
+            case Welcome():
+                self._welcomed(control, now_s)
+            case Reject():
+                self._refused(control, now_s)
+            case _ if not isinstance(control, _FROM_ANALYZER):
+                self._link.not_understood(f"a {control.kind}, as producers send it", now_s)
+            case _ if state != "open":
+                return
             case Ack():
                 self._acked(control.cseq)
             case Credit():
                 self._frames.credit(control.credit_bytes)
                 self._confirm(control.delivered)
                 self._patience.confirmed(now_s)
-            case Welcome():
-                self._welcomed(control, now_s)
-            case Reject():
-                self._refused(control, now_s)
             case Reset():
                 self._fin_sent_at_s = float("-inf")
                 self._link.reset(now_s)
@@ -155,8 +164,6 @@ class Delivery:
                     self.finished = True
             case Heartbeat():
                 self._look_for_lost_frames(control, now_s)
-            case _:
-                log.warning("the analyzer sent a %s, which only producers send", control.kind)
 
     def _acked(self, cseq: int) -> None:
         """Forget what is committed; who acknowledges what was never sent is not believed."""

@@ -30,6 +30,7 @@ _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 5.0
 _HELLO_AGAIN_S = 1.0
 _STOOD_STILL_S = 2.0
+_STRIKES = 32
 _NOT_UNDERSTOOD = (
     "the analyzer's answers cannot be read; training goes on, records wait: install the same "
     "Sidelight on both sides"
@@ -50,6 +51,10 @@ class Sockets(Protocol):
 
     def reopen(self) -> None:
         """Connect anew."""
+        ...
+
+    def shut(self) -> None:
+        """Take nothing more until `reopen`."""
         ...
 
     def send(self, channel: Literal["ctl", "bulk"], parts: Sequence[Buffer]) -> bool:
@@ -83,6 +88,7 @@ class Link:
         self._token: str | None = None
         self._attached = False
         self._confused = False
+        self._strikes = 0
         self.state: State = "away"
         self.ever_open = False
         self.refusal: str | None = None
@@ -95,6 +101,7 @@ class Link:
         self._forgive_own_silence(now_s)
         if self.state == "away" and now_s >= self._since_s + self._backoff_s:
             self._sockets.reopen()
+            self._strikes = 0
             self._enter("greeting", now_s)
         if self.state == "greeting":
             self._greet(now_s, reached)
@@ -105,11 +112,17 @@ class Link:
         """Note that the analyzer said anything at all."""
         self._heard_at_s = now_s
 
-    def not_understood(self, why: str) -> None:
-        """Note an answer that cannot be read: said once, and nobody is said to be silent."""
+    def not_understood(self, why: str, now_s: float) -> None:
+        """Note an answer that cannot be read: said once, and nobody is said to be silent.
+
+        Who goes on and on like that is left alone for a while: it may be any program.
+        """
         if not self._confused:
             log.error("%s (%s)", _NOT_UNDERSTOOD, why)
         self._confused = True
+        self._strikes += 1
+        if self._strikes >= _STRIKES:
+            self.broken(now_s)
 
     def welcomed(self, welcome: Welcome, now_s: float) -> None:
         """Enter `open` with the analyzer's token."""
@@ -126,20 +139,20 @@ class Link:
 
     def reset(self, now_s: float) -> None:
         """Greet again: the analyzer does not know this connection."""
-        if self.state in ("open", "greeting"):
-            if self.state == "open":
-                log.info("the analyzer restarted; greeting it again")
+        if self.state == "open":
+            log.info("the analyzer restarted; greeting it again")
             self._enter("greeting", now_s)
             self._greeted_at_s = float("-inf")
 
     def rejected(self, reject: Reject, now_s: float) -> None:
         """Stop trying: the analyzer refused for good."""
         self.refusal = reject.reason
+        self._sockets.shut()
         self._enter("refused", now_s)
 
     def broken(self, now_s: float) -> None:
         """Connect anew, a little later: a socket failed."""
-        if self.state != "refused":
+        if self.state in ("greeting", "open"):
             self._leave(now_s)
 
     @property
@@ -191,6 +204,7 @@ class Link:
             self._attached = self._sockets.send("bulk", [pack(Attach(token=self._token))])
 
     def _leave(self, now_s: float) -> None:
+        self._sockets.shut()
         self._enter("away", now_s)
         self._greeted_at_s = float("-inf")
         self._backoff_s = min(self._backoff_s * 2, _LONGEST_BACKOFF_S)

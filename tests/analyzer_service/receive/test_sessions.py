@@ -178,6 +178,20 @@ def test_frames_alone_are_no_sign_that_records_can_come(tmp_path: Path) -> None:
         assert len(made.answers(protocol.Heartbeat)) == beats + 1
 
 
+def test_who_never_starts_a_run_cannot_fill_memory_with_its_frames(tmp_path: Path) -> None:
+    with wire(tmp_path) as made:
+        made.say(HELLO)
+        (welcome,) = made.answers(protocol.Welcome)
+        assert isinstance(welcome, protocol.Welcome)
+        made.say(protocol.Attach(token=welcome.token), channel="bulk")
+        for fseq in range(1, 101):
+            frame = make_frame(fseq, count=1, size=256)
+            made.say(protocol.Frame(stream="train", fseq=fseq), frame, channel="bulk")
+        (session,) = made.sessions
+        assert 0 < session.early_bytes <= 4 << 20
+        assert made.sessions.refused.malformed == 100 - len(session.early)
+
+
 def test_a_greeting_after_the_end_keeps_no_run_open(tmp_path: Path) -> None:
     with wire(tmp_path) as made:
         made.say(HELLO)

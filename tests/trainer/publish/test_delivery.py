@@ -43,6 +43,9 @@ class ScriptedSockets:
     def reopen(self) -> None:
         """Nothing to connect."""
 
+    def shut(self) -> None:
+        """Nothing to close."""
+
     def renew(self, channel: str) -> None:
         self.renewed.append(channel)
 
@@ -222,6 +225,30 @@ def test_greetings_and_heartbeats_tell_how_far_the_records_are(producer: Produce
     producer.delivery.send(1.6)
     hello = producer.sockets.of(Hello)[-1]
     assert (hello.next_cseq, hello.acked_cseq) == (3, 1)
+
+
+def test_nothing_is_believed_before_a_welcome(producer: Producer) -> None:
+    before = producer.frames.totals()
+    producer.answer(0.5, Reset())
+    producer.window.append(encode(make_batch(1)), 0, 0.0)
+    assert producer.link.state == "greeting"
+    producer.answer(
+        0.6,
+        Ack(cseq=2),
+        Credit(credit_bytes=1 << 30, delivered={"train": [(1, 100)]}),
+        FinAck(),
+        Heartbeat(),
+    )
+    assert producer.window.acked_cseq == 1
+    assert producer.frames.totals() == before
+    assert not producer.delivery.finished
+
+
+def test_words_of_a_producer_are_no_answer(producer: Producer, caplog) -> None:
+    producer.answer(0.5, *[Fin(last_cseq=1)] * 100)
+    assert producer.link.state == "away"
+    [record] = caplog.records
+    assert "a fin, as producers send it" in record.getMessage()
 
 
 def test_fin_is_said_again_until_it_is_heard(producer: Producer) -> None:

@@ -1,6 +1,8 @@
 import itertools
 from collections.abc import Sequence
 
+import pytest
+
 from shared.codec import Buffer
 from shared.messages import Books, RecordTotals
 from shared.protocol import Control, Heartbeat, Hello, Reject, Welcome, unpack
@@ -15,10 +17,14 @@ class ScriptedSockets:
     def __init__(self, *, connected: bool = True) -> None:
         self.connected = connected
         self.opened = 0
+        self.shut_count = 0
         self.sent: list[tuple[str, Control]] = []
 
     def reopen(self) -> None:
         self.opened += 1
+
+    def shut(self) -> None:
+        self.shut_count += 1
 
     def send(self, channel: str, parts: Sequence[Buffer]) -> bool:
         if self.connected:
@@ -80,11 +86,36 @@ def test_an_analyzer_that_has_answered_is_never_said_to_be_nobody(caplog) -> Non
 def test_an_answer_that_cannot_be_read_is_said_once_and_is_no_silence(caplog) -> None:
     link = Link(ScriptedSockets(), HELLO, unanswered="nobody answers at x")
     for _ in range(3):
-        link.not_understood("control header: kind")
+        link.not_understood("control header: kind", 0.0)
     tick_until(link, 60.0)
     [record] = caplog.records
     assert "install the same Sidelight on both sides (control header: kind)" in record.getMessage()
     assert link.state in ("away", "greeting")
+
+
+def test_who_only_talks_nonsense_is_left_alone_for_longer_and_longer() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    opened_at_s = []
+    for tenths in range(300):
+        link.tick(tenths / 10, Reached(1))
+        if link.state == "greeting":
+            opened_at_s.append(tenths / 10)
+            for _ in range(100):
+                link.not_understood("noise", tenths / 10)
+    assert sockets.shut_count == len(opened_at_s)
+    pauses_s = [after - before for before, after in itertools.pairwise(opened_at_s)]
+    assert pauses_s[:6] == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5.0], abs=0.11)
+    assert pauses_s[6:] == pytest.approx([5.0] * len(pauses_s[6:]), abs=0.11)
+
+
+def test_resets_make_no_storm_of_greetings() -> None:
+    sockets = ScriptedSockets()
+    link = Link(sockets, HELLO)
+    for tenths in range(30):
+        link.tick(tenths / 10, Reached(1))
+        link.reset(tenths / 10)
+    assert sockets.kinds() == ["hello"] * 3
 
 
 def test_heartbeats_carry_the_books_of_their_moment() -> None:
