@@ -110,9 +110,11 @@ def test_messages_that_are_none_disturb_nobody(besieged: Besieged, count: int, s
         throw_messages(besieged.port, count, seed)
 
     besieged.meanwhile(attack)
-    malformed, ignored = besieged.counted("malformed"), besieged.counted("ignored")
-    print(f"{malformed:.0f} malformed, {ignored:.0f} ignored")
-    assert malformed > 0.5 * count, "most were looked at, and found to be none"
+    # Most were looked at, and found to be none; what is served is up to a second old.
+    besieged.scene.until(lambda: besieged.counted("malformed") > 0.5 * count)
+    print(
+        f"{besieged.counted('malformed'):.0f} malformed, {besieged.counted('ignored'):.0f} ignored"
+    )
     besieged.expect_undisturbed()
     assert "no message" in besieged.scene.said()
 
