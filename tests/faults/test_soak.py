@@ -1,6 +1,8 @@
 """A soak: both sides hold no more at its end than after its warm-up.
 
-A minute in `make faults`, ten in `make soak`; ``SOAK_S`` says how long.
+A minute in `make faults`, ten in `make soak`; ``SOAK_S`` says how long. Measured in ten minutes on
+two shared cores (benchmarks/results/): 120,208 batches, all there; 71,737 of their frames analyzed
+and 48,471 dropped and named; the trainer grew by 0.07 MiB a minute, the analyzer by 0.20.
 """
 
 import os
@@ -21,8 +23,12 @@ DASHBOARD_S = 5
 # 24 KiB a frame, more than one worker can analyze: what waits for it fills these bounds, and
 # the 64 MiB of the analyzer's credit, during the warm-up.
 TRAINER: dict[str, object] = {"size": 64, "capture_mib": 4, "queue_mib": 8, "unacked_mib": 4}
-ALLOWANCE_MIB = 6.0
-"""Pages that the allocator has kept after a commit, an analysis or a drawing larger than before."""
+ALLOWANCE_MIB = {"trainer": 6.0, "analyzer": 6.0, "workers": 16.0}
+"""What the allocator keeps after a commit, a backlog or a drawing larger than those before.
+
+In ten minutes: steps of 3 MiB in the analyzer; a worker goes to and fro by 13 MiB, as the pages of
+the latest drawing are kept or not.
+"""
 LEAK_MIB_PER_MINUTE = 0.5
 """At 12,000 batches a minute: 44 bytes a batch."""
 WAL_MIB = 16.0
@@ -49,7 +55,8 @@ def test_a_soak_leaves_nothing_behind(scene: Scene) -> None:
     scene.until((scene.folder / "final_summary_report.md").exists, deadline_s=120)
     figures = [int(count) for count in (scene.home / "figures.txt").read_text().split()]
     print(f"\n{table(shots)}\n\n{judged(shots)}\n")
-    print(f"figures alive: {figures}\nframes: {outcome['totals']['train']}")
+    print(f"figures alive: {max(figures)} at most, in {len(figures)} looks")
+    print(f"frames: {outcome['totals']['train']}")
     print(f"hand-over: {outcome['handoff']}")
     assert outcome["batches"] > 0.95 * SOAK_S * BATCHES_PER_S
     expect_every_batch(scene, outcome, outcome["batches"])
@@ -63,7 +70,7 @@ def expect_no_growth(shots: list[Shot]) -> None:
     """Neither side holds more after the warm-up's end than a short time after it."""
     for name in shots[0].holdings:
         memory = series(shots, name, "resident_mib")
-        assert memory.late - memory.early < allowed_mib(memory), f"{name}: {memory}"
+        assert memory.late - memory.early < allowed_mib(name, memory), f"{name}: {memory}"
         for what in ("files", "threads", "processes"):
             count = series(shots, name, what)
             # One that comes and goes may be there at any time; one that stays raises the least.
@@ -71,8 +78,8 @@ def expect_no_growth(shots: list[Shot]) -> None:
     assert max(shot.wal_mib for shot in shots) < WAL_MIB
 
 
-def allowed_mib(memory: Growth) -> float:
-    return ALLOWANCE_MIB + LEAK_MIB_PER_MINUTE * memory.minutes
+def allowed_mib(name: str, memory: Growth) -> float:
+    return ALLOWANCE_MIB[name] + LEAK_MIB_PER_MINUTE * memory.minutes
 
 
 def judged(shots: list[Shot]) -> str:
@@ -80,9 +87,10 @@ def judged(shots: list[Shot]) -> str:
     lines = []
     for name in shots[0].holdings:
         memory = series(shots, name, "resident_mib")
+        allowed = allowed_mib(name, memory)
         lines.append(
             f"{name:>9}: {memory.early:6.1f} -> {memory.late:6.1f} MiB in {memory.minutes:.1f} min"
-            f" ({memory.per_minute:+.2f} a minute; allowed: {allowed_mib(memory):+.1f} in all)"
+            f" ({memory.per_minute:+.2f} a minute; allowed: {allowed:+.1f} in all)"
         )
     return "\n".join(lines)
 
