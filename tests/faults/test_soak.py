@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.process, pytest.mark.long]
 SOAK_S = float(os.environ.get("SOAK_S", "60"))
 BATCHES_PER_S = 200
 DASHBOARD_S = 5
-# 24 KiB a frame, more than one worker can analyze: what waits for it fills these bounds, and
-# the 64 MiB of the analyzer's credit, during the warm-up.
+# 24 KiB a frame: on a quiet machine one worker just keeps up. On a busy one frames wait, and would
+# look like a leak until bounds as wide as the default ones are full; these are within seconds.
 TRAINER: dict[str, object] = {"size": 64, "capture_mib": 4, "queue_mib": 8, "unacked_mib": 4}
 ALLOWANCE_MIB = {"trainer": 6.0, "analyzer": 6.0, "workers": 16.0}
 """What the allocator keeps after a commit, a backlog or a drawing larger than those before.
