@@ -15,6 +15,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from trainer.publish import Publisher, PublishSettings
 EPOCHS = 3
 BATCHES = 12
 BATCH_SIZE = 4
+_NOTICED = (RuntimeError, OSError, EOFError)
 
 
 class MeddlingTiles(Dataset[dict[str, Any]]):
@@ -118,12 +120,17 @@ class Source:
     def _miss_a_worker(self) -> None:
         dying = iter(self._make())
         next(dying)
-        os.kill(dying._workers[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
-        try:
-            for _ in dying:
-                pass
-        except (RuntimeError, OSError, EOFError) as error:  # noticed, or what it had sent is gone
-            print(f"as expected: {type(error).__name__}: {error}", flush=True)
+        killed = dying._workers[0]  # type: ignore[attr-defined]
+        os.kill(killed.pid, signal.SIGKILL)
+        # The loader notices, or what the worker had sent is gone; PyTorch's handler of the signal
+        # of its death raises as well, whenever that comes: by the end of `join`, at the latest.
+        with suppress(*_NOTICED):
+            with suppress(*_NOTICED):
+                for _ in dying:
+                    pass
+            killed.join()
+        if killed.exitcode == -signal.SIGKILL:
+            print("as expected: a worker was killed", flush=True)
 
     def _make(self) -> DataLoader[Any]:
         return DataLoader(
