@@ -3,8 +3,9 @@
 The small DAE-KAN trains (forward, backward, AdamW) on batches of 4 tiles of 128² with
 `FitSession` and `Publisher` as `SidecarCallback` starts them; blocks of steps with the sidecar on
 and off take turns, so that drift cancels. Off means that no hook is left on the model. The thread's
-share is the time that the training thread spent in our code (hooks and hand-over) in a step,
-over the time of that step.
+share is the time that the training thread spent in our code (hooks and hand-over), over the time of
+the steps; "running" is the part of it in which the thread ran on a processor, and was neither put
+aside for other work nor waiting for the interpreter's lock. Reading the clocks counts as ours.
 
 healthy   an analyzer process of its own, at low priority, takes and analyzes every frame
 absent    nobody listens: records go to the journal
@@ -20,24 +21,25 @@ an analyzer that lives has caught up, for 3 s at most, so that its work slows no
     python benchmarks/step_overhead.py [--pairs N] [--block N] [--json FILE|-]
 """
 
+import os
 import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from measure.analyzer import Analyzer
 from measure.output import machine, parser, show
+from measure.stopwatch import Spent, Stopwatch
+from measure.stopwatch import describe as describe_spent
 from torch import nn
 from torch.nn import functional
-from trainer.capture.ended import EndedStep
 
 from shared.messages import Layer, RunStarted
 from trainer.capture.counters import RunCounters
-from trainer.capture.gates import tap_layers
+from trainer.capture.gates import Taps
 from trainer.capture.session import FitSession
 from trainer.model.dae_kan import DAEKAN
 from trainer.publish import Publisher, PublishSettings
@@ -72,40 +74,27 @@ class Training:
 
 
 class Watched:
-    """The same steps under watch; `ours_s` is what the training thread spent in our code."""
+    """The same steps under watch."""
 
     def __init__(self, training: Training, publisher: Publisher, counters: RunCounters) -> None:
-        self.training, self.ours_s = training, 0.0
+        self.training = training
+        self.stopwatch = Stopwatch()
         model = training.model
-        taps = tap_layers(model, model.attention_layers, model.activation_layers, samples=4)
+        taps = Taps(model, model.attention_layers, model.activation_layers, samples=4)
         self.session = FitSession(
             model, torch.device("cpu"), taps=taps, counters=counters, receiver=publisher
         )
-        for module in model.modules():
-            for hooks in (module._forward_hooks, module._forward_pre_hooks):
-                for key, hook in hooks.items():
-                    hooks[key] = self.timed(hook)
+        self.stopwatch.time_hooks(model)
 
-    def timed(self, hook: Callable[..., Any]) -> Callable[..., Any]:
-        def timed_hook(*args: Any) -> None:
-            began = time.perf_counter()
-            hook(*args)
-            self.ours_s += time.perf_counter() - began
-
-        return timed_hook
-
-    def step(self) -> tuple[float, float]:
-        """Seconds of a step, and of our code in it."""
+    def step(self) -> tuple[float, Spent]:
+        """Seconds of a step, and what was spent in our code."""
+        run, session = self.stopwatch.run, self.session
         began = time.perf_counter()
-        self.ours_s = 0.0
-        self.session.batch_started({"learning_rate": 4e-3})
-        started = time.perf_counter()
+        run(session.batch_started, "train", 4e-3)
         returned = self.training.step()
-        before_end = time.perf_counter()
-        count = self.training.count
-        self.session.step_ended(EndedStep("train", 0, count, None, returned))
-        ended = time.perf_counter()
-        return ended - began, self.ours_s + (started - began) + (ended - before_end)
+        count, batch = self.training.count, [returned["input"]]
+        run(session.step_ended, "train", count, batch, returned)
+        return time.perf_counter() - began, self.stopwatch.take()
 
 
 def measure_case(case: str, threads: int, *, pairs: int, block: int) -> dict[str, Any]:
@@ -140,7 +129,7 @@ def compare(
     warm_up(training, publisher, counters, block)
     if analyzer is not None and case in ("stopped", "killed"):
         analyzer.kill(signal.SIGSTOP if case == "stopped" else signal.SIGKILL)
-    on: list[tuple[float, float]] = []
+    on: list[tuple[float, Spent]] = []
     off: list[float] = []
     ratios: list[float] = []
     behind: list[int] = []
@@ -154,30 +143,32 @@ def compare(
                 catch_up(publisher, waits=case in ("healthy", "slow"))
             else:
                 blocks[kind] = plain_block(training, block)
-                off += [spent for spent, _ in blocks[kind]]
-        medians = {k: statistics.median(spent for spent, _ in v) for k, v in blocks.items()}
+                off += [step_s for step_s, _ in blocks[kind]]
+        medians = {k: statistics.median(step_s for step_s, _ in v) for k, v in blocks.items()}
         ratios.append(medians["on"] / medians["off"])
     if analyzer is not None and case == "stopped":
         analyzer.kill(signal.SIGCONT)
     outcome = publisher.close(timeout_s=2.0)
-    ours = [1e6 * spent for _, spent in on]
-    whole = sum(spent for spent, _ in on)
+    whole_s = sum(step_s for step_s, _ in on)
     return {
         "case": case,
         "threads": threads,
         "steps": len(on),
         "off_ms": round(1000 * statistics.median(off), 2),
-        "on_ms": round(1000 * statistics.median(spent for spent, _ in on), 2),
+        "on_ms": round(1000 * statistics.median(step_s for step_s, _ in on), 2),
         "ratio": round(statistics.median(ratios), 4),
-        "ratio_of_means": round(statistics.mean(s for s, _ in on) / statistics.mean(off), 4),
-        "thread_us": round(statistics.median(ours), 1),
-        "thread_p99_us": round(sorted(ours)[int(0.99 * len(ours))], 1),
-        "thread_max_us": round(max(ours), 1),
-        "thread_share_percent": round(100 * sum(ours) / 1e6 / whole, 3),
+        "ratio_of_means": round(whole_s / len(on) / statistics.mean(off), 4),
+        "thread": describe_spent([spent for _, spent in on]),
+        "share_percent": share(whole_s, [spent.wall_s for _, spent in on]),
+        "running_percent": share(whole_s, [spent.cpu_s for _, spent in on]),
         "most_behind": max(behind),
         "totals": {stream: each.model_dump() for stream, each in outcome.totals.items()},
         "records_lost": outcome.records_lost,
     }
+
+
+def share(whole_s: float, spent_s: list[float]) -> float:
+    return round(100 * sum(spent_s) / whole_s, 3)
 
 
 def describe(model: DAEKAN, counters: RunCounters) -> RunStarted:
@@ -202,7 +193,7 @@ def warm_up(training: Training, publisher: Publisher, counters: RunCounters, blo
 
 def watched_block(
     training: Training, publisher: Publisher, counters: RunCounters, block: int
-) -> list[tuple[float, float]]:
+) -> list[tuple[float, Spent]]:
     watched = Watched(training, publisher, counters)
     watched.step()  # the first step finds cold caches in either kind of block
     times = [watched.step() for _ in range(block)]
@@ -210,13 +201,13 @@ def watched_block(
     return times
 
 
-def plain_block(training: Training, block: int) -> list[tuple[float, float]]:
+def plain_block(training: Training, block: int) -> list[tuple[float, Spent]]:
     training.step()
     times = []
     for _ in range(block):
         began = time.perf_counter()
         training.step()
-        times.append((time.perf_counter() - began, 0.0))
+        times.append((time.perf_counter() - began, Spent(0.0, 0.0)))
     return times
 
 
@@ -232,15 +223,20 @@ def pending(publisher: Publisher) -> int:
 
 
 def table(results: dict[str, Any]) -> None:
+    about = results["machine"]
+    print(f"load {about['load_before']} to {about['load_after']}; thread and running in µs")
     print(
         f"{'analyzer':<10}{'threads':>8}{'off ms':>9}{'on ms':>9}{'ratio':>8}{'of means':>10}"
-        f"{'thread us':>11}{'p99 us':>9}{'share %':>9}{'behind':>8}{'steps':>7}"
+        f"{'thread':>8}{'p99':>7}{'share %':>9}{'running':>9}{'p99':>7}{'share %':>9}"
+        f"{'behind':>8}{'steps':>7}"
     )
     for case in results["cases"]:
+        wall, cpu = case["thread"]["wall_us"], case["thread"]["cpu_us"]
         print(
             f"{case['case']:<10}{case['threads']:>8}{case['off_ms']:>9.2f}{case['on_ms']:>9.2f}"
-            f"{case['ratio']:>8.3f}{case['ratio_of_means']:>10.3f}{case['thread_us']:>11,.0f}"
-            f"{case['thread_p99_us']:>9,.0f}{case['thread_share_percent']:>9.2f}"
+            f"{case['ratio']:>8.3f}{case['ratio_of_means']:>10.3f}"
+            f"{wall['median']:>8,.0f}{wall['p99']:>7,.0f}{case['share_percent']:>9.2f}"
+            f"{cpu['median']:>9,.0f}{cpu['p99']:>7,.0f}{case['running_percent']:>9.2f}"
             f"{case['most_behind']:>8}{case['steps']:>7}"
         )
 
@@ -258,6 +254,7 @@ def main() -> None:
         for threads in dict.fromkeys((1, cores))
         for case in given.case or (CASES if threads == 1 else CASES[:1])
     ]
+    about["load_after"] = round(os.getloadavg()[0], 2)
     show({"benchmark": "step_overhead", "machine": about, "cases": cases}, table, given.json)
 
 

@@ -12,7 +12,7 @@ from shared.messages import DropReason
 from trainer.capture.cpu import CpuCapture, CpuReader
 from trainer.capture.cuda import CudaCapturer
 from trainer.capture.held import Held, Kept
-from trainer.capture.outputs import as_number, as_scalar
+from trainer.capture.outputs import as_number, as_scalar, name_scalars
 from trainer.capture.samples import name_samples
 from trainer.capture.settings import CaptureSettings
 from trainer.capture.values import (
@@ -20,6 +20,7 @@ from trainer.capture.values import (
     Images,
     LayerParts,
     MapTensors,
+    Numbers,
     StepValues,
     Watched,
     layers_that_ran,
@@ -28,10 +29,10 @@ from trainer.publish.contract import Capture, CaptureLost, FrameArrays, ValuesLo
 
 log = logging.getLogger(__name__)
 
-Capturing = Callable[[Images, list[Kept | None], dict[str, Any], Facts], Capture]
-"""``capture(images, kept, scalars, facts)`` captures one step, in microseconds on a CPU.
+Capturing = Callable[[Images, list[Kept | None], Numbers, dict[str, Any], Facts], Capture]
+"""``capture(images, kept, numbers, logged, facts)`` captures one step, in microseconds on a CPU.
 
-`scalars` holds whatever was given as numbers, and is taken over.
+`kept` and `logged` (the user's scalars by name) are taken over.
 """
 
 
@@ -62,11 +63,12 @@ def _capture_on_device(
     watched: Watched,
     images: Images,
     kept: list[Kept | None],
-    scalars: dict[str, Any],
+    numbers: Numbers,
+    logged: dict[str, Any],
     facts: Facts,
 ) -> Capture:
     keys, loader_idx, fields, marks = facts
-    given = {name: as_scalar(value) for name, value in scalars.items()}
+    own = [as_scalar(number) for number in numbers]
     measured = {**watched.times(marks), "memory_mb": watched.memory}
     values = StepValues(
         input=images[0],
@@ -74,7 +76,7 @@ def _capture_on_device(
         maps=tuple(_maps_of(watched.layers, kept)),
         samples=partial(name_samples, keys, loader_idx, fields),
         frame_samples=watched.frame_samples,
-        scalars=measured | {name: scalar for name, scalar in given.items() if scalar is not None},
+        scalars=measured | name_scalars((own[0], own[1], own[2]), logged),
     )
     return capturer.capture(values)
 
@@ -97,15 +99,20 @@ class _Contained:
         self._said = False
 
     def __call__(
-        self, images: Images, kept: list[Kept | None], scalars: dict[str, Any], facts: Facts
+        self,
+        images: Images,
+        kept: list[Kept | None],
+        numbers: Numbers,
+        logged: dict[str, Any],
+        facts: Facts,
     ) -> Capture:
         try:
-            return self._capture(images, kept, scalars, facts)
+            return self._capture(images, kept, numbers, logged, facts)
         except Exception:
             if not self._said:
                 self._said = True
                 log.exception("a frame cannot be captured; training goes on without such frames")
-            return LostCapture(scalars, "capture_failed")
+            return LostCapture(name_scalars(numbers, logged), "capture_failed")
 
 
 class LostCapture:

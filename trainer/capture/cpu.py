@@ -20,9 +20,9 @@ from trainer.capture.held import (
 )
 from trainer.capture.maps import reduce_map, to_numpy
 from trainer.capture.meter import Meter
-from trainer.capture.outputs import as_number
+from trainer.capture.outputs import as_number, name_scalars
 from trainer.capture.samples import name_samples
-from trainer.capture.values import Facts, Images, Watched, layers_that_ran
+from trainer.capture.values import Facts, Images, Numbers, Watched, layers_that_ran
 from trainer.publish.arrays import as_uint8_images
 from trainer.publish.contract import CaptureLost, FrameArrays
 
@@ -85,8 +85,10 @@ class CpuCapture:
         Input and reconstruction.
     kept : list of Kept or None
         What watched modules returned.
-    scalars : dict
-        Whatever was given as numbers; taken over.
+    numbers : Numbers
+        The step's own.
+    logged : dict
+        The user's scalars, as `trainer.capture.outputs.as_scalar` gives them; taken over.
     facts : Facts
         For the sender thread.
     """
@@ -105,15 +107,18 @@ class CpuCapture:
         reader: CpuReader,
         images: Images,
         kept: list[Kept | None],
-        scalars: dict[str, Any],
+        numbers: Numbers,
+        logged: dict[str, Any],
         facts: Facts,
     ) -> None:
         self._reader = reader
-        self._scalars = scalars
         self._facts = facts
-        for name, value in scalars.items():
+        loss, mse, learning_rate = numbers
+        self._numbers = as_number(loss), as_number(mse), as_number(learning_rate)
+        self._logged = logged
+        for name, value in logged.items():
             if value.__class__ is not float:
-                scalars[name] = as_number(value)
+                logged[name] = as_number(value)
         clean, output = images
         if isinstance(clean, Tensor) and isinstance(output, Tensor):
             self._hold(clean, output, kept)
@@ -137,8 +142,7 @@ class CpuCapture:
         watched = self._reader.watched
         measured: dict[str, Any] = {**watched.times(self._facts[-1])}
         measured["memory_mb"] = watched.memory.value()
-        given = {name: number for name, number in self._scalars.items() if number is not None}
-        return measured | given
+        return measured | name_scalars(self._numbers, self._logged)
 
     def frame(self) -> FrameArrays:
         """The copied arrays; raises `CaptureLost` if a tensor was written to meanwhile."""

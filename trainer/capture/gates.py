@@ -5,12 +5,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from shared.errors import ConfigurationError
 from trainer.capture.held import Kept, keep
+from trainer.capture.uncompiled import kept_out, skipped
 from trainer.capture.values import LayerParts, MapForm
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class _Keeper:
         self._place = place
         self.copies = False
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @skipped
     def keep(self, _module: nn.Module, _args: Any, output: Any) -> None:
         taps = self._taps
         if taps is None:
@@ -147,6 +147,7 @@ class _Keeper:
                 pass  # no tensor, or one that has no version counter
         self._keep_carefully(taps, output)
 
+    @kept_out
     def _keep_carefully(self, taps: Taps, output: Any) -> None:
         try:
             tensor = output if isinstance(output, Tensor) else output[0]

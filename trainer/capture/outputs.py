@@ -5,9 +5,15 @@ from typing import Any
 
 from torch import Tensor
 
-from trainer.capture.values import Scalar
+from trainer.capture.values import Numbers, Scalar
 
 EXPOSED = "sidelight_outputs"
+_OWN_SCALARS = frozenset(
+    [
+        *("loss", "mse", "learning_rate", "memory_mb"),
+        *("training_time_ms", "inference_time_ms", "data_time_ms"),
+    ]
+)
 
 Given = tuple[Any, Any, Any, Any]
 """Input, reconstruction, loss and mse, whatever a step gave as such; None where it gave none."""
@@ -63,6 +69,17 @@ def as_number(value: Any) -> float | None:
     if value.__class__ is float:
         return value
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def name_scalars(numbers: Numbers, logged: Mapping[str, Any]) -> dict[str, Any]:
+    """Scalars by name, without those that are None (any thread).
+
+    A scalar of the user's whose name Sidelight itself uses gets the prefix ``user_``.
+    """
+    named = dict(zip(("loss", "mse", "learning_rate"), numbers, strict=True))
+    for name, value in logged.items():
+        named[f"user_{name}" if name in _OWN_SCALARS else name] = value
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _as_mapping(returned: Any) -> Mapping[str, Any]:

@@ -18,13 +18,6 @@ from trainer.capture.timing import StepTimer, clock_for
 from trainer.capture.values import Watched
 from trainer.publish.contract import BatchKeys, Capture
 
-_OWN_SCALARS = frozenset(
-    [
-        *("loss", "mse", "learning_rate", "memory_mb"),
-        *("training_time_ms", "inference_time_ms", "data_time_ms"),
-    ]
-)
-
 
 class Receiver(Protocol):
     """What a session needs of `trainer.publish.Publisher`."""
@@ -91,16 +84,14 @@ class FitSession:
         self._receiver = receiver
         self._rank = rank
         self._learning_rate: Any = None
-        self._scalars: dict[str, Any] = {}
+        self._logged: dict[str, Any] = {}
 
     def log(self, name: str, value: Any) -> None:
         """Add a scalar of the user's to the batch that ends next; what is no number is left out.
 
-        A name that Sidelight itself uses gets the prefix ``user_``.
+        A name that Sidelight itself uses gets the prefix ``user_`` later on.
         """
-        scalar = value if value.__class__ is float else as_scalar(value)
-        if scalar is not None:
-            self._scalars[f"user_{name}" if name in _OWN_SCALARS else name] = scalar
+        self._logged[name] = value if value.__class__ is float else as_scalar(value)
 
     def batch_started(self, phase: Phase, learning_rate: Any = None) -> None:
         """Forget what ran in between; `learning_rate` is what the step begins with."""
@@ -140,12 +131,10 @@ class FitSession:
         keys = BatchKeys(
             phase, self.epoch, batch_idx, counters.global_step, phase_step, self._rank, batch_size
         )
-        scalars, self._scalars = self._scalars, {}
-        scalars["loss"] = loss
-        scalars["mse"] = mse
-        scalars["learning_rate"] = self._learning_rate
-        facts = (keys, loader_idx, fields_of(batch), marks)
-        capture = self._capture((clean, output), self._taps.take(), scalars, facts)
+        logged, self._logged = self._logged, {}
+        numbers = loss, mse, self._learning_rate
+        facts = keys, loader_idx, fields_of(batch), marks
+        capture = self._capture((clean, output), self._taps.take(), numbers, logged, facts)
         self._receiver.publish(keys, capture)
         timer.idle_since_s = now_s = perf_counter()
         if now_s - began_s > self._receiver.longest_handoff_s:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from trainer.capture.device_events import EventPool, is_done
+from trainer.capture.uncompiled import kept_out, skipped
 from trainer.capture.values import Marks, Reading, Scalar
 
 
@@ -92,6 +93,7 @@ class StepTimer:
         self._model = model
         self._clock = clock
         self._mark = clock.mark
+        self._mark_in_pass = clock.mark if isinstance(clock, HostClock) else kept_out(clock.mark)
         self._depth = 0
         self._began: Any = None
         self._entered: Any = None
@@ -147,22 +149,23 @@ class StepTimer:
             module.register_forward_hook(self._leave),
         ]
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator] # a clock is no constant
+    @skipped  # a clock is no constant
     def _enter(self, module: nn.Module, _args: Any) -> None:
         if not self._only_the_model and module is self._model:
             self._watch_only_the_model()
         if self._depth == 0 and self._entered is None and not self.frozen:
-            self._entered = self._mark()
+            self._entered = self._mark_in_pass()
         self._depth += 1
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @skipped
     def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
         self._depth -= 1
         if self._depth <= 0:
             self._depth = 0
             if self._entered is not None and not self.frozen:
-                self._left = self._mark()
+                self._left = self._mark_in_pass()
 
+    @kept_out
     def _watch_only_the_model(self) -> None:
         self._only_the_model = True
         for part in [part for part in self._handles if part is not self._model]:

@@ -62,6 +62,9 @@ class LayerParts:
 Images = tuple[Tensor | None, Tensor | None]
 """Input and reconstruction, (N, C, H, W): C of 1 or 3; float in [0, 1], or uint8."""
 
+Numbers = tuple[Any, Any, Any]
+"""Loss, mse and learning rate, whatever was given as such; None where nothing was."""
+
 Facts = tuple[BatchKeys, int, Fields | None, Marks]
 """Which batch it was, which loader it came from, what it said of its samples, and when it ran.
 

@@ -14,16 +14,20 @@ LEAST_ITEMS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """One batch that was taken over; `fseq` is None and `nbytes` 0 when it offers no frame."""
+    """One batch that was taken over; `fseq` is None and `nbytes` 0 when it offers no frame.
+
+    `place` is where the inbox holds its frame.
+    """
 
     keys: BatchKeys
     capture: Capture
     captured_at_ns: int
     nbytes: int
+    place: int
     fseq: int | None
 
 
-_Put = tuple[BatchKeys, Capture, int, int]
+_Put = tuple[BatchKeys, Capture, int, int, int]
 
 
 class Inbox:
@@ -45,41 +49,42 @@ class Inbox:
     ----------
     not_taken : int
         Batches and events that were handed over in vain; counted by the putting thread.
+    closed : bool
+        Set by the taking thread when it takes nothing more.
     """
 
     def __init__(self, budget_bytes: int, *, batches_bytes: int = 64 << 20) -> None:
         self._budget_bytes = budget_bytes
         self._most_items = max(LEAST_ITEMS, batches_bytes // ITEM_BYTES)
         self._items: deque[_Put | EpochEnded] = deque()
-        # Frames in the order in which they were put, from the first that is still held.
-        self._holding: deque[tuple[Capture, int]] = deque()
-        self._held_bytes = 0
-        self._let_go = 0
-        self._done = 0
+        # Frames by their place, oldest first. Either thread may take one out; ``pop`` is atomic,
+        # so one of them gets it, and gives its bytes back.
+        self._holding: dict[int, tuple[Capture, int]] = {}
+        self._place = 0
+        self._put_bytes = 0
+        self._done_bytes = 0
         self._next_fseq: dict[Stream, int] = {"train": 1, "val": 1}
         self.not_taken = 0
+        self.closed = False
 
     def put_batch(self, keys: BatchKeys, capture: Capture, captured_at_ns: int) -> bool:
         """Leave a batch (putting thread); False when it cannot be taken."""
-        if len(self._items) >= self._most_items:
+        if self.closed or len(self._items) >= self._most_items:
             return False
         nbytes = capture.nbytes
         if nbytes:
             nbytes += ITEM_BYTES
-            holding = self._holding
-            holding.append((capture, nbytes))
-            self._held_bytes += nbytes
-            while self._let_go < self._done:
-                self._held_bytes -= holding.popleft()[1]
-                self._let_go += 1
-            if self._held_bytes > self._budget_bytes:
+            self._place += 1
+            self._holding[self._place] = capture, nbytes
+            self._put_bytes += nbytes
+            if self._put_bytes - self._done_bytes > self._budget_bytes:
                 self._evict()
-        self._items.append((keys, capture, captured_at_ns, nbytes))
+        self._items.append((keys, capture, captured_at_ns, nbytes, self._place))
         return True
 
     def put_event(self, event: EpochEnded) -> bool:
         """Leave an event (putting thread); False when it cannot be taken."""
-        if len(self._items) >= self._most_items:
+        if self.closed or len(self._items) >= self._most_items:
             return False
         self._items.append(event)
         return True
@@ -95,9 +100,9 @@ class Inbox:
         return Handed(*item, fseq=self._number(item[0].phase) if item[3] else None)
 
     def done(self, handed: Handed) -> None:
-        """Note that a batch is read, in the order of `take`; its frame is held no more."""
-        if handed.fseq is not None:
-            self._done += 1
+        """Note that a batch is read: its frame is held no more (taking thread)."""
+        if handed.fseq is not None and (held := self._holding.pop(handed.place, None)):
+            self._done_bytes += held[1]
 
     def __len__(self) -> int:
         return len(self._items)
@@ -112,8 +117,10 @@ class Inbox:
         return fseq
 
     def _evict(self) -> None:
-        while self._held_bytes > self._budget_bytes:
-            capture, nbytes = self._holding.popleft()
-            self._held_bytes -= nbytes
-            self._let_go += 1
-            capture.drop_frame()
+        for place in list(self._holding):
+            if self._put_bytes - self._done_bytes <= self._budget_bytes:
+                return
+            held = self._holding.pop(place, None)
+            if held is not None:
+                self._put_bytes -= held[1]
+                held[0].drop_frame()

@@ -111,7 +111,7 @@ class Publisher:
             return
         try:
             # What a sender that failed or stands still does not take is counted.
-            if self._sender.over or not self._inbox.put_batch(keys, capture, time.time_ns()):
+            if not self._inbox.put_batch(keys, capture, time.time_ns()):
                 self._inbox.not_taken += 1
                 capture.drop_frame()
         except Exception:
@@ -171,7 +171,7 @@ class Publisher:
             if self._taking:
                 now_ns = time.time_ns()
                 event = EpochEnded(epoch=epoch, global_step=global_step, captured_at_ns=now_ns)
-                if self._sender.over or not self._inbox.put_event(event):
+                if not self._inbox.put_event(event):
                     self._inbox.not_taken += 1
         except Exception:
             self._count_failure()

@@ -117,7 +117,7 @@ class Sender(threading.Thread):
                 self._intake.absorb()
                 self._intake.abandon(time.monotonic(), time.time_ns())
         finally:
-            self.over = True
+            self.over = self._stages.inbox.closed = True
             self._leave()
 
     def _turn(self) -> None:

@@ -170,13 +170,14 @@ def make_capture(
     *,
     images: tuple[Tensor | None, Tensor | None] | None = None,
     kept: tuple[Kept | None, ...] = (),
-    scalars: dict[str, Any] | None = None,
+    loss: Any = None,
+    logged: dict[str, Any] | None = None,
     phase: Phase = "train",
 ) -> CpuCapture:
     """A capture of a step on a CPU: four tiles, unless other `images` are given."""
     images = (tiles(4), tiles(4).flip(0)) if images is None else images
     facts = (BatchKeys(phase, 0, 0, 1, 1), 0, None, (None, None, None, None, None))
-    return CpuCapture(reader, images, list(kept), {} if scalars is None else scalars, facts)
+    return CpuCapture(reader, images, list(kept), (loss, None, 0.1), logged or {}, facts)
 
 
 def as_uint8(images: Tensor) -> np.ndarray[Any, Any]:

@@ -14,7 +14,7 @@ def test_a_device_of_another_kind_costs_the_frames_and_what_lies_on_it(
 ) -> None:
     capture = capturing(torch.device("meta"), make_watched())
     images = tiles(4), tiles(4)
-    first = capture(images, [], {"loss": torch.tensor(0.5), "mse": None, "n": 1.0}, FACTS)
+    first = capture(images, [], (torch.tensor(0.5), None, None), {"n": 1.0}, FACTS)
     assert first.nbytes > 0  # offered, so that the loss is counted
     assert first.ready()
     assert first.scalars() == {"loss": 0.5, "n": 1.0}
@@ -22,7 +22,8 @@ def test_a_device_of_another_kind_costs_the_frames_and_what_lies_on_it(
         first.frame()
     assert lost.value.reason == "capture_failed"
     first.drop_frame()
-    second = capture(images, [], {"loss": torch.zeros((), device="meta"), "n": 1.0}, FACTS)
+    on_device = torch.zeros((), device="meta")
+    second = capture(images, [], (on_device, None, None), {"n": 1.0}, FACTS)
     with pytest.raises(ValuesLost) as values:
         second.scalars()
     assert values.value.scalars == {"n": 1.0}

@@ -18,6 +18,8 @@ from tests.trainer.capture.builders import (
     sidecar,
     tiles,
 )
+from trainer.capture.gates import Taps
+from trainer.capture.timing import HostClock, StepTimer
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch's compiler warns of itself
 
@@ -78,3 +80,39 @@ def gates(model: Unchanging, images: torch.Tensor) -> np.ndarray[Any, Any]:
         channel = model.net[2].channel_attention(features).reshape(len(images), -1, 1, 1)
         spatial = model.net[2].spatial_attention(features)[:, None]
     return (channel + spatial).sigmoid().mean(dim=1).numpy()
+
+
+def test_the_compiler_makes_no_constants_of_times() -> None:
+    torch._dynamo.reset()
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    timer = StepTimer(model, HostClock())
+    compiled = torch.compile(model, backend="eager")
+    seen: list[float] = []
+    for _ in range(4):
+        timer.batch_started()
+        compiled(torch.zeros(1, 2))
+        _, _, entered, left, _ = timer.marks(training=False)
+        seen += [entered, left]
+    assert seen == sorted(set(seen))
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_the_compiler_leaves_hooks_alone(inference: bool) -> None:
+    """Each call's own tensor is kept: the very one, or a copy that was made before a write."""
+    torch._dynamo.reset()
+    gate = torch.nn.Sigmoid()
+    taps = Taps(torch.nn.ModuleDict({"gate": gate}), {"gate": "gate"}, {}, samples=4)
+    compiled = torch.compile(torch.nn.Sequential(gate, torch.nn.Identity()), backend="eager")
+    for level in range(4):
+        taps.clear(inference=inference)
+        images = torch.full((2, 3, 3), float(level))
+        with torch.inference_mode(inference):
+            output = compiled(images)
+            [part] = taps.kept
+            assert part is not None
+            assert (part[0].data_ptr() == output.data_ptr()) is not inference
+            if inference:
+                output.zero_()
+        torch.testing.assert_close(part[0], images.sigmoid())
+    reasons = str(torch._dynamo.utils.counters["graph_break"])
+    assert "_Keeper.keep" in reasons  # it was met, and not traced

@@ -219,13 +219,13 @@ def test_memory_that_was_freed_is_a_lost_frame_and_no_crash(
 
 
 def test_without_images_there_is_no_frame(reader: CpuReader) -> None:
-    capture = make_capture(reader, images=(None, tiles(4)), scalars={"loss": torch.tensor(0.5)})
+    capture = make_capture(reader, images=(None, tiles(4)), loss=torch.tensor(0.5))
     assert (capture.nbytes, capture.ready()) == (0, True)
-    assert capture.scalars() == {"loss": 0.5, "memory_mb": FixedMemory.MB}
+    assert capture.scalars() == {"loss": 0.5, "learning_rate": 0.1, "memory_mb": FixedMemory.MB}
 
 
 def test_a_dropped_frame_is_let_go_and_its_scalars_stay(reader: CpuReader) -> None:
-    capture = make_capture(reader, scalars={"loss": 1.0, "nan": float("nan")})
+    capture = make_capture(reader, loss=1.0, logged={"nan": float("nan")})
     capture.drop_frame()
     assert capture.ready()
     assert capture.scalars()["loss"] == 1.0
@@ -234,17 +234,18 @@ def test_a_dropped_frame_is_let_go_and_its_scalars_stay(reader: CpuReader) -> No
 
 
 def test_scalars_are_those_of_the_steps_end(reader: CpuReader) -> None:
-    loss = torch.tensor(2.0)
-    capture = make_capture(
-        reader, scalars={"loss": loss, "mine": torch.full((1, 1), 3.0), "none": None}
-    )
+    loss, mine = torch.tensor(2.0), torch.full((1, 1), 3.0)
+    capture = make_capture(reader, loss=loss, logged={"mine": mine, "mse": 4, "none": None})
     loss.zero_()
-    assert capture.scalars() == {"loss": 2.0, "mine": 3.0, "memory_mb": FixedMemory.MB}
+    mine.zero_()
+    scalars = capture.scalars()
+    assert (scalars["loss"], scalars["mine"], scalars["user_mse"]) == (2.0, 3.0, 4.0)
+    assert not {"none", "mse"} & scalars.keys()
 
 
 def test_images_that_cannot_be_shown_cost_the_frame_only(reader: CpuReader) -> None:
     four = torch.rand(4, 4, 8, 8)
-    capture = make_capture(reader, images=(four, four), scalars={"loss": 1.0})
+    capture = make_capture(reader, images=(four, four), loss=1.0)
     while not capture.ready():
         pass
     assert capture.scalars()["loss"] == 1.0
