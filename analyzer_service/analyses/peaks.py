@@ -36,11 +36,13 @@ def peak_metrics(excesses: Floats) -> dict[str, Floats]:
     """
     fields = relief(excesses)
     shaped = fields.max(axis=(1, 2)) > 0
-    counts = np.array(
-        [_count(field) if ok else 0 for field, ok in zip(fields, shaped, strict=True)]
-    )
+    counts = np.zeros(len(fields))
+    if shaped.any():
+        tops, lives = _lives(fields[shaped])
+        standing = tops[lives >= PROMINENCE - TIE]
+        counts[shaped] = np.bincount(standing // fields[0].size, minlength=int(shaped.sum()))
     coverage = (fields >= HALF_MAXIMUM - TIE).mean(axis=(1, 2))
-    return {"num_attention_peaks": counts.astype(np.float64), "peak_coverage": coverage}
+    return {"num_attention_peaks": counts, "peak_coverage": coverage}
 
 
 def relief(excesses: Floats) -> Floats:
@@ -67,14 +69,21 @@ def persistences(field: Floats) -> Floats:
     -------
     ndarray of shape (number of maxima,)
     """
-    levels, tops, edges = _basins(field)
-    lives = dict.fromkeys(tops.tolist(), float(levels[-1] - levels[0]))
-    lives |= {top: float(levels[top] - levels[saddle]) for top, saddle in _mergers(edges)}
-    return np.array(sorted(lives.values(), reverse=True))
+    return np.sort(_lives(field[None])[1])[::-1]
 
 
-def _count(field: Floats) -> int:
-    return int((persistences(field) >= PROMINENCE - TIE).sum())
+def _lives(fields: Floats) -> tuple[Ints, Floats]:
+    """Names and persistences of the local maxima of fields (N, H, W).
+
+    Cells are named by their rank in the order of values, the second field's after the first's:
+    the field of a cell is its name // (H * W). Fields share no neighbors, so all are one forest.
+    """
+    levels, tops, edges = _basins(fields)
+    lives = np.zeros(levels.size)
+    lives[tops] = np.ptp(levels, axis=1)[tops // levels.shape[1]]
+    ended, saddles = _mergers(edges)
+    lives[ended] = levels.ravel()[ended] - levels.ravel()[saddles]
+    return tops, lives[tops]
 
 
 class _Edges(NamedTuple):
@@ -85,38 +94,44 @@ class _Edges(NamedTuple):
     second: Ints
 
 
-def _basins(field: Floats) -> tuple[Floats, Ints, _Edges]:
-    """Sorted values of the cells, ranks of the maxima, and where their basins meet.
+def _basins(fields: Floats) -> tuple[Floats, Ints, _Edges]:
+    """Sorted values of each field's cells, ranks of the maxima, and where their basins meet.
 
-    Cells are named by their rank in the order of values, which also decides between equals:
-    each cell has one highest neighbor, and following it upward ends at the basin's top.
+    Rank also decides between equals: each cell has one highest neighbor, and following it
+    upward ends at the basin's top.
     """
-    order = np.argsort(field, axis=None, kind="stable")
-    rank = np.empty(field.size, dtype=np.intp)
-    rank[order] = np.arange(field.size)
-    grid = rank.reshape(field.shape)
-    upward = _highest_neighbor(grid).ravel()[order]
+    count, size = len(fields), fields[0].size
+    values = fields.reshape(count, size)
+    order = np.argsort(values, axis=1, kind="stable")
+    names = np.arange(count * size)
+    grid = np.empty((count, size), dtype=np.intp)
+    np.put_along_axis(grid, order, names.reshape(count, size), axis=1)
+    grid = grid.reshape(fields.shape)
+    upward = np.empty(count * size, dtype=np.intp)
+    upward[grid.ravel()] = _highest_neighbor(grid).ravel()
     while True:
         further = upward[upward]
         if np.array_equal(further, upward):
             break
         upward = further
-    tops = np.flatnonzero(upward == np.arange(field.size))
-    return field.ravel()[order], tops, _edges(grid, upward)
+    tops = np.flatnonzero(upward == names)
+    return np.take_along_axis(values, order, axis=1), tops, _edges(grid, upward)
 
 
 def _highest_neighbor(grid: Ints) -> Ints:
-    padded = np.pad(grid, 1, constant_values=-1)
-    tall = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    return np.maximum(np.maximum(tall[:, :-2], tall[:, 1:-1]), tall[:, 2:])
+    count, height, width = grid.shape
+    padded = np.full((count, height + 2, width + 2), -1, dtype=np.intp)
+    padded[:, 1:-1, 1:-1] = grid
+    tall = np.maximum(np.maximum(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+    return np.maximum(np.maximum(tall[..., :-2], tall[..., 1:-1]), tall[..., 2:])
 
 
 def _edges(grid: Ints, top_of: Ints) -> _Edges:
     pairs = [
+        (grid[:, :, :-1], grid[:, :, 1:]),
         (grid[:, :-1], grid[:, 1:]),
-        (grid[:-1], grid[1:]),
-        (grid[:-1, :-1], grid[1:, 1:]),
-        (grid[:-1, 1:], grid[1:, :-1]),
+        (grid[:, :-1, :-1], grid[:, 1:, 1:]),
+        (grid[:, :-1, 1:], grid[:, 1:, :-1]),
     ]
     one = np.concatenate([a.ravel() for a, _ in pairs])
     other = np.concatenate([b.ravel() for _, b in pairs])
@@ -130,8 +145,8 @@ def _edges(grid: Ints, top_of: Ints) -> _Edges:
     return _Edges(saddle[fall][highest], first[highest], second[highest])
 
 
-def _mergers(edges: _Edges) -> list[tuple[int, int]]:
-    """Top and saddle of each maximum that ends, by joining basins from the highest saddle."""
+def _mergers(edges: _Edges) -> tuple[list[int], list[int]]:
+    """Tops and saddles of the maxima that end, by joining basins from the highest saddle."""
     parent: dict[int, int] = {}
 
     def find(top: int) -> int:
@@ -140,11 +155,13 @@ def _mergers(edges: _Edges) -> list[tuple[int, int]]:
             top = above
         return top
 
-    ended = []
+    ended: list[int] = []
+    saddles: list[int] = []
     for saddle, first, second in zip(*(column.tolist() for column in edges), strict=True):
         one, other = find(first), find(second)
         if one != other:
             lower = min(one, other)
             parent[lower] = max(one, other)
-            ended.append((lower, saddle))
-    return ended
+            ended.append(lower)
+            saddles.append(saddle)
+    return ended, saddles

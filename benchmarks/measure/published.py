@@ -77,6 +77,7 @@ def frame_parts(number: int, arrays: FrameArrays) -> list[Buffer]:
         "samples": arrays.samples,
         "input": arrays.input,
         "attention": arrays.attention,
+        "activation": arrays.activation,
         "reconstruction": arrays.reconstruction,
     }
     return encode(BatchFrame.model_validate(frame))
