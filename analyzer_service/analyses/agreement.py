@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_map, as_maps
+from analyzer_service.analyses.correlation import standardized
 from analyzer_service.analyses.density import GRID, densities, excess
 from analyzer_service.analyses.status import OK, status_codes
-from analyzer_service.analyses.values import unit_scale
 
 Maps: TypeAlias = Sequence[ArrayLike] | NDArray[Any] | Mapping[str, ArrayLike]
 
@@ -54,7 +54,7 @@ def layer_patterns(maps: Floats) -> Floats:
     if len(shaped):
         common = densities(excess(maps[shaped]))[1]
         visible = status_codes(common) == OK  # a fine checkerboard is flat on the common grid
-        patterns[shaped[visible]] = _standardized(common[visible])
+        patterns[shaped[visible]] = standardized(common[visible])
     return patterns
 
 
@@ -85,7 +85,7 @@ def position_bias(maps: ArrayLike) -> float:
     """
     stack = as_maps(maps)
     shaped = stack[status_codes(stack) == OK]
-    return _mean_pair_correlation(_standardized(shaped)) if len(shaped) > 1 else math.nan
+    return _mean_pair_correlation(standardized(shaped)) if len(shaped) > 1 else math.nan
 
 
 def temporal_consistency(maps_a: Maps, maps_b: Maps) -> float:
@@ -144,7 +144,7 @@ def paired_correlations(maps_a: ArrayLike, maps_b: ArrayLike) -> Floats:
     values = np.full(len(one), np.nan)
     shaped = (status_codes(one) == OK) & (status_codes(other) == OK)
     if shaped.any():
-        products = _standardized(one[shaped]) * _standardized(other[shaped])
+        products = standardized(one[shaped]) * standardized(other[shaped])
         values[shaped] = np.clip(products.sum(axis=1), -1.0, 1.0)
     return values
 
@@ -157,15 +157,6 @@ def _pairs(maps_a: Maps, maps_b: Maps) -> list[tuple[ArrayLike, ArrayLike]]:
             "maps of two epochs must both be given by id, or both in one order and number"
         )
     return list(zip(maps_a, maps_b, strict=True))
-
-
-def _standardized(stack: Floats) -> Floats:
-    """Cells of each map as a row of mean 0 and length 1."""
-    count, height, width = stack.shape
-    rows = unit_scale(stack)[0].reshape(count, height * width)
-    centered = rows - rows.mean(axis=1, keepdims=True)
-    result: Floats = centered / np.linalg.norm(centered, axis=1, keepdims=True)
-    return result
 
 
 def _mean_pair_correlation(rows: Floats) -> float:

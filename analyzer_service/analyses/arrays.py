@@ -47,6 +47,38 @@ def as_maps(maps: ArrayLike) -> Floats:
     return _as_floats(maps, ndim=3, expected="a stack (N, H, W) of maps of one size")
 
 
+def as_stack(maps: ArrayLike, *, axes: tuple[int, ...]) -> Floats:
+    """Return maps of shape (..., H, W) as float64, the input left as it is.
+
+    Parameters
+    ----------
+    maps : array of real numbers
+    axes : tuple of int
+        Numbers of axes that are taken, H and W included.
+
+    Raises
+    ------
+    ArrayError
+        If `maps` is not real-valued or has another number of axes, or its maps differ in size.
+    """
+    expected = f"maps of one size (..., H, W) with {' or '.join(map(str, axes))} axes"
+    array = _as_array(maps, expected)
+    ndim = array.ndim if array.ndim in axes else axes[0]
+    return _as_floats(array, ndim=ndim, expected=expected)
+
+
+def as_numbers(values: ArrayLike) -> Floats:
+    """Return numbers of any shape as float64, the input left as it is.
+
+    Raises
+    ------
+    ArrayError
+        If `values` is not real-valued.
+    """
+    array = _as_array(values, "numbers")
+    return _as_floats(array, ndim=array.ndim, expected="numbers")
+
+
 def as_image(image: ArrayLike) -> NDArray[Any]:
     """Return an image of shape (H, W) or (H, W, C) as it is, if its values have a known scale.
 

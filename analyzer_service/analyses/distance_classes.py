@@ -1,0 +1,123 @@
+"""Pairs of cells of a grid, sorted into classes of equal width by their distance."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from analyzer_service.analyses.arrays import Floats
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class DistanceClasses:
+    """What the distance classes of one grid need to become a correlogram or a variance.
+
+    Attributes
+    ----------
+    shape : tuple of two int
+        Sides of the zero-padded plane on which products over all lags do not wrap around.
+    lags : ndarray of shape (L,), int
+        Positions of the lags of a half plane in the first H rows of that plane, class by class.
+    starts : ndarray of shape (K,), int
+        Where each of the K classes that hold any pair begins in `lags`.
+    pairs : ndarray of shape (K,), float
+        Number of unordered pairs of cells in each class.
+    form : ndarray of shape (K, K), float
+        ``form[k, l]`` is the number of ordered pairs that are in classes k and l at once, less
+        2 / n times the sum over cells of their numbers of partners in class k and in class l.
+    """
+
+    shape: tuple[int, int]
+    lags: Indices
+    starts: Indices
+    pairs: Floats
+    form: Floats
+
+
+def default_nclass(height: int, width: int) -> int:
+    """Classes one cell wide: ``ceil(hypot(H - 1, W - 1))``, at least 1."""
+    return max(1, math.ceil(math.hypot(height - 1, width - 1)))
+
+
+@lru_cache(maxsize=32)
+def distance_classes(height: int, width: int, nclass: int) -> DistanceClasses:
+    """Distance classes of a grid of H x W cells; the same object for the same grid.
+
+    Class k holds the distances d with ``bound[k - 1] < d <= bound[k]``; the bounds are the
+    running sum of the largest distance over `nclass`, as in SpatialPack: so ties fall alike.
+    Classes without any pair are left out.
+    """
+    class_of = _class_of_offset(height, width, nclass)
+    shape = (_padded(height), _padded(width))
+    rows, columns = _half_plane(height, width)
+    found = class_of[rows, np.abs(columns)]
+    order = np.argsort(found, kind="stable")
+    used, starts = np.unique(found[order], return_index=True)
+    pairs = np.bincount(found, (height - rows) * (width - np.abs(columns)), nclass)[used]
+    lags = (rows * shape[1] + columns % shape[1])[order]
+    form = np.diag(2.0 * pairs) - 2.0 / (height * width) * _shared_partners(class_of, used)
+    arrays = (lags, starts, pairs, form)
+    for array in arrays:
+        array.flags.writeable = False
+    return DistanceClasses(shape, *arrays)
+
+
+def _class_of_offset(height: int, width: int, nclass: int) -> Indices:
+    """Class of each offset (|rows|, |columns|); the offset (0, 0) belongs to none."""
+    distances = np.hypot(*np.indices((height, width)))
+    step = distances[-1, -1] / nclass
+    bounds = np.cumsum(np.full(nclass, step))
+    return np.minimum(np.searchsorted(bounds, distances), nclass - 1)
+
+
+def _half_plane(height: int, width: int) -> tuple[Indices, Indices]:
+    """Offsets of which each is one of a pair of opposite ones."""
+    rows, columns = np.mgrid[:height, 1 - width : width].reshape(2, -1)
+    ahead = (rows > 0) | (columns > 0)
+    return rows[ahead], columns[ahead]
+
+
+def _padded(side: int) -> int:
+    length: int = scipy.fft.next_fast_len(2 * side - 1, real=True)
+    return length
+
+
+def _shared_partners(class_of: Indices, used: Indices) -> Floats:
+    """Sum over cells of the products of their numbers of partners in each two classes.
+
+    A quarter of the grid stands for the other three, which mirror it. All numbers are whole, so
+    the sums are exact.
+    """
+    height, width = class_of.shape
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    plane = class_of[np.abs(np.arange(1 - height, height))][:, np.abs(np.arange(1 - width, width))]
+    plane[height - 1, width - 1] = -1
+    partners = np.stack([_in_window(plane == k, rows, columns) for k in used])
+    mirrored = np.outer(_mirrors(height, rows), _mirrors(width, columns)).ravel()
+    result: Floats = (partners * mirrored) @ partners.T
+    return result
+
+
+def _in_window(member: NDArray[np.bool_], rows: int, columns: int) -> Floats:
+    """Members that each cell (row, column) sees when the grid is laid around it."""
+    height, width = (member.shape[0] + 1) // 2, (member.shape[1] + 1) // 2
+    total = np.zeros((2 * height, 2 * width))
+    total[1:, 1:] = member.cumsum(axis=0).cumsum(axis=1)
+    top, left = height - 1 - np.arange(rows), width - 1 - np.arange(columns)
+    below, right = (top + height)[:, None], left + width
+    top = top[:, None]
+    window = total[below, right] - total[top, right] - total[below, left] + total[top, left]
+    result: Floats = window.ravel()
+    return result
+
+
+def _mirrors(side: int, half: int) -> Floats:
+    counts = np.full(half, 2.0)
+    if side % 2:
+        counts[-1] = 1.0
+    return counts
