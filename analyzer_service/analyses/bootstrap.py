@@ -107,7 +107,8 @@ def cluster_bootstrap(
     slides = int(labels.max(initial=-1)) + 1 if clusters is not None else 0
     across = slides > 1
     units = labels if across else np.arange(len(kept))
-    sums, sizes = np.bincount(units, kept), np.bincount(units).astype(np.float64)
+    sums = np.bincount(units, kept).astype(np.float64)
+    sizes = np.bincount(units).astype(np.float64)
     mean = float(sums.sum() / len(kept)) if len(kept) else math.nan
     low, high = math.nan, math.nan
     if len(sums) > 1:

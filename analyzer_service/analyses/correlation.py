@@ -75,6 +75,8 @@ def correlation_matrix(
             f"maps and features must have one size, got {one.shape[1:]} and {other.shape[1:]}: "
             "regrid the features to the grid of the maps"
         )
+    if not one[0:1].size:  # no cells: nothing to multiply, and nothing defined
+        return np.full((len(one), len(other)), np.nan)
     products = _products(unit_rows(one, method=method), unit_rows(other, method=method))
     return np.clip(products, -1.0, 1.0)
 

@@ -19,6 +19,8 @@ class DistanceClasses:
 
     Attributes
     ----------
+    grid : tuple of three int
+        H, W and the number of classes asked for.
     shape : tuple of two int
         Sides of the zero-padded plane on which products over all lags do not wrap around.
     lags : ndarray of shape (L,), int
@@ -32,6 +34,7 @@ class DistanceClasses:
         2 / n times the sum over cells of their numbers of partners in class k and in class l.
     """
 
+    grid: tuple[int, int, int]
     shape: tuple[int, int]
     lags: Indices
     starts: Indices
@@ -46,7 +49,7 @@ def default_nclass(height: int, width: int) -> int:
 
 @lru_cache(maxsize=32)
 def distance_classes(height: int, width: int, nclass: int) -> DistanceClasses:
-    """Distance classes of a grid of H x W cells; the same object for the same grid.
+    """Distance classes of a grid of H x W cells, both at least 2; kept for the next time.
 
     Class k holds the distances d with ``bound[k - 1] < d <= bound[k]``; the bounds are the
     running sum of the largest distance over `nclass`, as in SpatialPack: so ties fall alike.
@@ -58,13 +61,13 @@ def distance_classes(height: int, width: int, nclass: int) -> DistanceClasses:
     found = class_of[rows, np.abs(columns)]
     order = np.argsort(found, kind="stable")
     used, starts = np.unique(found[order], return_index=True)
-    pairs = np.bincount(found, (height - rows) * (width - np.abs(columns)), nclass)[used]
+    placements = (height - rows) * (width - np.abs(columns))
+    pairs = np.bincount(found, placements, nclass)[used].astype(np.float64)
     lags = (rows * shape[1] + columns % shape[1])[order]
     form = np.diag(2.0 * pairs) - 2.0 / (height * width) * _shared_partners(class_of, used)
-    arrays = (lags, starts, pairs, form)
-    for array in arrays:
+    for array in (lags, starts, pairs, form):
         array.flags.writeable = False
-    return DistanceClasses(shape, *arrays)
+    return DistanceClasses((height, width, nclass), shape, lags, starts, pairs, form)
 
 
 def _class_of_offset(height: int, width: int, nclass: int) -> Indices:
@@ -72,7 +75,8 @@ def _class_of_offset(height: int, width: int, nclass: int) -> Indices:
     distances = np.hypot(*np.indices((height, width)))
     step = distances[-1, -1] / nclass
     bounds = np.cumsum(np.full(nclass, step))
-    return np.minimum(np.searchsorted(bounds, distances), nclass - 1)
+    classes: Indices = np.minimum(np.searchsorted(bounds, distances), nclass - 1)
+    return classes
 
 
 def _half_plane(height: int, width: int) -> tuple[Indices, Indices]:

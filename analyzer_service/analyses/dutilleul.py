@@ -20,6 +20,7 @@ from analyzer_service.analyses.distance_classes import (
     default_nclass,
     distance_classes,
 )
+from analyzer_service.analyses.status import SMALLEST_SIDE
 
 T = TypeVar("T")
 
@@ -37,12 +38,13 @@ class ModifiedT(Generic[T]):
     r : float or ndarray
         Pearson's correlation, in [-1, 1].
     ess : float or ndarray
-        Effective sample size, in cells. It may exceed the number of cells, where neighbors
-        differ more than chance would have it.
+        Effective sample size, in cells. More than there are where neighbors differ more than
+        chance would have it; negative, and without a meaning, where they agree in one map and
+        differ in the other so much that the estimated variance of r is.
     dof : float or ndarray
         ``ess - 2``.
     p : float or ndarray
-        Two-sided, in [0, 1]; NaN where `dof` is not positive: too little is independent to tell.
+        Two-sided, in [0, 1]; NaN where `dof` is not positive.
     """
 
     r: T
@@ -91,7 +93,7 @@ def modified_t_test(a: ArrayLike, maps: ArrayLike, *, nclass: int | None = None)
     r 0.99, 4.9 of 64 cells, p 0.002
     """
     gate, others = as_map(a), as_stack(maps, axes=(2, 3))
-    many = others.reshape(-1, *others.shape[-2:])
+    many = others[None] if others.ndim == 2 else others
     found = _tests(gate[None, None], many[None], nclass)
     fields = (found.r, found.ess, found.dof, found.p)
     if others.ndim == 3:
@@ -163,12 +165,18 @@ def correlograms(maps: ArrayLike, *, nclass: int | None = None) -> Correlograms:
         If `maps` is not real-valued and of that shape, or `nclass` is no positive number.
     """
     stack = as_stack(maps, axes=(4,))
-    height, width = stack.shape[2:]
-    classes = distance_classes(height, width, _checked(nclass, height, width))
-    rows = unit_rows(stack.reshape(-1, height, width))
-    moran = _moran(rows.reshape(-1, height, width), classes)
-    leading = stack.shape[:2]
-    return Correlograms(classes, rows.reshape(*leading, -1), moran.reshape(*leading, -1))
+    tiles, count, height, width = stack.shape
+    nclass = _checked(nclass, height, width)
+    if min(height, width) < SMALLEST_SIDE:  # undefined, and so on the smallest grid that is
+        stack, height, width = np.full((tiles, count, 2, 2), np.nan), 2, 2
+    classes = distance_classes(height, width, nclass)
+    rows = unit_rows(stack.reshape(tiles * count, height, width))
+    moran = _moran(rows.reshape(tiles * count, height, width), classes)
+    return Correlograms(
+        classes,
+        rows.reshape(tiles, count, rows.shape[1]),
+        moran.reshape(tiles, count, moran.shape[1]),
+    )
 
 
 def compared(one: Correlograms, other: Correlograms) -> ModifiedT[Floats]:
@@ -184,7 +192,7 @@ def compared(one: Correlograms, other: Correlograms) -> ModifiedT[Floats]:
     ArrayError
         If they differ in the number of tiles, in the grid or in `nclass`.
     """
-    if one.classes is not other.classes or len(one.rows) != len(other.rows):
+    if one.classes.grid != other.classes.grid or len(one.rows) != len(other.rows):
         raise ArrayError(
             "maps to test must be of the same tiles, on one grid and with one nclass: "
             "regrid the feature maps to the grid of the gate"

@@ -28,13 +28,12 @@ from analyzer_service.analyses.dutilleul import (
     modified_t_tests,
 )
 from analyzer_service.analyses.mismatched import (
-    MOST_TILES,
     MismatchedTileTest,
-    choose_tiles,
     mismatched_test_of,
     mismatched_tile_test,
 )
 from analyzer_service.analyses.multiplicity import benjamini_hochberg
+from analyzer_service.analyses.tile_choice import MOST_TILES, choose_tiles
 from analyzer_service.analyses.toroidal import ToroidalShiftTest, toroidal_shift_test
 
 __all__ = [

@@ -2,10 +2,36 @@ import doctest
 
 import pytest
 
-from analyzer_service.analyses import attention, density, quality, spread, status
+from analyzer_service.analyses import (
+    attention,
+    bootstrap,
+    correlation,
+    density,
+    dutilleul,
+    mismatched,
+    multiplicity,
+    quality,
+    spread,
+    status,
+    tile_choice,
+)
+
+MODULES = [
+    attention,
+    bootstrap,
+    correlation,
+    density,
+    dutilleul,
+    mismatched,
+    multiplicity,
+    quality,
+    spread,
+    status,
+    tile_choice,
+]
 
 
-@pytest.mark.parametrize("module", [attention, density, quality, spread, status])
+@pytest.mark.parametrize("module", MODULES)
 def test_the_examples_in_docstrings_are_true(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer_service.analyses import attention, quality
+from analyzer_service.analyses import attention, quality, significance
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "metric_vectors.json").read_text()
@@ -65,6 +65,51 @@ def test_quality(vector):
     for name, expected in vector["expected"].items():
         value = getattr(quality, name)(x, y)
         assert value == pytest.approx(expected, abs=vector["tol"]), name
+
+
+@pytest.mark.parametrize("vector", vectors(only="dutilleul_modified_t"))
+def test_modified_t(vector):
+    inputs = vector["inputs"]
+    found = significance.modified_t_test(inputs["a"], inputs["f"], nclass=inputs["nclass"])
+    for name, expected in vector["expected"].items():
+        assert getattr(found, name) == pytest.approx(expected, abs=vector["tol"]), name
+
+
+@pytest.mark.parametrize("vector", vectors(only="mismatched_tile_test"))
+def test_mismatched_tiles(vector):
+    inputs, expected = vector["inputs"], vector["expected"]
+    found = significance.mismatched_tile_test(inputs["maps"], inputs["features"])
+    tolerance = vector["tol"]
+    assert found.exact
+    assert found.matched_mean == pytest.approx(expected["matched_mean_r"], abs=tolerance)
+    assert found.mismatched_mean == pytest.approx(expected["mismatched_mean_r"], abs=tolerance)
+    exact = expected["p_exact_all_6_permutations_two_sided"]
+    assert found.p == pytest.approx(exact, abs=tolerance)
+
+
+@pytest.mark.parametrize("vector", vectors(only="toroidal_shift"))
+def test_toroidal_shifts(vector):
+    expected = vector["expected"]
+    found = significance.toroidal_shift_test(vector["inputs"]["a"], vector["inputs"]["f"])
+    assert found.p == expected["p"]
+    assert found.shifts[1, 2] == pytest.approx(expected["r_shift_1_2"], abs=vector["tol"])
+    assert found.max_abs_r == pytest.approx(expected["max_abs_r"], abs=vector["tol"])
+
+
+@pytest.mark.parametrize("vector", vectors(only="benjamini_hochberg"))
+def test_false_discoveries(vector):
+    q = significance.benjamini_hochberg(vector["inputs"]["p"])
+    np.testing.assert_allclose(q, vector["expected"]["q"], atol=vector["tol"])
+    assert (q <= 0.05).tolist() == vector["expected"]["reject_05"]
+
+
+@pytest.mark.parametrize("vector", vectors(only="tissue_attention_correlation"))
+def test_correlations(vector):
+    a, f = vector["inputs"]["a"], vector["inputs"]["f"]
+    expected, tolerance = vector["expected"], vector["tol"]
+    assert significance.modified_t_test(a, f).r == pytest.approx(expected["r"], abs=tolerance)
+    assert attention.pearson(a, f) == pytest.approx(expected["r"], abs=tolerance)
+    assert significance.spearman(a, f) == pytest.approx(expected["spearman"], abs=tolerance)
 
 
 def images(case):

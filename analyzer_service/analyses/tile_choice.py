@@ -1,0 +1,30 @@
+"""Which tiles of a run are tested against one another, when there are too many for all pairs."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+MOST_TILES: Final = 512
+
+
+def choose_tiles(ids: Iterable[str], limit: int = MOST_TILES) -> list[str]:
+    """Choose at most `limit` distinct tiles by a hash of their ids.
+
+    The choice depends neither on the order of `ids` nor on the machine, and may be made piece by
+    piece: ``choose_tiles([*choose_tiles(a), *b])`` is ``choose_tiles([*a, *b])``.
+
+    Returns
+    -------
+    list of str
+        In the order of their hashes, so that a smaller limit gives a beginning of it.
+
+    Examples
+    --------
+    >>> choose_tiles(["a", "b", "c", "b"], limit=2) == choose_tiles(["c", "b", "a"], limit=2)
+    True
+    """
+    return sorted(set(ids), key=lambda tile: (_digest(tile), tile))[:limit]
+
+
+def _digest(tile: str) -> bytes:
+    return hashlib.blake2b(tile.encode("utf-8", "surrogatepass"), digest_size=16).digest()
