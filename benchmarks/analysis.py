@@ -20,6 +20,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.stats
 import skimage
+from measure.significance import PairwiseModifiedT, mismatched_pairings, strongest_shift
 from skimage.measure import block_reduce, label
 from skimage.metrics import mean_squared_error, structural_similarity
 from skimage.morphology import h_maxima
@@ -29,6 +30,12 @@ from analyzer_service.analyses.density import excess
 from analyzer_service.analyses.frame import analyze_frame
 from analyzer_service.analyses.peaks import peak_metrics
 from analyzer_service.analyses.quality import mse, ssim
+from analyzer_service.analyses.significance import (
+    mismatched_tile_test,
+    modified_t_test,
+    modified_t_tests,
+    toroidal_shift_test,
+)
 from shared.messages import BatchFrame, Sample
 
 
@@ -53,6 +60,10 @@ def main() -> None:
         time_peaks(repeats),
         time_stack(repeats),
         time_frame(repeats),
+        *(time_modified_t(size, repeats) for size in (16, 32)),
+        *(time_modified_t_of_tiles(size, repeats) for size in (16, 32)),
+        time_toroidal(repeats),
+        *(time_mismatched(tiles, repeats) for tiles in (16, 512)),
     ]
     print_table(timings)
     versions = {m.__name__: m.__version__ for m in (np, cv2, scipy, skimage)}
@@ -124,6 +135,52 @@ def time_frame(repeats: int) -> Timing:
     return Timing("frame, a tile of 4: SSIM, 2 gates, 2 KAN maps", None, ours, None, None)
 
 
+def time_modified_t(size: int, repeats: int) -> Timing:
+    a, maps = gates(1, size)[0], gates(6, size)
+    pairwise = PairwiseModifiedT(size)
+    expected, ours = pairwise.p(a, maps), modified_t_test(a, maps).p
+    difference = float(np.abs(ours - expected).max())
+    timing = compare(
+        f"Dutilleul, 6 maps {size} x {size}, against all pairs",
+        lambda: pairwise.p(a, maps)[0],
+        lambda: float(modified_t_test(a, maps).p[0]),
+        max(3, repeats // 10),
+    )
+    return Timing(**(asdict(timing) | {"difference": difference}))
+
+
+def time_modified_t_of_tiles(size: int, repeats: int) -> Timing:
+    layers, maps = gates(8, size).reshape(4, 2, size, size), gates(24, size)
+    maps = maps.reshape(4, 6, size, size)
+    ours = time_calls([lambda: modified_t_tests(layers, maps)], repeats)[0] / 4
+    return Timing(
+        f"Dutilleul, a tile of 4: 2 gates, 6 maps {size} x {size}", None, ours, None, None
+    )
+
+
+def time_toroidal(repeats: int) -> Timing:
+    a, f = gates(2)
+    return compare(
+        "all toroidal shifts, 32 x 32",
+        lambda: strongest_shift(a, f),
+        lambda: toroidal_shift_test(a, f).max_abs_r,
+        max(3, repeats // 10),
+    )
+
+
+def time_mismatched(tiles: int, repeats: int) -> Timing:
+    maps, features = gates(2 * tiles).reshape(2, tiles, 32, 32)
+    step = f"mismatched tiles, {tiles} of 32 x 32, 999 permutations"
+    few = max(3, repeats // 10)
+
+    def ours() -> float:
+        return mismatched_tile_test(maps, features).matched_mean
+
+    if tiles > 16:
+        return Timing(step, None, time_calls([ours], few)[0], None, None)
+    return compare(step, lambda: mismatched_pairings(maps, features, 999), ours, few)
+
+
 def compare(
     step: str, library: Callable[[], float], ours: Callable[[], float], repeats: int
 ) -> Timing:
@@ -183,9 +240,12 @@ def tile_pair(size: int) -> tuple[np.ndarray, np.ndarray]:
     return tile, cv2.GaussianBlur(tile, (0, 0), 1.2)
 
 
-def gates(count: int) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    smooth = [scipy.ndimage.gaussian_filter(rng.normal(size=(32, 32)), 3) for _ in range(count)]
+def gates(count: int, size: int = 32) -> np.ndarray:
+    rng = np.random.default_rng(count)
+    smooth = [
+        scipy.ndimage.gaussian_filter(rng.normal(size=(size, size)), 3 * size / 32)
+        for _ in range(count)
+    ]
     return 1 / (1 + np.exp(-5 * np.stack(smooth)))
 
 
@@ -211,12 +271,12 @@ def make_frame(count: int) -> BatchFrame:
 
 
 def print_table(timings: list[Timing]) -> None:
-    print(f"{'step':<46} {'library ms':>10} {'ours ms':>8} {'ratio':>6} {'difference':>11}")
+    print(f"{'step':<52} {'library ms':>10} {'ours ms':>8} {'ratio':>6} {'difference':>11}")
     for t in timings:
         library = "-" if t.library_ms is None else f"{t.library_ms:.3f}"
         ratio = "-" if t.ratio is None else f"{t.ratio:.1f}x"
         difference = "-" if t.difference is None else f"{t.difference:.0e}"
-        print(f"{t.step:<46} {library:>10} {t.ours_ms:>8.3f} {ratio:>6} {difference:>11}")
+        print(f"{t.step:<52} {library:>10} {t.ours_ms:>8.3f} {ratio:>6} {difference:>11}")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analyzer_service.analyses.arrays import ArrayError, Floats, as_map
+from analyzer_service.analyses.arrays import Floats
 from analyzer_service.analyses.correlation import Method, correlation_matrix
+from analyzer_service.analyses.pairings import pairings
 from analyzer_service.analyses.reassignment import (
     MOST_ENUMERATED,
     all_assignments,
@@ -25,7 +26,6 @@ from analyzer_service.analyses.slides import (
     Indices,
     SlideLabels,
     Slides,
-    slide_numbers,
     slides_of,
 )
 
@@ -171,63 +171,31 @@ def mismatched_test_of(
     The test assumes that under the null slides are exchangeable and tiles of a slide are. Slides
     of unequal size are, only nearly.
     """
-    values, numbers = _checked(matrix, groups, permutations)
-    kept = _defined(values)
-    tested = values[np.ix_(kept, kept)]
-    slides = slides_of(numbers[kept])
-    n, known = len(tested), groups is not None
-    one = known and len(slides) == 1
+    if permutations < 1:
+        raise ValueError(f"permutations must be positive, got {permutations}")
+    found = pairings(matrix, groups)
+    slides = slides_of(found.numbers)
+    n, known = len(found.tiles), groups is not None
     assigned, exact = _assignments(slides, permutations, seed)
-    matched = _mean(np.diagonal(tested))
-    mismatched = _mismatched_mean(tested, numbers[kept], within=one)
+    matched, mismatched = _mean(np.diagonal(found.values)), _mean(found.values[found.mismatched])
     return MismatchedTileTest(
         matched_mean=matched,
         mismatched_mean=mismatched,
         effect=matched - mismatched,
-        p=_p(tested, slides, assigned, exact=exact) if n > 1 else math.nan,
+        p=_p(found.values, slides, assigned, exact=exact) if n > 1 else math.nan,
         n=n,
-        left_out=len(values) - n,
+        left_out=found.given - n,
         slides=len(slides) if known else 0,
-        within_one_slide=one,
+        within_one_slide=known and len(slides) == 1,
         permutations=len(assigned),
         exact=exact,
     )
-
-
-def _checked(
-    matrix: ArrayLike, groups: SlideLabels | None, permutations: int
-) -> tuple[Floats, Indices]:
-    values = as_map(matrix)
-    if values.shape[0] != values.shape[1]:
-        raise ArrayError(
-            f"expected the values of every attention with every feature of the same tiles, "
-            f"got shape {values.shape}: pass as many maps as features"
-        )
-    if permutations < 1:
-        raise ValueError(f"permutations must be positive, got {permutations}")
-    if groups is None:
-        return values, np.arange(len(values))
-    return values, slide_numbers(groups, len(values))
-
-
-def _defined(values: Floats) -> Indices:
-    """Tiles that have a value with their own feature and with every other such tile's."""
-    own = np.flatnonzero(np.isfinite(np.diagonal(values)))
-    undefined = ~np.isfinite(values[np.ix_(own, own)])
-    return own[~(undefined.any(axis=0) | undefined.any(axis=1))]
 
 
 def _assignments(slides: Slides, permutations: int, seed: int) -> tuple[Indices, bool]:
     if arrangements(slides) <= MOST_ENUMERATED:
         return all_assignments(slides), True
     return random_assignments(slides, permutations, np.random.default_rng(seed)), False
-
-
-def _mismatched_mean(values: Floats, numbers: Indices, *, within: bool) -> float:
-    other = numbers[:, None] != numbers
-    if within:
-        other = ~np.eye(len(numbers), dtype=bool)
-    return _mean(values[other])
 
 
 def _p(values: Floats, slides: Slides, assigned: Indices, *, exact: bool) -> float:

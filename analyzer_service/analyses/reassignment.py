@@ -44,6 +44,8 @@ def random_assignments(slides: Slides, count: int, rng: np.random.Generator) -> 
         The tile whose feature each tile is given.
     """
     slide_orders = np.argsort(rng.random((count, len(slides))), axis=1)
+    if len(slides) == len(slides.order):  # a tile each: nothing to permute within
+        return slides.order[slide_orders][:, np.argsort(slides.order)]
     keys = rng.random((count, len(slides.order)))
     keys += np.repeat(np.arange(len(slides)), slides.size)
     return _assigned(slides, slide_orders, np.argsort(keys, axis=1))

@@ -6,7 +6,7 @@ almost every pair of smooth maps significant. What there is instead:
 * one tile: `modified_t_test` (Dutilleul) counts the cells that are worth an independent one;
 * one run: `mismatched_tile_test` asks if attention fits its own tile better than others. It is
   the inference to show: what all tiles share, such as the border of a padded gate, is in its null;
-* the size of an effect: `cluster_bootstrap` over slides;
+* the size of its effect: `cluster_bootstrap` of `tile_effects` over slides;
 * many layers and features: `benjamini_hochberg`;
 * exploration only: `toroidal_shift_test`.
 """
@@ -34,6 +34,7 @@ from analyzer_service.analyses.mismatched import (
 )
 from analyzer_service.analyses.multiplicity import benjamini_hochberg
 from analyzer_service.analyses.tile_choice import MOST_TILES, choose_tiles
+from analyzer_service.analyses.tile_effects import tile_effects
 from analyzer_service.analyses.toroidal import ToroidalShiftTest, toroidal_shift_test
 
 __all__ = [
@@ -57,5 +58,6 @@ __all__ = [
     "modified_t_test",
     "modified_t_tests",
     "spearman",
+    "tile_effects",
     "toroidal_shift_test",
 ]

@@ -39,10 +39,12 @@ def slide_numbers(labels: SlideLabels, tiles: int) -> Indices:
     Raises
     ------
     ArrayError
-        If there is not one label for each of `tiles`.
+        If there is not one label for each of `tiles`, or a label is None.
     """
     if len(labels) != tiles:
         raise ArrayError(f"expected the slide of each of {tiles} tiles, got {len(labels)} labels")
+    if any(label is None for label in labels):
+        raise ArrayError("the slide of a tile is None: leave out tiles of unknown slides, or all")
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.intp)
 

@@ -14,6 +14,7 @@ from analyzer_service.analyses import (
     spread,
     status,
     tile_choice,
+    tile_effects,
 )
 
 MODULES = [
@@ -28,6 +29,7 @@ MODULES = [
     spread,
     status,
     tile_choice,
+    tile_effects,
 ]
 
 

@@ -231,6 +231,7 @@ def test_two_slides_that_agree_by_chance_are_no_evidence():
         (lambda: mismatched_test_of(noise(3, 4)), "as many maps as features"),
         (lambda: mismatched_test_of([1, 2]), "2-D map"),
         (lambda: mismatched_test_of(noise(3, 3), groups=["a"]), "slide of each of 3 tiles"),
+        (lambda: mismatched_test_of(noise(2, 2), groups=["a", None]), "unknown slides"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(call, complaint):
