@@ -97,6 +97,30 @@ def as_image(image: ArrayLike) -> NDArray[Any]:
     return array
 
 
+def as_rgb(image: ArrayLike) -> NDArray[Any]:
+    """Return an image as contiguous RGB of shape (H, W, 3), uint8 or float64.
+
+    Grayscale of shape (H, W) or (H, W, 1) becomes three equal channels. The input is left as it
+    is, and is returned itself where nothing has to change.
+
+    Raises
+    ------
+    ArrayError
+        If it is no image (see `as_image`) or has another number of channels.
+    """
+    array = as_image(image)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.shape[2] not in (1, 3):
+        raise ArrayError(
+            f"expected an image (H, W, 3) in RGB or (H, W) in gray, got shape {array.shape}"
+        )
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    dtype = np.uint8 if array.dtype == np.uint8 else np.float64
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
 def _as_floats(value: ArrayLike, *, ndim: int, expected: str) -> Floats:
     array = _as_array(value, expected)
     if array.ndim != ndim:
