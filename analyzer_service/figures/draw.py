@@ -1,6 +1,5 @@
 """Draw a dashboard from a run's folder into that folder."""
 
-import gc
 import os
 from pathlib import Path
 
@@ -40,9 +39,6 @@ def draw_dashboard(folder: Path, phase: Phase, number: int, release: int) -> Pat
         If the file cannot be written.
     """
     png = render_dashboard(read_dashboard(folder, phase, number, release))
-    # A figure and what is on it hold each other, and 7 MB of pixels: Python, which looks for
-    # such rings ever more seldom, would let ten dead dashboards pile up.
-    gc.collect()
     return _write(folder / dashboard_name(phase, number), png)
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import (
     ATTENTION_COLORS,
     attention_image,
@@ -25,7 +26,7 @@ from analyzer_service.figures.panels.layout import (
 )
 from analyzer_service.figures.panels.legend import draw_color_bar
 from analyzer_service.figures.scaling import scaled, shown_size, smooth
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import number
 
 _BAR = 160

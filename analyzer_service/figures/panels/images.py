@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_service.figures import ranges
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import ERROR_COLORS, ERROR_LIMIT, error_image
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BODY, FIGURE, MAT, MUTED, SMALL, Lettering
@@ -20,7 +21,7 @@ from analyzer_service.figures.panels.layout import (
 from analyzer_service.figures.panels.legend import draw_color_bar, draw_scale_bar
 from analyzer_service.figures.panels.marks import mark
 from analyzer_service.figures.scaling import scaled, shown_size
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import UNDEFINED, number, with_unit
 from shared.messages import Sample
 

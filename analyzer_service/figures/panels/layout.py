@@ -1,5 +1,6 @@
 """Where the six panels lie, and what every panel has: a title, a caption, room for content."""
 
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import (
     BODY,
@@ -10,7 +11,7 @@ from analyzer_service.figures.lettering import (
     plain,
     text_width,
 )
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import pixel_size, place, shorten
 
 MARGIN = 34

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import color_table
 from analyzer_service.figures.lettering import INK, SMALL, text_width
 from analyzer_service.figures.scaling import scaled
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 
 _ARROW = 10
 _LENGTHS_UM = tuple(base * 10.0**power for power in range(-2, 5) for base in (1, 2, 5))

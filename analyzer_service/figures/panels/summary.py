@@ -3,12 +3,13 @@
 import math
 
 from analyzer_service.figures import ranges
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BODY, FAINT, INK, MUTED, SMALL, STRONG
 from analyzer_service.figures.panels.layout import open_panel
 from analyzer_service.figures.panels.marks import mark
 from analyzer_service.figures.ranges import GoodRange
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import UNDEFINED, number, of_total, with_unit
 
 _ROWS = (*ranges.GOOD_RANGES, ranges.CONTRAST_FLOOR)

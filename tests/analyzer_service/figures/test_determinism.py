@@ -28,6 +28,8 @@ text.color: red
 text.usetex: True
 text.hinting: force_autohint
 axes.grid: True
+axes.autolimit_mode: round_numbers
+agg.path.chunksize: 101
 axes.facecolor: black
 lines.linestyle: --
 lines.antialiased: False
@@ -35,6 +37,7 @@ figure.facecolor: blue
 figure.dpi: 33
 image.origin: lower
 path.simplify: False
+path.snap: False
 patch.force_edgecolor: True
 """
 

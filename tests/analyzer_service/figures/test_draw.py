@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import RendererAgg
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.draw import dashboard_name, draw_dashboard, read_dashboard
@@ -123,13 +123,13 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(folder: Path) -> No
     assert list(folder.glob(".*")) == []
 
 
-def test_no_figure_outlives_its_drawing(folder: Path) -> None:
+def test_no_pixels_outlive_their_drawing(folder: Path) -> None:
     release = release_of(folder, "train", 4)
     gc.collect()
     gc.disable()  # Python looks for rings when it likes to: here, not at all
     try:
         for _ in range(3):
             draw_dashboard(folder, "train", 4, release)
-        assert sum(type(found) is Figure for found in gc.get_objects()) == 0
+        assert sum(type(found) is RendererAgg for found in gc.get_objects()) == 0
     finally:
         gc.enable()
