@@ -2,11 +2,15 @@
 
 import gc
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import cv2
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import RendererAgg
+from numpy.typing import NDArray
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.draw import dashboard_name, draw_dashboard, read_dashboard
@@ -96,6 +100,30 @@ def test_the_shown_tile_is_measured_as_the_row_measures_tiles(folder: Path) -> N
     assert data.tile is not None
     measured = {"mse": data.tile.mse, "psnr": data.tile.psnr, "ssim": data.tile.ssim}
     assert measured == {name: first[name] for name in measured}
+
+
+def test_nuclei_of_the_shown_tile_are_outlined_when_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, ...], float | None]] = []
+
+    def segment(image: NDArray[np.uint8], *, mpp: float | None) -> NDArray[np.int32]:
+        asked.append((image.shape, mpp))
+        labels = np.zeros(image.shape[:2], np.int32)
+        labels[4:20, 4:20] = 1
+        return labels
+
+    module = ModuleType("nuclei")
+    module.segment = segment  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "analyzer_service.analyses.nuclei", module)
+    release = release_of(folder, "train", 4)
+    plain = draw_dashboard(folder, "train", 4, release).read_bytes()
+    assert asked == []
+    outlined = draw_dashboard(folder, "train", 4, release, True).read_bytes()
+    assert asked == [((32, 32, 3), 0.5)]
+    assert outlined != plain
+    dropped = release_of(folder, "train", 8)
+    assert read_dashboard(folder, "train", 8, dropped, nuclei=True).nuclei is None
 
 
 def test_a_dropped_frame_has_no_images(folder: Path) -> None:
