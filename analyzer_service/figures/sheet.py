@@ -19,7 +19,7 @@ from analyzer_service.figures.typesetting import set_line
 from analyzer_service.figures.wording import shorten
 
 WIDTH = 1600
-HEIGHT = 1030
+HEIGHT = 1052
 
 _Stroke = Callable[[Canvas], None]
 
@@ -61,7 +61,7 @@ class Picture:
 
 
 class Sheet:
-    """What a dashboard of 1600 by 1030 px is made of.
+    """What a dashboard of 1600 by 1052 px is made of.
 
     Attributes
     ----------

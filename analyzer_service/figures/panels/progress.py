@@ -45,7 +45,7 @@ def draw_progress(sheet: Sheet, box: Box, data: DashboardData) -> None:
     _draw_ssim(sheet, Box(left, content.y + 148, width, 72), steps, data)
     for index, good in enumerate(_SMALL_CHARTS):
         row, column = divmod(index, 3)
-        at = Box(left + column * 160, content.y + 278 + row * 76, 121, 44)
+        at = Box(left + column * 160, content.y + 280 + row * 84, 121, 52)
         _draw_small(sheet, at, (good, steps), data)
 
 

@@ -4,12 +4,14 @@ from itertools import combinations
 import cv2
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import ATTENTION_COLORS, color_table
 from analyzer_service.figures.dashboard import DashboardData, draw_sheet, render_dashboard
 from analyzer_service.figures.data import TileQuality
+from analyzer_service.figures.outlines import ON_ATTENTION, ON_TISSUE
 from analyzer_service.figures.panels.layout import panel_box
 from analyzer_service.figures.sheet import HEIGHT, WIDTH, Picture, Sheet, Written
 from analyzer_service.figures.wording import number, with_unit
@@ -157,7 +159,7 @@ def test_the_summary_marks_each_metric_in_or_out_without_needing_color() -> None
 
 def test_undefined_is_never_zero() -> None:
     written = words(CASES["all_nan"]())
-    assert written.count("undefined") == 8 + 8 + 3
+    assert written.count("undefined") == 8 + 8 + 3 + 7
     assert written.count("– undefined") == 8 + 1
 
 
@@ -208,6 +210,28 @@ def test_foreign_text_is_not_read_as_mathematics() -> None:
     assert any(
         text.endswith("project $\\frac{") for text in words(normal(run=run(project="$\\frac{")))
     )
+
+
+def test_nuclei_are_outlined_on_the_tile_and_its_attention_and_called_approximate() -> None:
+    plain, marked = normal(), CASES["outlined"]()
+    for name, color in (("original", ON_TISSUE), ("attention bam_384", ON_ATTENTION)):
+        changed = (image(plain, name) != image(marked, name)).any(axis=2)
+        assert 0.01 < changed.mean() < 0.2
+        line = np.array(to_rgb(color)) * 255
+        nearest = np.abs(image(marked, name)[changed] - line).max(axis=1).min()
+        assert nearest < 25
+    for name in ("reconstruction", "error", "attention bam_16"):
+        assert (image(plain, name) == image(marked, name)).all()
+    assert "approximate" not in words(plain)
+    assert words(marked).count("approximate") == 2
+    assert str(np.unique(marked.nuclei).size - 1) in words(marked)
+
+
+def test_a_tile_without_nuclei_says_so() -> None:
+    written = words(CASES["blank_tile"]())
+    assert "none found" in written
+    assert "approximate" not in written
+    assert "no tissue in these tiles" in written
 
 
 def _inner(box: Box) -> Box:

@@ -12,7 +12,7 @@ from analyzer_service.figures.dashboard import render_dashboard
 from tests.analyzer_service.figures.hard_cases import CASES
 
 ROOT = Path(__file__).parents[3]
-NAMES = ("normal", "huge", "constant_gate")
+NAMES = ("outlined", "huge", "constant_gate")
 PROGRAM = f"""
 import hashlib, sys
 from analyzer_service.figures.dashboard import render_dashboard
