@@ -30,7 +30,7 @@ def color_table(colors: LinearSegmentedColormap) -> RGB:
 
 
 _ERROR_TABLE = color_table(ERROR_COLORS)
-_ATTENTION_TABLE = color_table(ATTENTION_COLORS)
+_TINTS = np.float32(_TINT) * color_table(ATTENTION_COLORS)
 
 
 def error_image(error: NDArray[np.floating]) -> RGB:
@@ -45,7 +45,7 @@ def error_image(error: NDArray[np.floating]) -> RGB:
     -------
     ndarray of shape (H, W, 3), uint8
     """
-    return _ERROR_TABLE[_level(error, ERROR_LIMIT)]
+    return _ERROR_TABLE.take(_level(error, ERROR_LIMIT), axis=0)
 
 
 def attention_image(density: NDArray[np.floating], gray: NDArray[np.floating]) -> RGB:
@@ -62,9 +62,9 @@ def attention_image(density: NDArray[np.floating], gray: NDArray[np.floating]) -
     -------
     ndarray of shape (H, W, 3), uint8
     """
-    tint = _ATTENTION_TABLE[_level(density, ATTENTION_LIMIT)].astype(np.float64)
-    mixed = _TINT * tint + (1.0 - _TINT) * 255.0 * gray[..., None]
-    return np.rint(mixed).astype(np.uint8)
+    mixed = _TINTS.take(_level(density, ATTENTION_LIMIT), axis=0)
+    mixed += ((1.0 - _TINT) * 255.0 * gray).astype(np.float32)[..., None]
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
 def dimmed_image(gray: NDArray[np.floating]) -> RGB:
@@ -79,7 +79,7 @@ def luminance(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(image @ weights, dtype=np.float64)
 
 
-def _level(values: NDArray[np.floating], limit: float) -> NDArray[np.intp]:
+def _level(values: NDArray[np.floating], limit: float) -> NDArray[np.uint8]:
     share = np.clip(values / limit, 0.0, 1.0)
-    levels: NDArray[np.intp] = np.rint(share * (_LEVELS - 1)).astype(np.intp)
+    levels: NDArray[np.uint8] = np.rint(share * (_LEVELS - 1)).astype(np.uint8)
     return levels

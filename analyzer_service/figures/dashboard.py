@@ -3,7 +3,7 @@
 from analyzer_service.figures import panels
 from analyzer_service.figures.data import DashboardData, TileQuality
 from analyzer_service.figures.panels.layout import panel_box
-from analyzer_service.figures.sheet import Sheet, own_settings
+from analyzer_service.figures.sheet import Sheet
 
 __all__ = ["DashboardData", "TileQuality", "draw_sheet", "render_dashboard"]
 
@@ -15,12 +15,11 @@ _PANELS = (
 
 def render_dashboard(data: DashboardData) -> bytes:
     """Draw a dashboard of 1600 px width as PNG; equal data gives equal bytes."""
-    with own_settings():
-        return draw_sheet(data).png()
+    return draw_sheet(data).paint().png()
 
 
 def draw_sheet(data: DashboardData) -> Sheet:
-    """Place everything on a sheet without rendering it."""
+    """Place everything on a sheet without painting it."""
     sheet = Sheet()
     panels.draw_header(sheet, data)
     for row, functions in enumerate(_PANELS):

@@ -40,6 +40,9 @@ class DashboardData:
         Images and maps of the batch; None when they did not arrive.
     tile : TileQuality or None
         Quality of the frame's first tile.
+    nuclei : ndarray of shape (H, W), int32, or None
+        Where the first tile's nuclei lie: 0 is background, every other number a nucleus. None
+        when they are not to be outlined.
     """
 
     run: RunStarted
@@ -48,6 +51,7 @@ class DashboardData:
     history: Mapping[Phase, Columns] = field(default_factory=dict)
     frame: BatchFrame | None = None
     tile: TileQuality | None = None
+    nuclei: NDArray[np.int32] | None = None
 
     def value(self, key: str) -> float:
         """A number of the row; NaN when it is absent or undefined."""

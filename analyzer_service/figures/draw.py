@@ -1,8 +1,12 @@
 """Draw a dashboard from a run's folder into that folder."""
 
-import gc
 import os
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_service.analyses.quality import mse, psnr, ssim
 from analyzer_service.commit.reader import RunReader
@@ -13,7 +17,9 @@ from shared.errors import SinkError
 from shared.messages import BatchFrame, Phase
 
 
-def draw_dashboard(folder: Path, phase: Phase, number: int, release: int) -> Path:
+def draw_dashboard(
+    folder: Path, phase: Phase, number: int, release: int, nuclei: bool = False
+) -> Path:
     """Draw the dashboard of row `release` and return its file.
 
     It shows rows up to `release` only, so its bytes depend on what was released and received,
@@ -29,6 +35,8 @@ def draw_dashboard(folder: Path, phase: Phase, number: int, release: int) -> Pat
         The batch's `phase_step`; names the file: ``train_batch_000100.png``.
     release : int
         The batch's row.
+    nuclei : bool
+        Outline the shown tile's nuclei.
 
     Raises
     ------
@@ -39,10 +47,7 @@ def draw_dashboard(folder: Path, phase: Phase, number: int, release: int) -> Pat
     SinkError
         If the file cannot be written.
     """
-    png = render_dashboard(read_dashboard(folder, phase, number, release))
-    # A figure and what is on it hold each other, and 7 MB of pixels: Python, which looks for
-    # such rings ever more seldom, would let ten dead dashboards pile up.
-    gc.collect()
+    png = render_dashboard(read_dashboard(folder, phase, number, release, nuclei=nuclei))
     return _write(folder / dashboard_name(phase, number), png)
 
 
@@ -57,11 +62,13 @@ def dashboard_name(phase: Phase, number: int) -> str:
     return f"{phase}_batch_{number:06d}.png"
 
 
-def read_dashboard(folder: Path, phase: Phase, number: int, release: int) -> DashboardData:
+def read_dashboard(
+    folder: Path, phase: Phase, number: int, release: int, *, nuclei: bool = False
+) -> DashboardData:
     """Gather what the dashboard of row `release` shows."""
     with RunReader(folder) as reader:
         frame = reader.frame(phase, number)
-        return DashboardData(
+        data = DashboardData(
             run=reader.started(release),
             phase=phase,
             row=reader.row(release).values,
@@ -69,6 +76,7 @@ def read_dashboard(folder: Path, phase: Phase, number: int, release: int) -> Das
             frame=frame,
             tile=_tile_quality(frame),
         )
+    return replace(data, nuclei=_nuclei(data)) if nuclei else data
 
 
 def _history(reader: RunReader, phase: Phase, release: int) -> Columns:
@@ -80,6 +88,17 @@ def _tile_quality(frame: BatchFrame | None) -> TileQuality | None:
         return None
     pair = frame.input[0], frame.reconstruction[0]
     return TileQuality(mse=mse(*pair), psnr=psnr(*pair), ssim=ssim(*pair))
+
+
+def _nuclei(data: DashboardData) -> NDArray[np.int32] | None:
+    if data.frame is None or data.sample is None:
+        return None
+    try:
+        module = import_module("analyzer_service.analyses.nuclei")
+    except ModuleNotFoundError:
+        return None
+    labels: NDArray[np.int32] = module.segment(data.frame.input[0], mpp=data.mpp)
+    return labels
 
 
 def _write(path: Path, png: bytes) -> Path:

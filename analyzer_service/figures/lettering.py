@@ -3,11 +3,12 @@
 import unicodedata
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
+from typing import Literal
 
-import matplotlib
-from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.font_manager import FontProperties, get_font
+from analyzer_service.figures.glyphs import characters
+from analyzer_service.figures.typesetting import line_width
+
+Align = Literal["left", "center", "right"]
 
 INK = "#1c2733"
 MUTED = "#64707d"
@@ -15,11 +16,6 @@ FAINT = "#d5dae0"
 MAT = "#f3f5f7"
 GOOD = "#12703f"
 BAD = "#b5341b"
-
-DPI = 100
-
-_POINTS_PER_PIXEL = 72 / DPI
-_FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
 @dataclass(frozen=True)
@@ -29,12 +25,7 @@ class Lettering:
     pixels: float
     color: str = INK
     bold: bool = False
-    align: str = "left"
-
-    def font(self) -> FontProperties:
-        """The font file and size for matplotlib."""
-        size = self.pixels * _POINTS_PER_PIXEL
-        return FontProperties(fname=_font_file(bold=self.bold), size=size)
+    align: Align = "left"
 
     def right(self) -> "Lettering":
         """The same, ending at its anchor."""
@@ -60,15 +51,7 @@ FIGURE = Lettering(17)
 
 def text_width(text: str, lettering: Lettering) -> float:
     """Width of one line in pixels, exactly as it will be drawn."""
-    size = _ruler().get_text_width_height_descent(  # type: ignore[no-untyped-call]
-        text, lettering.font(), False
-    )
-    return float(size[0])
-
-
-@lru_cache(maxsize=1)
-def _ruler() -> RendererAgg:
-    return RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
+    return line_width(text, lettering.pixels, bold=lettering.bold)
 
 
 @lru_cache(maxsize=1024)
@@ -80,23 +63,12 @@ def plain(text: str) -> str:
     >>> plain("tile\\t1"), plain("组织 7")
     ('tile 1', '?? 7')
     """
-    known = _characters()
     line = (
         " " if unicodedata.category(char).startswith("Z") or char in "\t\r\n" else char
         for char in text
     )
-    return "".join(char if ord(char) in known else "?" for char in line)
+    return "".join(char if _visible(char) else "?" for char in line)
 
 
-@lru_cache(maxsize=1)
-def _characters() -> frozenset[int]:
-    both = [get_font(_font_file(bold=bold)).get_charmap() for bold in (False, True)]
-    return frozenset(code for code in both[0] if code in both[1] and _visible(code))
-
-
-def _visible(code: int) -> bool:
-    return not unicodedata.category(chr(code)).startswith(("C", "M"))
-
-
-def _font_file(*, bold: bool) -> str:
-    return str(_FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"))
+def _visible(char: str) -> bool:
+    return ord(char) in characters() and not unicodedata.category(char).startswith(("C", "M"))

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 Series = NDArray[np.float64]
@@ -84,8 +83,12 @@ def mean_by_step(steps: Series, values: Series) -> tuple[Series, Series]:
 
 
 def _linear_ticks(low: float, high: float, count: int, *, whole: bool = False) -> tuple[float, ...]:
-    ticks = MaxNLocator(nbins=count, integer=whole).tick_values(low, high)
-    return tuple(float(tick) for tick in ticks if low <= tick <= high)
+    """Multiples of the smallest round step of which `count` span the scale."""
+    least = max((high - low) / count, 1.0 if whole else 0.0)
+    power = 10.0 ** math.floor(math.log10(least))
+    steps = (base * power for base in (1.0, 2.0, 2.5, 5.0, 10.0))
+    step = next(step for step in steps if step >= least and not (whole and step % 1.0))
+    return tuple(tick * step for tick in range(math.ceil(low / step), math.floor(high / step) + 1))
 
 
 def _log_scale(low: float, high: float, count: int) -> Scale:

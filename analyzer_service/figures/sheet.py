@@ -1,76 +1,82 @@
-"""A drawing sheet in pixels from the top left, over matplotlib's object API.
+"""A drawing sheet in pixels from the top left: what lies on it, and how it is painted.
 
-Neither pyplot nor the font cache is used: fonts come from the files that matplotlib ships, so
-the same drawing gives the same bytes in every process.
+Whatever the order of the calls, boxes that go under everything are painted first, then images,
+boxes, lines and, at last, text.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import cv2
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Polygon, Rectangle
-from matplotlib.text import Text
-from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
-from analyzer_service.figures.lettering import BODY, DPI, Lettering, plain, text_width
+from analyzer_service.figures.boxes import Box
+from analyzer_service.figures.canvas import Canvas, Stroke
+from analyzer_service.figures.glyphs import PHASES
+from analyzer_service.figures.lettering import BODY, Lettering, plain, text_width
+from analyzer_service.figures.typesetting import set_line
 from analyzer_service.figures.wording import shorten
-from shared.errors import SinkError
 
 WIDTH = 1600
-HEIGHT = 1030
+HEIGHT = 1052
 
-_RC_GROUPS = ("agg", "axes", "figure", "font", "image", "lines", "patch", "path", "text")
+_Stroke = Callable[[Canvas], None]
+
+_ALIGNED = {"left": 0.0, "center": 0.5, "right": 1.0}
+_ASCENT, _LINE = 0.76, 1.0  # of a line with an l and a p, in font sizes
 
 
 @dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels; `x` and `y` are its top left corner."""
+class Written:
+    """One line of text; `x` and `y` are where its baseline starts."""
 
+    text: str
     x: float
     y: float
-    width: float
-    height: float
+    lettering: Lettering
 
     @property
-    def right(self) -> float:
-        """Right edge."""
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> float:
-        """Bottom edge."""
-        return self.y + self.height
-
-    def centered(self, width: float, height: float) -> "Box":
-        """A box of that size in the middle of this one."""
-        left = self.x + (self.width - width) / 2
-        return Box(left, self.y + (self.height - height) / 2, width, height)
+    def box(self) -> Box:
+        """The room that it takes, whatever its letters."""
+        size = self.lettering.pixels
+        width = text_width(self.text, self.lettering)
+        return Box(self.x, round(self.y) - _ASCENT * size, width, _LINE * size)
 
 
 @dataclass(frozen=True)
-class Stroke:
-    """How a line is drawn; `dots` marks each point too."""
+class Picture:
+    """An RGB image (H, W, 3), uint8, its top left pixel at `x` and `y`."""
 
-    color: str
-    pixels: float
-    alpha: float = 1.0
-    dots: bool = False
+    name: str
+    image: NDArray[np.uint8]
+    x: int
+    y: int
+
+    @property
+    def box(self) -> Box:
+        """The room that it takes."""
+        height, width = self.image.shape[:2]
+        return Box(self.x, self.y, width, height)
 
 
 class Sheet:
-    """One figure of 1600 by 1030 px with its own canvas."""
+    """What a dashboard of 1600 by 1052 px is made of.
+
+    Attributes
+    ----------
+    written : list of Written
+        What is written.
+    pictures : list of Picture
+        What is shown.
+    """
 
     def __init__(self) -> None:
-        self.figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
-        self._pixels = Affine2D().scale(1 / WIDTH, -1 / HEIGHT).translate(0, 1)
+        self.written: list[Written] = []
+        self.pictures: list[Picture] = []
+        self._under: list[_Stroke] = []
+        self._over: list[_Stroke] = []
+        self._curves: list[_Stroke] = []
 
     def text(
         self,
@@ -79,7 +85,7 @@ class Sheet:
         lettering: Lettering = BODY,
         *,
         width: float | None = None,
-    ) -> Text:
+    ) -> Written:
         """Write one line; `at` is its anchor on the baseline.
 
         What the font lacks becomes ``?``; what is wider than `width` loses its middle.
@@ -87,69 +93,44 @@ class Sheet:
         text = plain(text)
         if width is not None:
             text = shorten(text, lambda part: text_width(part, lettering) <= width)
-        return self.figure.text(
-            *at,
-            text,
-            transform=self._pixels + self.figure.transFigure,
-            color=lettering.color,
-            ha=lettering.align,
-            va="baseline",
-            fontproperties=lettering.font(),
-            parse_math=False,
-        )
+        before = _ALIGNED[lettering.align] * text_width(text, lettering)
+        line = Written(text, at[0] - before, at[1], lettering)
+        self.written.append(line)
+        return line
 
     def image(self, at: Box, image: NDArray[np.uint8], name: str) -> None:
         """Show an RGB image pixel for pixel, its top left corner at that of `at`."""
-        left, bottom = round(at.x), HEIGHT - round(at.y) - image.shape[0]
-        self.figure.figimage(image, left, bottom, origin="upper", label=name, zorder=0)
+        self.pictures.append(Picture(name, image, round(at.x), round(at.y)))
 
     def line(self, points: NDArray[np.float64], stroke: Stroke) -> None:
         """Draw a line through `points` (N, 2) in pixels; NaN interrupts it."""
-        self.figure.add_artist(
-            Line2D(
-                points[:, 0],
-                points[:, 1],
-                color=stroke.color,
-                alpha=stroke.alpha,
-                linewidth=stroke.pixels * 72 / DPI,
-                marker="o" if stroke.dots else "",
-                markersize=4,
-                markeredgewidth=0,
-                transform=self._pixels + self.figure.transFigure,
-                zorder=2,
-            )
-        )
+        self._curves.append(partial(Canvas.line, points=points, stroke=stroke))
 
     def fill(self, box: Box, color: str, *, under: bool = False) -> None:
         """Fill `box` with one color, above images and charts unless it goes `under` them."""
-        patch = Rectangle((box.x, box.y), box.width, box.height)
-        self._add(patch, color, -1 if under else 1)
+        strokes = self._under if under else self._over
+        strokes.append(partial(Canvas.fill, box=box, color=color))
 
     def polygon(self, points: Sequence[tuple[float, float]], color: str) -> None:
         """Fill a polygon above images and charts."""
-        self._add(Polygon(points, closed=True), color, 1)
+        self._over.append(partial(Canvas.fill_polygon, points=points, color=color))
 
-    def png(self) -> bytes:
-        """Draw everything; PNG bytes without metadata."""
-        self._canvas.draw()  # type: ignore[no-untyped-call]
-        rgba = np.asarray(self._canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-        bgr = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR)
-        done, encoded = cv2.imencode(".png", bgr, (cv2.IMWRITE_PNG_COMPRESSION, 4))
-        if not done:
-            raise SinkError("the dashboard could not be encoded as PNG")
-        return encoded.tobytes()
-
-    def _add(self, patch: Rectangle | Polygon, color: str, order: int) -> None:
-        patch.set(facecolor=color, edgecolor="none", zorder=order)
-        patch.set_transform(self._pixels + self.figure.transFigure)
-        self.figure.add_artist(patch)
+    def paint(self) -> Canvas:
+        """Paint everything."""
+        canvas = Canvas(WIDTH, HEIGHT)
+        for stroke in self._under:
+            stroke(canvas)
+        for picture in self.pictures:
+            canvas.image(picture.image, picture.x, picture.y)
+        for stroke in (*self._over, *self._curves):
+            stroke(canvas)
+        for line in self.written:
+            _ink(canvas, line)
+        return canvas
 
 
-@contextmanager
-def own_settings() -> Iterator[None]:
-    """Hide the user's matplotlib settings while a figure is made and drawn."""
-    defaults = matplotlib.rcParamsDefault
-    ours = {key: defaults[key] for key in defaults if key.split(".")[0] in _RC_GROUPS}
-    # Letters keep their drawn shapes: at 13 px the font's own hints turn bold into a serif.
-    with matplotlib.rc_context(ours | {"text.hinting": "none"}):
-        yield
+def _ink(canvas: Canvas, line: Written) -> None:
+    whole, phase = divmod(round(line.x * PHASES), PHASES)
+    lettering = line.lettering
+    coverage = set_line(line.text, lettering.pixels, phase, bold=lettering.bold)
+    canvas.ink(coverage, (whole, round(line.y)), lettering.color)

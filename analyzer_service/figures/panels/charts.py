@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.figures.boxes import Box
+from analyzer_service.figures.canvas import Stroke
 from analyzer_service.figures.lettering import FAINT, SMALL
 from analyzer_service.figures.ranges import GoodRange
 from analyzer_service.figures.series import Scale, Series, finite, mean_by_step, smoothed
-from analyzer_service.figures.sheet import Box, Sheet, Stroke
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import tick_text
 from shared.messages import Phase
 

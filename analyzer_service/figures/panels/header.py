@@ -1,10 +1,11 @@
 """The line above the panels: which run, which batch."""
 
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BODY, FAINT, HEADING, MUTED, text_width
 from analyzer_service.figures.panels.charts import PHASE_COLORS
 from analyzer_service.figures.panels.layout import COLUMN, GUTTER, MARGIN
-from analyzer_service.figures.sheet import WIDTH, Box, Sheet
+from analyzer_service.figures.sheet import WIDTH, Sheet
 from analyzer_service.figures.wording import shorten
 
 _BASELINE = 38
@@ -16,7 +17,7 @@ def draw_header(sheet: Sheet, data: DashboardData) -> None:
     name = sheet.text((MARGIN, _BASELINE), data.run.run_name, HEADING, width=room + 200)
     phase = "training" if data.phase == "train" else "validation"
     lettering = HEADING.colored(PHASE_COLORS[data.phase])
-    x = MARGIN + text_width(name.get_text(), HEADING) + 18
+    x = MARGIN + text_width(name.text, HEADING) + 18
     sheet.text((x, _BASELINE), phase, lettering)
     left = x + text_width(phase, lettering) + 40
     right = WIDTH - MARGIN

@@ -4,9 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_service.figures import ranges
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import ERROR_COLORS, ERROR_LIMIT, error_image
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BODY, FIGURE, MAT, MUTED, SMALL, Lettering
+from analyzer_service.figures.outlines import ON_TISSUE, outlined
 from analyzer_service.figures.panels.layout import (
     COLUMN,
     IMAGE,
@@ -17,13 +19,14 @@ from analyzer_service.figures.panels.layout import (
     open_panel,
     tile_caption,
 )
-from analyzer_service.figures.panels.legend import draw_color_bar, draw_scale_bar
+from analyzer_service.figures.panels.legend import draw_color_bar, draw_outline_key, draw_scale_bar
 from analyzer_service.figures.panels.marks import mark
 from analyzer_service.figures.scaling import scaled, shown_size
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import UNDEFINED, number, with_unit
 from shared.messages import Sample
 
+_FACT = 48
 _STAINS = {"he": "H&E", "ihc": "IHC", "unknown": "not stated"}
 
 
@@ -34,10 +37,13 @@ def draw_original(sheet: Sheet, box: Box, data: DashboardData) -> None:
         _draw_no_frame(sheet, content, data)
         return
     tile = data.frame.input[0]
-    shown = _draw_image(sheet, content, tile, "original")
+    shown = _draw_image(sheet, content, tile, "original", nuclei=data.nuclei)
     if data.mpp is not None:
         draw_scale_bar(sheet, shown, data.mpp * tile.shape[1] / shown.width)
-    _list_facts(sheet, content, _tile_facts(data, tile.shape))
+    facts = _tile_facts(data, tile.shape)
+    _list_facts(sheet, content, facts)
+    if data.nuclei is not None:
+        _draw_nuclei_fact(sheet, content, len(facts) * _FACT, data.nuclei)
     footnote(sheet, box, _identity(data.sample))
 
 
@@ -87,12 +93,22 @@ def absolute_error(image: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArra
     return error
 
 
-def _draw_image(sheet: Sheet, content: Box, image: NDArray[np.uint8], name: str) -> Box:
+def _draw_image(
+    sheet: Sheet,
+    content: Box,
+    image: NDArray[np.uint8],
+    name: str,
+    *,
+    nuclei: NDArray[np.int32] | None = None,
+) -> Box:
     room = image_room(content)
     sheet.fill(room, MAT, under=True)
     size = shown_size(image.shape, (IMAGE, IMAGE))
     shown = room.centered(*size)
-    sheet.image(shown, scaled(image, size), name)
+    enlarged = scaled(image, size)
+    if nuclei is not None:
+        enlarged = outlined(enlarged, nuclei, ON_TISSUE)
+    sheet.image(shown, enlarged, name)
     return shown
 
 
@@ -117,9 +133,18 @@ def _tile_facts(data: DashboardData, shape: tuple[int, ...]) -> list[tuple[str, 
     return facts
 
 
+def _draw_nuclei_fact(sheet: Sheet, content: Box, y: float, nuclei: NDArray[np.int32]) -> None:
+    count = np.unique(nuclei[nuclei > 0]).size
+    x = content.x + SIDE
+    draw_outline_key(sheet, (x, content.y + y + 12), ON_TISSUE, "nuclei")
+    sheet.text((x, content.y + y + 32), f"{count:,}" if count else "none found", BODY)
+    if count:
+        sheet.text((x, content.y + y + 49), "approximate", SMALL)
+
+
 def _list_facts(sheet: Sheet, content: Box, facts: list[tuple[str, str]]) -> None:
     for index, (label, value) in enumerate(facts):
-        _write_fact(sheet, content, index * 48, (label, value, BODY))
+        _write_fact(sheet, content, index * _FACT, (label, value, BODY))
 
 
 def _write_fact(sheet: Sheet, content: Box, y: float, fact: tuple[str, str, Lettering]) -> None:

@@ -1,5 +1,6 @@
 """Where the six panels lie, and what every panel has: a title, a caption, room for content."""
 
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import (
     BODY,
@@ -10,14 +11,14 @@ from analyzer_service.figures.lettering import (
     plain,
     text_width,
 )
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import pixel_size, place, shorten
 
 MARGIN = 34
 COLUMN = 489
 GUTTER = 32
 TOP = 76
-ROW = 454
+HEIGHTS = (454, 476)
 GAP = 26
 IMAGE = 384
 SIDE = IMAGE + 16
@@ -27,7 +28,8 @@ _CONTENT = 46
 
 def panel_box(row: int, column: int) -> Box:
     """The room of the panel in that row (0, 1) and column (0 to 2)."""
-    return Box(MARGIN + column * (COLUMN + GUTTER), TOP + row * (ROW + GAP), COLUMN, ROW)
+    top = TOP + sum(HEIGHTS[:row]) + row * GAP
+    return Box(MARGIN + column * (COLUMN + GUTTER), top, COLUMN, HEIGHTS[row])
 
 
 def open_panel(sheet: Sheet, box: Box, title: str, caption: str) -> Box:
@@ -38,8 +40,8 @@ def open_panel(sheet: Sheet, box: Box, title: str, caption: str) -> Box:
 
 
 def footnote(sheet: Sheet, box: Box, text: str) -> None:
-    """Write the small line at the foot of a panel."""
-    sheet.text((box.x, box.bottom - 4), text, SMALL, width=box.width)
+    """Write the small line below a panel's image."""
+    sheet.text((box.x, box.y + _CONTENT + IMAGE + 20), text, SMALL, width=box.width)
 
 
 def tile_caption(data: DashboardData) -> str:

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import color_table
 from analyzer_service.figures.lettering import INK, SMALL, text_width
+from analyzer_service.figures.outlines import outline_strokes
 from analyzer_service.figures.scaling import scaled
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 
 _ARROW = 10
+_SAMPLE = 14
 _LENGTHS_UM = tuple(base * 10.0**power for power in range(-2, 5) for base in (1, 2, 5))
 
 
@@ -30,6 +34,14 @@ def draw_color_bar(
         y = bar.bottom - place * bar.height
         at = min(max(y + 4, box.y + 14), bar.bottom - 1)
         sheet.text((box.right + 6, at), label, SMALL.colored(INK))
+
+
+def draw_outline_key(sheet: Sheet, at: tuple[float, float], color: str, text: str) -> None:
+    """A piece of an outline and what it encloses; `at` is its left end on the baseline."""
+    x, y = at[0], round(at[1]) - 4
+    for stroke in outline_strokes(color):
+        sheet.line(np.array([[x, y], [x + _SAMPLE, y]]), stroke)
+    sheet.text((x + _SAMPLE + 6, at[1]), text, SMALL)
 
 
 def scale_bar_length(width_um: float) -> float:

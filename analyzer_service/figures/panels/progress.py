@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from analyzer_service.figures import ranges
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BAD, CAPTION, INK, SMALL, text_width
 from analyzer_service.figures.panels.charts import (
@@ -25,7 +26,7 @@ from analyzer_service.figures.series import (
     free_scale,
     step_scale,
 )
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from shared.messages import Phase
 
 _LEFT = 46
@@ -44,7 +45,7 @@ def draw_progress(sheet: Sheet, box: Box, data: DashboardData) -> None:
     _draw_ssim(sheet, Box(left, content.y + 148, width, 72), steps, data)
     for index, good in enumerate(_SMALL_CHARTS):
         row, column = divmod(index, 3)
-        at = Box(left + column * 160, content.y + 278 + row * 76, 121, 44)
+        at = Box(left + column * 160, content.y + 280 + row * 84, 121, 52)
         _draw_small(sheet, at, (good, steps), data)
 
 

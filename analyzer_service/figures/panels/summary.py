@@ -1,30 +1,61 @@
-"""Panel 6: each metric beside its good range, then speed, memory and progress."""
+"""Panel 6: each metric beside its good range, then tissue, speed, memory and progress."""
 
 import math
+from dataclasses import dataclass
 
 from analyzer_service.figures import ranges
+from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BODY, FAINT, INK, MUTED, SMALL, STRONG
+from analyzer_service.figures.panels.facts import Facts, draw_facts
 from analyzer_service.figures.panels.layout import open_panel
 from analyzer_service.figures.panels.marks import mark
+from analyzer_service.figures.panels.pathology import (
+    attention_facts,
+    has_pathology,
+    position_warning,
+    remark,
+    tissue_facts,
+)
 from analyzer_service.figures.ranges import GoodRange
-from analyzer_service.figures.sheet import Box, Sheet
+from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import UNDEFINED, number, of_total, with_unit
 
 _ROWS = (*ranges.GOOD_RANGES, ranges.CONTRAST_FLOOR)
 _VALUE, _RANGE, _MARK = 232, 258, 378
-_PITCH = 24.5
+_HEAD = 21
+_FACTS = 4
+_PLATE = "#fbf0dc"
+_WARNING = SMALL.colored("#6b4300")
+
+
+@dataclass(frozen=True)
+class _Pitches:
+    """Pixels from line to line, and where the lowest facts end above the panel's foot."""
+
+    rows: float
+    facts: float
+    end: float
+
+
+_ROOMY, _DENSE = _Pitches(26, 22, 44), _Pitches(20, 18, 36)
 
 
 def draw_summary(sheet: Sheet, box: Box, data: DashboardData) -> None:
     """Draw panel 6."""
     content = open_panel(sheet, box, "Summary", _caption(data))
+    pitches = _DENSE if has_pathology(data) else _ROOMY
     _draw_head(sheet, content)
     for index, good in enumerate(_ROWS):
-        _draw_row(sheet, content, content.y + 22 + (index + 1) * _PITCH, (good, data))
-    top = content.y + 22 + len(_ROWS) * _PITCH + 36
-    _draw_facts(sheet, content, top, data)
-    _draw_training(sheet, content, content.bottom + 6, data)
+        _draw_row(sheet, content, content.y + _HEAD + (index + 1) * pitches.rows, (good, data))
+    top = content.y + _HEAD + len(_ROWS) * pitches.rows
+    if has_pathology(data):
+        top = _draw_pathology(sheet, Box(content.x, top, content.width, 0), data)
+    height = _FACTS * pitches.facts
+    facts = Box(content.x, box.bottom - pitches.end - height, content.width, height)
+    _draw_warning(sheet, Box(content.x, top, content.width, facts.y - top), data)
+    draw_facts(sheet, facts, (_result_facts(data), _speed_facts(data)), pitches.facts)
+    _draw_training(sheet, content, box.bottom, data)
 
 
 def _draw_head(sheet: Sheet, content: Box) -> None:
@@ -32,7 +63,7 @@ def _draw_head(sheet: Sheet, content: Box) -> None:
     sheet.text((content.x, y), "metric", SMALL)
     sheet.text((content.x + _VALUE, y), "value", SMALL.right())
     sheet.text((content.x + _RANGE, y), "good range", SMALL)
-    sheet.fill(Box(content.x, content.y + 21, content.width, 1), INK)
+    sheet.fill(Box(content.x, content.y + _HEAD - 1, content.width, 1), INK)
 
 
 def _draw_row(sheet: Sheet, content: Box, y: float, what: tuple[GoodRange, DashboardData]) -> None:
@@ -45,21 +76,31 @@ def _draw_row(sheet: Sheet, content: Box, y: float, what: tuple[GoodRange, Dashb
     sheet.text((content.x + _VALUE, y - 6), text, lettering.right())
     sheet.text((content.x + _RANGE, y - 6), good.text(), BODY)
     sheet.text((content.x + _MARK, y - 6), verdict.text, BODY.colored(verdict.color))
-    sheet.fill(Box(content.x, y + 1.5, content.width, 1), FAINT)
+    sheet.fill(Box(content.x, y, content.width, 1), FAINT)
 
 
-def _draw_facts(sheet: Sheet, content: Box, top: float, data: DashboardData) -> None:
-    half = content.width / 2
-    for column, facts in enumerate((_result_facts(data), _speed_facts(data))):
-        left = content.x + column * (half + 14)
-        for index, (label, value) in enumerate(facts):
-            y = top + index * 22
-            sheet.text((left, y), label, SMALL)
-            color = MUTED if value == UNDEFINED else INK
-            sheet.text((left + half - 14, y), value, BODY.colored(color).right())
+def _draw_pathology(sheet: Sheet, top: Box, data: DashboardData) -> float:
+    """Write the block below `top`; return where it ends."""
+    y = top.y + 24
+    sheet.text((top.x, y), "Pathology", STRONG)
+    sheet.text((top.right, y), remark(data), SMALL.right())
+    sheet.fill(Box(top.x, y + 6, top.width, 1), INK)
+    columns = (tissue_facts(data), attention_facts(data))
+    facts = Box(top.x, y + 9, top.width, _FACTS * 18)
+    draw_facts(sheet, facts, columns, 18)
+    return facts.bottom
 
 
-def _result_facts(data: DashboardData) -> list[tuple[str, str]]:
+def _draw_warning(sheet: Sheet, room: Box, data: DashboardData) -> None:
+    text = position_warning(data)
+    if not text:
+        return
+    plate = room.centered(room.width, 20)
+    sheet.fill(plate, _PLATE)
+    sheet.text((plate.x + 7, plate.y + 14), text, _WARNING, width=plate.width - 14)
+
+
+def _result_facts(data: DashboardData) -> Facts:
     return [
         ("Loss", number(data.value("loss"), 4)),
         ("MSE", number(data.value("mse"), 4)),
@@ -72,7 +113,7 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else number(value)
 
 
-def _speed_facts(data: DashboardData) -> list[tuple[str, str]]:
+def _speed_facts(data: DashboardData) -> Facts:
     return [
         ("Step time", with_unit(data.value("training_time_ms"), "ms")),
         ("Data wait", with_unit(data.value("data_time_ms"), "ms")),
@@ -96,13 +137,13 @@ def _draw_training(sheet: Sheet, content: Box, y: float, data: DashboardData) ->
     step, total = data.count("global_step"), _positive(data.run.total_steps)
     epoch, epochs = data.count("epoch"), _positive(data.run.max_epochs)
     half = content.width / 2 - 10
-    sheet.text((content.x, y - 14), _epoch_text(epoch, epochs), BODY, width=half)
-    sheet.text((content.right, y - 14), f"Step {of_total(step, total)}", BODY.right(), width=half)
+    sheet.text((content.x, y - 12), _epoch_text(epoch, epochs), BODY, width=half)
+    sheet.text((content.right, y - 12), f"Step {of_total(step, total)}", BODY.right(), width=half)
     if total is None and epochs is None:
         return
     share = step / total if total else epoch / epochs if epochs else 0.0
-    sheet.fill(Box(content.x, y - 6, content.width, 5), FAINT)
-    sheet.fill(Box(content.x, y - 6, content.width * min(share, 1.0), 5), INK)
+    sheet.fill(Box(content.x, y - 5, content.width, 5), FAINT)
+    sheet.fill(Box(content.x, y - 5, content.width * min(share, 1.0), 5), INK)
 
 
 def _epoch_text(epoch: int, epochs: int | None) -> str:

@@ -105,8 +105,37 @@ def row(**overrides: Any) -> dict[str, Any]:
         "num_attention_peaks": 2.25,
         "attention_contrast": 0.0863,
         "attention_bam_384_attention_flat": 0,
+        "attention_position_bias": 0.31,
     }
-    return values | overrides
+    return values | pathology() | overrides
+
+
+def nuclei(height: int = 128, width: int = 128, *, count: int = 12) -> NDArray[np.int32]:
+    """Discs at random places, the later ones over the earlier."""
+    labels = np.zeros((height, width), np.int32)
+    places = np.random.default_rng(5).random((count, 2)) * (width, height)
+    for number, (x, y) in enumerate(places.astype(int).tolist(), start=1):
+        cv2.circle(labels, (x, y), 5, number, thickness=-1)
+    return labels
+
+
+def pathology() -> dict[str, float]:
+    """What a row tells of the tissue, as an IHC run of a primary layer has it."""
+    return {
+        "tissue_fraction": 0.8134,
+        "hematoxylin_intensity": 0.2371,
+        "dab_intensity": 0.4115,
+        "nuclear_count": 11.25,
+        "nuclear_density": 2746.6,
+        "nuclear_area_fraction": 0.1824,
+        "nuclear_attention_enrichment": 1.83,
+        "nuclear_attention_auc": 0.676,
+        "tissue_attention_correlation": 0.412,
+        "tissue_attention_correlation/hematoxylin": 0.303,
+        "tissue_attention_correlation/dab": -0.104,
+        "tissue_attention_correlation/nuclear_density": 0.518,
+        "tissue_attention_correlation/glcm_homogeneity": -0.211,
+    }
 
 
 def history(points: int = 1000, last: int = 1200) -> dict[str, NDArray[np.float64]]:

@@ -13,6 +13,8 @@ from tests.analyzer_service.figures.cases import (
     gate,
     history,
     normal,
+    nuclei,
+    pathology,
     row,
     run,
     val_history,
@@ -145,6 +147,51 @@ def big_tile() -> DashboardData:
     return normal(frame=frame(512, 300, gates={"bam_384": gate((600, 600)), "b": gate((7, 31))}))
 
 
+def older_run() -> DashboardData:
+    values = {key: value for key, value in row().items() if key not in pathology()}
+    return normal(row=values)
+
+
+def outlined() -> DashboardData:
+    return normal(nuclei=nuclei())
+
+
+def blank_tile() -> DashboardData:
+    undefined = dict.fromkeys(pathology(), math.nan)
+    found = {"tissue_fraction": 0.0, "nuclear_count": 0.0, "nuclear_area_fraction": 0.0}
+    blank = frame()
+    white = np.full_like(blank.input, 255)
+    return normal(
+        frame=blank.model_copy(update={"input": white, "reconstruction": white}),
+        row=row(**undefined | found),
+        nuclei=np.zeros((128, 128), np.int32),
+    )
+
+
+def biased() -> DashboardData:
+    long = "decoder_blocks_3_attention_gate_with_a_very_long_name"
+    gates = {f"{long}_{index}": gate((16, 16)) for index in range(4)}
+    return normal(
+        run=run(primary_layer=f"{long}_0", stain="he", mpp=None),
+        frame=frame(300, 512, gates=gates, sample=Sample(id="tile-7")),
+        row=row(**_biased_values()),
+        nuclei=nuclei(300, 512, count=400),
+    )
+
+
+def _biased_values() -> dict[str, float]:
+    return {
+        "attention_position_bias": 0.973,
+        "eosin_intensity": 1e9,
+        "dab_intensity": math.nan,
+        "nuclear_count": 1e9,
+        "nuclear_density": 123_456_789.0,
+        "nuclear_attention_enrichment": 1e12,
+        "tissue_attention_correlation": -0.9999,
+        "tissue_attention_correlation/glcm_homogeneity": -0.99999,
+    }
+
+
 CASES: dict[str, Callable[[], DashboardData]] = {
     "normal": normal,
     "dropped": dropped,
@@ -157,4 +204,8 @@ CASES: dict[str, Callable[[], DashboardData]] = {
     "diverged": diverged,
     "tiny_tile": tiny_tile,
     "big_tile": big_tile,
+    "older_run": older_run,
+    "outlined": outlined,
+    "blank_tile": blank_tile,
+    "biased": biased,
 }

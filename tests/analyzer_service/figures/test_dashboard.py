@@ -1,20 +1,19 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
 import cv2
 import numpy as np
 import pytest
-from matplotlib.image import FigureImage
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from analyzer_service.figures.colormaps import color_table
+from analyzer_service.figures.boxes import Box
+from analyzer_service.figures.colormaps import ATTENTION_COLORS, color_table
 from analyzer_service.figures.dashboard import DashboardData, draw_sheet, render_dashboard
 from analyzer_service.figures.data import TileQuality
+from analyzer_service.figures.outlines import ON_ATTENTION, ON_TISSUE
 from analyzer_service.figures.panels.layout import panel_box
-from analyzer_service.figures.sheet import HEIGHT, WIDTH, Sheet, own_settings
+from analyzer_service.figures.sheet import HEIGHT, WIDTH, Picture, Sheet, Written
 from analyzer_service.figures.wording import number, with_unit
 from shared.messages import Sample
 from tests.analyzer_service.figures.cases import frame, normal, row, run
@@ -23,24 +22,18 @@ from tests.analyzer_service.figures.hard_cases import CASES
 TITLES = ["Original", "Reconstruction", "Error map", "Attention", "Training progress", "Summary"]
 
 
-@pytest.fixture(autouse=True)
-def _settings() -> Iterator[None]:
-    with own_settings():
-        yield
-
-
-def texts(sheet: Sheet) -> list[Text]:
-    return [text for text in sheet.figure.texts if text.get_text().strip()]
+def texts(sheet: Sheet) -> list[Written]:
+    return [line for line in sheet.written if line.text.strip()]
 
 
 def words(data: DashboardData) -> list[str]:
-    return [text.get_text() for text in texts(draw_sheet(data))]
+    return [line.text for line in texts(draw_sheet(data))]
 
 
 def image(data: DashboardData, name: str) -> NDArray[np.uint8]:
-    found = [part for part in draw_sheet(data).figure.images if part.get_label() == name]
+    found = [part.image for part in draw_sheet(data).pictures if part.name == name]
     assert len(found) == 1
-    return np.asarray(found[0].get_array())
+    return found[0]
 
 
 def pixels(png: bytes) -> NDArray[np.uint8]:
@@ -59,15 +52,13 @@ def test_every_dashboard_is_a_picture_of_one_size_with_six_titled_panels(name: s
 
 @pytest.mark.parametrize("name", CASES)
 def test_no_text_touches_another_or_leaves_the_sheet(name: str) -> None:
-    sheet = draw_sheet(CASES[name]())
-    boxes = {text: _inner(text.get_window_extent()) for text in texts(sheet)}
-    for text, box in boxes.items():
-        assert 0 <= box.x0 < box.x1 <= WIDTH, text
-        assert 0 <= box.y0 < box.y1 <= HEIGHT, text
+    lines = texts(draw_sheet(CASES[name]()))
+    sheet = Box(0, 0, WIDTH, HEIGHT)
+    assert [line.text for line in lines if not sheet.holds(line.box)] == []
     touching = [
-        (one.get_text(), other.get_text())
-        for (one, box), (other, place) in combinations(boxes.items(), 2)
-        if Bbox.intersection(box, place) is not None
+        (one.text, other.text)
+        for one, other in combinations(lines, 2)
+        if _inner(one.box).overlaps(_inner(other.box))
     ]
     assert touching == []
 
@@ -75,13 +66,13 @@ def test_no_text_touches_another_or_leaves_the_sheet(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_text_stays_in_its_panel_and_off_the_images(name: str) -> None:
     sheet = draw_sheet(CASES[name]())
-    images = [_image_box(part) for part in sheet.figure.images]
-    for text in texts(sheet):
-        box = _inner(text.get_window_extent())
-        if HEIGHT - box.y1 > panel_box(0, 0).y:
-            assert any(_contains(*place, box) for place in np.ndindex(2, 3)), text
-        if text.get_color() != "white":
-            assert all(Bbox.intersection(box, part) is None for part in images), text
+    panels = [panel_box(*place) for place in np.ndindex(2, 3)]
+    panels = [Box(box.x - 1, box.y - 2, box.width + 2, box.height + 4) for box in panels]
+    for line in texts(sheet):
+        if line.box.bottom > panels[0].y:
+            assert any(panel.holds(_inner(line.box)) for panel in panels), line
+        if line.lettering.color != "white":
+            assert not any(line.box.overlaps(picture.box) for picture in sheet.pictures), line
 
 
 def test_image_panels_say_which_tile_they_show() -> None:
@@ -139,10 +130,10 @@ def test_attention_is_red_where_it_is_high_and_blue_where_it_is_low() -> None:
 
 def test_the_attention_scale_does_not_depend_on_the_gate() -> None:
     bars = [
-        next(part for part in draw_sheet(CASES[name]()).figure.images if _is_attention_bar(part))
+        next(part for part in draw_sheet(CASES[name]()).pictures if _is_attention_bar(part))
         for name in ("normal", "big_tile")
     ]
-    assert np.array_equal(bars[0].get_array(), bars[1].get_array())
+    assert np.array_equal(bars[0].image, bars[1].image)
     for label in ("0  none", "1× uniform", "2×", "3×", "4× strong"):
         assert label in words(normal())
 
@@ -168,7 +159,7 @@ def test_the_summary_marks_each_metric_in_or_out_without_needing_color() -> None
 
 def test_undefined_is_never_zero() -> None:
     written = words(CASES["all_nan"]())
-    assert written.count("undefined") == 8 + 8 + 3
+    assert written.count("undefined") == 8 + 8 + 3 + 7
     assert written.count("– undefined") == 8 + 1
 
 
@@ -221,36 +212,39 @@ def test_foreign_text_is_not_read_as_mathematics() -> None:
     )
 
 
-def _inner(box: Bbox) -> Bbox:
-    return Bbox.from_extents(box.x0 + 0.5, box.y0 + 0.5, box.x1 - 0.5, box.y1 - 0.5)
+def test_nuclei_are_outlined_on_the_tile_and_its_attention_and_called_approximate() -> None:
+    plain, marked = normal(), CASES["outlined"]()
+    for name, color in (("original", ON_TISSUE), ("attention bam_384", ON_ATTENTION)):
+        changed = (image(plain, name) != image(marked, name)).any(axis=2)
+        assert 0.01 < changed.mean() < 0.2
+        line = np.array(to_rgb(color)) * 255
+        nearest = np.abs(image(marked, name)[changed] - line).max(axis=1).min()
+        assert nearest < 25
+    for name in ("reconstruction", "error", "attention bam_16"):
+        assert (image(plain, name) == image(marked, name)).all()
+    assert "approximate" not in words(plain)
+    assert words(marked).count("approximate") == 2
+    assert str(np.unique(marked.nuclei).size - 1) in words(marked)
 
 
-def _image_box(part: FigureImage) -> Bbox:
-    height, width = part.get_array().shape[:2]
-    return Bbox.from_bounds(part.ox, part.oy, width, height)
+def test_a_tile_without_nuclei_says_so() -> None:
+    written = words(CASES["blank_tile"]())
+    assert "none found" in written
+    assert "approximate" not in written
+    assert "no tissue in these tiles" in written
 
 
-def _contains(row: int, column: int, box: Bbox) -> bool:
-    panel = panel_box(row, column)
-    top, bottom = HEIGHT - box.y1, HEIGHT - box.y0
-    across = panel.x - 1 <= box.x0 and box.x1 <= panel.right + 1
-    return across and panel.y - 2 <= top and bottom <= panel.bottom + 2
+def _inner(box: Box) -> Box:
+    return Box(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1)
 
 
-def _is_attention_bar(part: FigureImage) -> bool:
-    first = np.asarray(part.get_array())[-1, 0]
-    from analyzer_service.figures.colormaps import ATTENTION_COLORS
-
-    return part.get_label() == "color bar" and bool(
-        (first == color_table(ATTENTION_COLORS)[0]).all()
-    )
+def _is_attention_bar(part: Picture) -> bool:
+    lowest = color_table(ATTENTION_COLORS)[0]
+    return part.name == "color bar" and bool((part.image[-1, 0] == lowest).all())
 
 
 def _mark_beside(sheet: Sheet, label: str) -> str:
     panel = panel_box(1, 2)
-    beside = [text for text in texts(sheet) if text.get_position()[0] >= panel.x]
-    at = next(text.get_position()[1] for text in beside if text.get_text() == label)
-    return max(
-        (text for text in beside if text.get_position()[1] == at),
-        key=lambda text: text.get_position()[0],
-    ).get_text()
+    beside = [line for line in texts(sheet) if line.x >= panel.x]
+    at = next(line.y for line in beside if line.text == label)
+    return max((line for line in beside if line.y == at), key=lambda line: line.x).text

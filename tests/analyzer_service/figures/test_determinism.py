@@ -12,7 +12,7 @@ from analyzer_service.figures.dashboard import render_dashboard
 from tests.analyzer_service.figures.hard_cases import CASES
 
 ROOT = Path(__file__).parents[3]
-NAMES = ("normal", "huge", "constant_gate")
+NAMES = ("outlined", "huge", "constant_gate")
 PROGRAM = f"""
 import hashlib, sys
 from analyzer_service.figures.dashboard import render_dashboard
@@ -28,6 +28,8 @@ text.color: red
 text.usetex: True
 text.hinting: force_autohint
 axes.grid: True
+axes.autolimit_mode: round_numbers
+agg.path.chunksize: 101
 axes.facecolor: black
 lines.linestyle: --
 lines.antialiased: False
@@ -35,6 +37,7 @@ figure.facecolor: blue
 figure.dpi: 33
 image.origin: lower
 path.simplify: False
+path.snap: False
 patch.force_edgecolor: True
 """
 

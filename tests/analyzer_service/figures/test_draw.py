@@ -2,11 +2,15 @@
 
 import gc
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import cv2
+import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import RendererAgg
+from numpy.typing import NDArray
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.draw import dashboard_name, draw_dashboard, read_dashboard
@@ -98,6 +102,30 @@ def test_the_shown_tile_is_measured_as_the_row_measures_tiles(folder: Path) -> N
     assert measured == {name: first[name] for name in measured}
 
 
+def test_nuclei_of_the_shown_tile_are_outlined_when_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, ...], float | None]] = []
+
+    def segment(image: NDArray[np.uint8], *, mpp: float | None) -> NDArray[np.int32]:
+        asked.append((image.shape, mpp))
+        labels = np.zeros(image.shape[:2], np.int32)
+        labels[4:20, 4:20] = 1
+        return labels
+
+    module = ModuleType("nuclei")
+    module.segment = segment  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "analyzer_service.analyses.nuclei", module)
+    release = release_of(folder, "train", 4)
+    plain = draw_dashboard(folder, "train", 4, release).read_bytes()
+    assert asked == []
+    outlined = draw_dashboard(folder, "train", 4, release, True).read_bytes()
+    assert asked == [((32, 32, 3), 0.5)]
+    assert outlined != plain
+    dropped = release_of(folder, "train", 8)
+    assert read_dashboard(folder, "train", 8, dropped, nuclei=True).nuclei is None
+
+
 def test_a_dropped_frame_has_no_images(folder: Path) -> None:
     data = read_dashboard(folder, "train", 8, release_of(folder, "train", 8))
     assert (data.frame, data.tile, data.count("samples")) == (None, None, 0)
@@ -123,13 +151,13 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(folder: Path) -> No
     assert list(folder.glob(".*")) == []
 
 
-def test_no_figure_outlives_its_drawing(folder: Path) -> None:
+def test_no_pixels_outlive_their_drawing(folder: Path) -> None:
     release = release_of(folder, "train", 4)
     gc.collect()
     gc.disable()  # Python looks for rings when it likes to: here, not at all
     try:
         for _ in range(3):
             draw_dashboard(folder, "train", 4, release)
-        assert sum(type(found) is Figure for found in gc.get_objects()) == 0
+        assert sum(type(found) is RendererAgg for found in gc.get_objects()) == 0
     finally:
         gc.enable()

@@ -1,22 +1,19 @@
-from analyzer_service.figures.lettering import BODY, CAPTION, STRONG, plain, text_width
-from analyzer_service.figures.sheet import Sheet, own_settings
+from analyzer_service.figures.lettering import BODY, plain, text_width
+from analyzer_service.figures.sheet import Sheet
 
 
 def test_what_the_font_lacks_becomes_a_question_mark() -> None:
     assert plain("组织\n切片\x00 µm ✓ ▲ ▼ …") == "?? ??? µm ✓ ▲ ▼ …"
 
 
-def test_widths_are_those_that_are_drawn() -> None:
-    with own_settings():
-        sheet = Sheet()
-        for lettering in (BODY, CAPTION, STRONG):
-            text = sheet.text((10, 100), "immunohistochemistry.png · row 1", lettering)
-            assert text.get_window_extent().width == text_width(text.get_text(), lettering)
-
-
 def test_text_is_cut_to_its_width() -> None:
-    with own_settings():
-        text = Sheet().text((10, 100), "slide_" * 40, BODY, width=120)
-    assert text_width(text.get_text(), BODY) <= 125
-    assert text.get_text().startswith("slide")
-    assert text.get_text().endswith("_")
+    line = Sheet().text((10, 100), "slide_" * 40, BODY, width=120)
+    assert text_width(line.text, BODY) <= 120
+    assert line.text.startswith("slide")
+    assert line.text.endswith("_")
+
+
+def test_lines_end_at_or_lie_around_their_anchor() -> None:
+    width = text_width("1,200", BODY)
+    assert Sheet().text((100, 50), "1,200", BODY.right()).x == 100 - width
+    assert Sheet().text((100, 50), "1,200", BODY.center()).x == 100 - width / 2

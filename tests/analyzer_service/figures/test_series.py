@@ -44,6 +44,22 @@ def test_a_fixed_scale_only_widens() -> None:
     assert fixed_scale(0, 1, np.array([-0.2, 7.0])).low == -0.2
 
 
+@pytest.mark.parametrize(
+    ("last", "ticks"),
+    [(0.5, [0.0, 0.2, 0.4]), (0.31, [0.0, 0.2]), (2.9e6, [0.0, 1e6, 2e6]), (7.2, [0.0, 2.5, 5.0])],
+)
+def test_linear_ticks_are_round(last: float, ticks: list[float]) -> None:
+    assert free_scale(np.array([0.0, last])).ticks == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize(
+    ("last", "ticks"),
+    [(1, [0, 1]), (3, [0, 1, 2, 3]), (12, [0, 5, 10]), (1200, [0, 250, 500, 750, 1000])],
+)
+def test_ticks_of_steps_are_whole(last: float, ticks: list[int]) -> None:
+    assert step_scale(np.array([last])).ticks == pytest.approx(ticks)
+
+
 def test_steps_run_from_zero_to_the_last_even_without_any() -> None:
     assert (step_scale(np.array([])).low, step_scale(np.array([])).high) == (0, 1)
     assert step_scale(np.array([10.0, 250.0])).high == 250
