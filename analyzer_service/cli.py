@@ -14,6 +14,7 @@ from analyzer_service.settings import (
     check_bind,
     check_metrics,
     check_producers,
+    check_vectors,
     check_workers,
     default_wandb_mode,
     default_workers,
@@ -35,6 +36,15 @@ Project = Annotated[
 ]
 WorkerCount = Annotated[
     int | None, typer.Option(help="Processes that analyze and draw.  [default: by processors]")
+]
+
+Vectors = Annotated[
+    str,
+    typer.Option(
+        help="Vectors that tell stains apart: ruifrok, qupath, or macenko (estimated from the "
+        "first 16 tiles of each run, then kept).",
+        envvar="SIDELIGHT_STAIN_VECTORS",
+    ),
 ]
 
 
@@ -83,6 +93,7 @@ def serve(
             "read them.",
         ),
     ] = False,
+    stain_vectors: Vectors = "ruifrok",
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
     log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -108,6 +119,7 @@ def serve(
             keys=None if keys is None else load_server_keys(keys),
             max_producers=check_producers(max_trainers),
             metrics=served_at,
+            stain_vectors=check_vectors(stain_vectors),
         )
     )
 
@@ -122,6 +134,7 @@ def replay(
     wandb: Annotated[str, typer.Option(help="online, offline or disabled.")] = "disabled",
     project_name: Project = None,
     workers: WorkerCount = None,
+    stain_vectors: Vectors = "ruifrok",
 ) -> None:
     """Analyze recordings as if they were live."""
     from analyzer_service.receive.replaying import ReplaySettings, replay_files
@@ -133,6 +146,7 @@ def replay(
         project=project_name,
         workers=check_workers(default_workers() if workers is None else workers),
         speed=parse_speed(speed),
+        stain_vectors=check_vectors(stain_vectors),
     )
     try:
         lines = replay_files(files, settings)

@@ -5,9 +5,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import urlsplit
 
+from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.metrics.address import MetricsAddress, parse_metrics_address
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError
@@ -48,6 +49,8 @@ class ServeSettings:
         Trainers' processes heard at a time; a further one is refused, and records to a file.
     metrics : MetricsAddress or None
         Where /metrics and /healthz are served, if at all.
+    stain_vectors : str
+        What stains are told apart by, see `PipelineSettings`.
     """
 
     address: Address
@@ -63,6 +66,7 @@ class ServeSettings:
     keys: ServerKeys | None = None
     max_producers: int = 256
     metrics: MetricsAddress | None = None
+    stain_vectors: VectorChoice = "ruifrok"
 
 
 def default_workers() -> int:
@@ -119,6 +123,16 @@ def check_producers(count: int) -> int:
     if count < 1:
         raise ConfigurationError(f"--max-trainers {count}: at least one must be heard")
     return count
+
+
+def check_vectors(text: str) -> VectorChoice:
+    """`text`, if it names a choice of stain vectors; raises `ConfigurationError` if not."""
+    for choice in get_args(VectorChoice):
+        if choice == text:
+            return choice  # type: ignore[no-any-return]
+    raise ConfigurationError(
+        f"--stain-vectors {text}: choose one of {', '.join(get_args(VectorChoice))}"
+    )
 
 
 def parse_speed(text: str) -> float | None:

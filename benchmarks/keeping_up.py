@@ -186,7 +186,9 @@ def measure(given: Any) -> dict[str, Any]:
 
 def table(found: dict[str, Any]) -> None:
     about, live = found["machine"], found["live"]
-    print(f"{about['cores']} cores, load {about['load_before']}; {TILES} tiles of {SIDE}² a batch\n")
+    print(
+        f"{about['cores']} cores, load {about['load_before']}; {TILES} tiles of {SIDE}² a batch\n"
+    )
     print(f"live, on one core: {live['rate']} batches/s for {live['seconds']} s")
     print(f"  frames: {live['delivered']} delivered, {live['dropped']} dropped")
     print(f"  behind: median {live['median_behind']:.0f}, most {live['most_behind']} batches;")

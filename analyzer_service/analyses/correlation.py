@@ -5,9 +5,9 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_map, as_maps
+from analyzer_service.analyses.ranks import midranks
 from analyzer_service.analyses.status import OK, status_codes
 from analyzer_service.analyses.values import unit_scale
 
@@ -117,8 +117,7 @@ def standardized(stack: Floats) -> Floats:
 
 
 def _ranks(stack: Floats) -> Floats:
-    ranks: Floats = rankdata(stack.reshape(len(stack), -1), axis=1).reshape(stack.shape)
-    return ranks
+    return midranks(stack.reshape(len(stack), -1)).reshape(stack.shape)
 
 
 def _products(one: Floats, other: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """All numbers of one frame: of each tile, and their means over the batch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from analyzer_service.analyses.agreement import (
 from analyzer_service.analyses.arrays import Floats, as_maps
 from analyzer_service.analyses.attention import stack_metrics
 from analyzer_service.analyses.autocorrelation import stack_moran_i
+from analyzer_service.analyses.pathology_names import is_of_one_tile
 from analyzer_service.analyses.quality import mse, psnr, ssim
 from analyzer_service.analyses.status import (
     FLAT,
@@ -23,6 +24,8 @@ from analyzer_service.analyses.status import (
     is_low_contrast,
     status_codes,
 )
+from analyzer_service.analyses.tissue_columns import measure_tissue
+from analyzer_service.analyses.tissue_facts import TissueFacts
 from shared.messages import BatchFrame, Float32Maps
 
 ATTENTION: Final = "attention"
@@ -43,14 +46,18 @@ class FrameResult:
         ``samples`` and, for each layer, how many tiles are undefined, flat or of low contrast.
     samples : list of dict of str to float
         The numbers of each tile under the same names; NaN is undefined.
+    tile_maps : sequence of mappings of str to ndarray of shape (h, w)
+        Of validation frames: each tile's gates (``attention/{layer}``) and, on the grid of each
+        gate, its tissue (``{h}x{w}/{feature}``).
     """
 
     row: dict[str, float]
     samples: list[dict[str, float]]
+    tile_maps: Sequence[Mapping[str, Float32Maps]] = ()
 
 
-def analyze_frame(frame: BatchFrame) -> FrameResult:
-    """Measure the reconstructions and maps of one frame.
+def analyze_frame(frame: BatchFrame, facts: TissueFacts | None = None) -> FrameResult:
+    """Measure the reconstructions, the maps and the tissue of one frame.
 
     The row has ``mse``, ``psnr``, ``ssim``, ``samples``, ``spatial_consistency`` and, for each
     layer, ``{kind}_{layer}_{metric}`` with kind ``attention`` or ``activation``: the metrics
@@ -58,6 +65,16 @@ def analyze_frame(frame: BatchFrame) -> FrameResult:
     ``undefined``, ``flat`` and (of gates only) ``low_contrast``. Gates of validation frames
     have ``temporal_consistency`` too: one frame does not know it, so it is NaN, to be filled in
     once the earlier epoch is known. Equal images have no finite PSNR: theirs is NaN.
+
+    The tissue has the numbers of `pathology_names`, those of a layer as ``{name}_{layer}``.
+    Tiles have p-values and effective sample sizes of Dutilleul's test, too; a row, which would
+    average them, has not.
+
+    Parameters
+    ----------
+    frame : BatchFrame
+    facts : TissueFacts, optional
+        The run's stains and scale; by default H&E of unknown scale.
     """
     count = len(frame.samples)
     columns = _quality_columns(frame)
@@ -70,8 +87,12 @@ def analyze_frame(frame: BatchFrame) -> FrameResult:
             if kind == ATTENTION and frame.phase == "val":
                 columns[f"{kind}_{layer}_{TEMPORAL}"] = np.full(count, np.nan)
     columns["spatial_consistency"] = _consistency_column(frame.attention, count)
-    row = {name: _mean(column) for name, column in columns.items()} | batch
-    return FrameResult(row, _by_tile(columns, count))
+    tissue = measure_tissue(frame, facts or TissueFacts())
+    columns |= tissue.columns
+    row = {name: _mean(column) for name, column in columns.items() if not is_of_one_tile(name)}
+    samples = _by_tile(columns, count)
+    tile_maps = tissue.tile_maps if frame.phase == "val" else []
+    return FrameResult(row | batch | tissue.counts, samples, tile_maps)
 
 
 def _quality_columns(frame: BatchFrame) -> Columns:

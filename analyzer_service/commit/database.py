@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.errors import ConfigurationError, SidelightError, SinkError
 
-SCHEMA_NUMBER: Final = 1
+SCHEMA_NUMBER: Final = 2
 BUSY_TIMEOUT_S: Final = 30.0
 _BEING_MADE: Final = 0
 # SQLite's codes for a disk that takes no more, or fails; the lowest byte of what it says.

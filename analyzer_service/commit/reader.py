@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from analyzer_service.commit import rollups
 from analyzer_service.commit.database import open_reader, run_database
+from analyzer_service.commit.maps import unpack_maps
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.views import (
     DashboardRecord,
     EpochRecord,
     Failure,
+    ProbeTile,
     RecordBooks,
     Row,
     RunState,
@@ -30,6 +32,7 @@ __all__ = [
     "DashboardRecord",
     "EpochRecord",
     "Failure",
+    "ProbeTile",
     "RecordBooks",
     "Row",
     "RunReader",
@@ -186,6 +189,34 @@ class RunReader:
                 for sample, values in self._samples_of(frame):
                     yield SampleRow(sample, of_phase, of_epoch, step, values)
             after = page[-1][0]
+
+    def probe_tiles(self) -> tuple[int | None, list[ProbeTile]]:
+        """The tiles that attention is tested on, and their validation epoch; None without any.
+
+        It is the last one that ended, or the last one where none of those that are kept did.
+        """
+        query = (
+            "SELECT p.epoch FROM probe_tiles p LEFT JOIN epochs e ON e.epoch = p.epoch "
+            "AND e.superseded = 0 ORDER BY e.epoch IS NULL, p.epoch DESC LIMIT 1"
+        )
+        (epoch,) = self._connection.execute(query).fetchone() or (None,)
+        query = (
+            "SELECT s.sample, t.layout, t.maps FROM probe_tiles p "
+            "JOIN tile_maps t ON t.frame = p.frame AND t.position = p.position "
+            "JOIN samples s ON s.frame = p.frame AND s.position = p.position "
+            "WHERE p.epoch = ? ORDER BY p.key"
+        )
+        found = self._connection.execute(query, (epoch,))
+        return epoch, [
+            ProbeTile(Sample.model_validate(json.loads(text)), unpack_maps(layout, blob))
+            for text, layout, blob in found
+        ]
+
+    def stain_vectors(self) -> str | None:
+        """How the stain vectors were estimated of the run's tiles; None where they were not."""
+        query = "SELECT value FROM state WHERE key = 'stain_vectors'"
+        found = self._connection.execute(query).fetchone()
+        return None if found is None else str(json.loads(found[0])[2])
 
     def books(self) -> dict[str, Totals]:
         """Frames by "producer/stream" as of the last committed record, as the analyzer counts."""

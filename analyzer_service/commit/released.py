@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from analyzer_service.commit import rollups
+from analyzer_service.commit.probe_tiles import ProbeTiles
 from analyzer_service.commit.rows import build_row
 from analyzer_service.commit.store import FoundFrame, Store
 from analyzer_service.commit.temporal import TemporalConsistency
@@ -11,7 +12,7 @@ from analyzer_service.sinks.frames import is_detailed
 from shared.messages import BatchMetrics, EpochEnded, RunStarted
 
 _DERIVED: Final = (
-    *("batches", "recent_frames", "rollups", "epochs", "jobs", "dashboards"),
+    *("batches", "recent_frames", "probe_tiles", "rollups", "epochs", "jobs", "dashboards"),
     *("streams", "drop_counts"),
 )
 _COLUMNS: Final = (
@@ -47,6 +48,7 @@ class Released:
         self.release = 0
         self._ordinals: dict[str, int] = {}
         self._temporal = TemporalConsistency(store)
+        self._probes = ProbeTiles(store)
         self.load()
 
     def load(self) -> None:
@@ -66,6 +68,8 @@ class Released:
         keys = (self.release, source.origin, source.cseq, frame and frame.id, batch.phase, ordinal)
         values = (*keys, *(row[name] for name in _COLUMNS), *lists.pack(row))
         self._connection.execute(_INSERT, values)
+        if frame is not None and batch.phase == "val":
+            self._probes.keep(batch, frame.id)
         rollups.add_row(self._connection, lists, batch.phase, ordinal)
         detailed = is_detailed(
             batch.phase,
@@ -119,6 +123,7 @@ class Released:
         self._connection.execute("DELETE FROM jobs WHERE global_step > ?", (step,))
         self._connection.execute("UPDATE epochs SET superseded = 1 WHERE global_step > ?", (step,))
         self._temporal.leave_superseded()
+        self._probes.leave_superseded()
         for phase in list(self._ordinals):
             self._renumber(phase)
         return files

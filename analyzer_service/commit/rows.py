@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from analyzer_service.analyses import pathology_names
+from analyzer_service.analyses.pathology_names import layer_key, layer_names
 from shared.messages import BatchMetrics, RunStarted
 
 CORE: Final = (
@@ -36,7 +38,7 @@ _TAKEN: Final = frozenset(
         *("spatial_consistency", "temporal_consistency"),
     )
 )
-_TAKEN_STARTS: Final = ("attention_", "activation_", "user_")
+_TAKEN_STARTS: Final = ("attention_", "activation_", "user_", *pathology_names.STARTS)
 _COUNTS: Final = frozenset(("undefined", "flat", "low_contrast"))
 _NAN: Final = float("nan")
 
@@ -82,13 +84,15 @@ def short_names(part: Mapping[str, float], started: RunStarted) -> dict[str, flo
     if primary is None:
         return {}
     start = f"attention_{primary}_"
+    pathology = ((name, layer_key(name, primary)) for name in layer_names())
     # Names of other layers may begin with the primary one's ("bam" and "bam_16").
     others = tuple(f"attention_{name}_" for name in gates if name.startswith(f"{primary}_"))
-    return {
+    short = {
         key[len(start) :]: value
         for key, value in part.items()
         if key.startswith(start) and not key.startswith(others) and key[len(start) :] not in _COUNTS
     }
+    return short | {name: part[key] for name, key in pathology if key in part}
 
 
 def _keys_of(batch: BatchMetrics) -> dict[str, float]:

@@ -74,6 +74,16 @@ CREATE TABLE IF NOT EXISTS comparisons (
     PRIMARY KEY (frame, position, previous)
 ) WITHOUT ROWID;
 
+-- Attention and tissue maps of validation tiles on the gates' grids, one float32 blob a tile;
+-- `layout` names them with their shapes. Only of tiles that `probe_tiles` holds or may still take.
+CREATE TABLE IF NOT EXISTS tile_maps (
+    frame INTEGER NOT NULL REFERENCES frames (id),
+    position INTEGER NOT NULL,
+    layout TEXT NOT NULL,
+    maps BLOB NOT NULL,
+    PRIMARY KEY (frame, position)
+);
+
 CREATE TABLE IF NOT EXISTS metric_names (
     id INTEGER PRIMARY KEY,
     names TEXT NOT NULL UNIQUE
@@ -138,6 +148,18 @@ CREATE TABLE IF NOT EXISTS recent_frames (
     nbytes INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS recent_by_epoch ON recent_frames (rank, epoch, release);
+
+-- The tiles of the last two validation epochs that attention is tested on: `key` is a hash of a
+-- tile's id, and the lowest ones are chosen.
+CREATE TABLE IF NOT EXISTS probe_tiles (
+    epoch INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    frame INTEGER NOT NULL REFERENCES frames (id),
+    position INTEGER NOT NULL,
+    nbytes INTEGER NOT NULL,
+    PRIMARY KEY (epoch, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS probes_by_frame ON probe_tiles (frame);
 
 -- Sums over 2^level consecutive rows of a phase (by ordinal), complete ones only.
 CREATE TABLE IF NOT EXISTS rollups (
@@ -212,7 +234,8 @@ CREATE TABLE IF NOT EXISTS failures (
     last TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- The run as a whole: run_id, status, reason, ended_at_ns; rebuild_due when facts came late.
+-- The run as a whole: run_id, status, reason, ended_at_ns, stain_vectors; rebuild_due when facts
+-- came late.
 CREATE TABLE IF NOT EXISTS state (
     key TEXT PRIMARY KEY,
     value

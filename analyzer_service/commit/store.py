@@ -28,7 +28,8 @@ class StoredFrame:
     """A frame as it is kept; `part` and `samples` are empty unless it was analyzed.
 
     `samples` pairs each tile's description (JSON) with its metrics. `maps` are those of a
-    validation frame, for the comparison with its epoch's neighbors.
+    validation frame, for the comparison with its epoch's neighbors; `tile_maps` those of each of
+    its tiles with the tissue's beside them, for the run's tests.
     """
 
     stream: str
@@ -42,6 +43,7 @@ class StoredFrame:
     file: str | None = None
     file_bytes: int = 0
     maps: PackedMaps | None = None
+    tile_maps: Sequence[PackedMaps] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,8 @@ class Store:
             layers, blob = frame.maps
             values = (id_, layers, len(blob), blob)
             self.connection.execute("INSERT INTO maps VALUES (?, ?, ?, ?)", values)
+        tiles = [(id_, position, *packed) for position, packed in enumerate(frame.tile_maps)]
+        self.connection.executemany("INSERT INTO tile_maps VALUES (?, ?, ?, ?)", tiles)
 
     def frame(self, origin: int, stream: str, fseq: int) -> FoundFrame | None:
         """Stored frame, None where it has not come."""

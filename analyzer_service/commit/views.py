@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shared.messages import Phase, RecordTotals, Sample, Totals
 
 Status = Literal["running", "finished", "failed", "interrupted"]
@@ -26,6 +29,17 @@ class SampleRow:
     epoch: int
     global_step: int
     values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTile:
+    """A validation tile that attention is tested on.
+
+    `maps` has ``attention/{layer}`` and, for each grid of a layer, ``{h}x{w}/{feature}``.
+    """
+
+    sample: Sample
+    maps: Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from analyzer_service.analyses.tissue_facts import TissueFacts
 from analyzer_service.commit.maps import pack_maps
 from analyzer_service.commit.store import StoredFrame
 from analyzer_service.sinks.frames import is_detailed, write_frame
@@ -24,6 +25,7 @@ class FrameCall:
     folder: Path
     incarnation: int
     analysis_freq: int
+    tissue: TissueFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def analyze_payload(payload: Buffer, call: FrameCall) -> FrameReply:
     except ContractError as error:
         return FrameReply(StoredFrame(call.stream, call.fseq, "undecodable", error=str(error)))
     keys: dict[str, Any] = {"phase": frame.phase, "phase_step": frame.phase_step}
-    results = _analyze(frame, call.analyze)
+    results = _analyze(frame, call)
     detailed = is_detailed(
         frame.phase, frame.phase_step, frame.batch_idx, analysis_freq=call.analysis_freq
     )
@@ -82,13 +84,20 @@ def _decode(payload: Buffer, call: FrameCall) -> BatchFrame:
     return message
 
 
-def _analyze(frame: BatchFrame, name: str) -> dict[str, Any]:
+def _analyze(frame: BatchFrame, call: FrameCall) -> dict[str, Any]:
     try:
-        result = resolve(name)(frame)
+        result = resolve(call.analyze)(frame, call.tissue)
         described = [sample.model_dump_json() for sample in frame.samples]
         samples = list(zip(described, result.samples, strict=True))
     except Exception as error:  # the stage's edge: it counts as a failed analysis
         text = " ".join(str(error).split())
         return {"state": "failed", "error": f"{type(error).__name__}: {text}"[:500]}
     maps = pack_maps(frame.attention) if frame.phase == "val" else None
-    return {"state": "analyzed", "part": dict(result.row), "samples": samples, "maps": maps}
+    tiles = [packed for packed in map(pack_maps, result.tile_maps) if packed is not None]
+    return {
+        "state": "analyzed",
+        "part": dict(result.row),
+        "samples": samples,
+        "maps": maps,
+        "tile_maps": tiles if len(tiles) == len(samples) else [],
+    }

@@ -1,17 +1,19 @@
-"""Frames at work: which ones are being analyzed, what came back, and what they cost."""
+"""Frames at work: which ones wait, are being analyzed or came back."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from analyzer_service.analyses.tissue_facts import TissueFacts
 from analyzer_service.commit.producers import Origin, ProducerState
 from analyzer_service.commit.store import StoredFrame
 from analyzer_service.pipeline.calls import FrameCall, FrameReply, analyze_payload
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.workers import Outcome, Ticket, Workers
-from shared.codec import Buffer
+from shared.codec import Buffer, join
+from shared.messages import RunStarted
 
 Key = tuple[int, str, int]
 
@@ -26,6 +28,17 @@ class AnalyzedFrame:
     file_error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HeldFrame:
+    """A frame that came before it is known what to measure it with."""
+
+    producer: ProducerState
+    stream: str
+    fseq: int
+    payload: bytes
+    since: float
+
+
 @dataclass
 class FrameWork:
     """Hands frames to the workers and gathers their results; `gathered` is for the next commit."""
@@ -34,24 +47,44 @@ class FrameWork:
     workers: Workers
     settings: PipelineSettings
     gathered: dict[Key, AnalyzedFrame] = field(default_factory=dict)
+    held: dict[Key, HeldFrame] = field(default_factory=dict)
     _running: dict[Key, tuple[Ticket, float]] = field(default_factory=dict)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._running or key in self.gathered
+        return key in self._running or key in self.gathered or key in self.held
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._running) + len(self.held)
 
     @property
     def oldest_ms(self) -> float:
         """For how long the oldest frame at work has been there."""
-        if not self._running:
-            return 0.0
-        _, since = next(iter(self._running.values()))
-        return (time.monotonic() - since) * 1000
+        starts = [since for _, since in self._running.values()][:1]
+        starts += [frame.since for frame in self.held.values()][:1]
+        return (time.monotonic() - min(starts)) * 1000 if starts else 0.0
+
+    def hold(
+        self, producer: ProducerState, stream: str, fseq: int, payload: Sequence[Buffer]
+    ) -> None:
+        """Keep a frame for `let_go`: it cannot be analyzed yet."""
+        frame = HeldFrame(producer, stream, fseq, join(payload), time.monotonic())
+        self.held[producer.id, stream, fseq] = frame
+
+    def let_go(self, tissue_of: Callable[[RunStarted], TissueFacts]) -> None:
+        """Have all held frames analyzed, in the order in which they came."""
+        held, self.held = self.held, {}
+        for frame in held.values():
+            tissue = tissue_of(frame.producer.started)
+            self.submit(frame.producer, frame.stream, frame.fseq, [frame.payload], tissue=tissue)
 
     def submit(
-        self, producer: ProducerState, stream: str, fseq: int, payload: Sequence[Buffer]
+        self,
+        producer: ProducerState,
+        stream: str,
+        fseq: int,
+        payload: Sequence[Buffer],
+        *,
+        tissue: TissueFacts,
     ) -> None:
         """Have a frame analyzed."""
         key = (producer.id, stream, fseq)
@@ -62,8 +95,8 @@ class FrameWork:
             self.folder,
             producer.origin.incarnation,
             producer.started.analysis_freq,
+            tissue,
         )
-
         ticket = self.workers.submit(
             analyze_payload,
             call,
@@ -75,14 +108,17 @@ class FrameWork:
 
     def is_running(self, producer: int, stream: str, fseq: int) -> bool:
         """Tell whether a frame is at work and has not come back."""
-        return (producer, stream, fseq) in self._running
+        key = (producer, stream, fseq)
+        return key in self._running or key in self.held
 
     def of(self, producer: ProducerState) -> bool:
         """Tell whether any frame of `producer` is at work or waits to be committed."""
-        return any(key[0] == producer.id for key in (*self._running, *self.gathered))
+        keys = (*self._running, *self.gathered, *self.held)
+        return any(key[0] == producer.id for key in keys)
 
     def cancel(self) -> None:
         """Give up what is at work; nothing comes of it any more."""
+        self.held.clear()
         running, self._running = self._running, {}
         for ticket, _ in running.values():
             self.workers.cancel(ticket)

@@ -17,6 +17,7 @@ from analyzer_service.pipeline.folder import FolderLock, claim_folder
 from analyzer_service.pipeline.frames import FrameWork
 from analyzer_service.pipeline.ledger import Intake, Ledger, TakenRecord
 from analyzer_service.pipeline.settings import PipelineSettings
+from analyzer_service.pipeline.staining import RunStaining
 from analyzer_service.workers import Workers
 from shared.codec import Buffer, encode, join, size_of
 from shared.messages import CriticalMessage, RunEnded, RunStarted, RunStatus
@@ -45,6 +46,7 @@ class RunPipeline:
             self._store, self._work.is_running, frames_limit_bytes=settings.frames_limit_bytes
         )
         self._due = DueFiles(self._store, folder, workers, settings)
+        self._staining = RunStaining(self._store, settings.stain_vectors)
         self._intake = Intake()
         self._sizes: dict[tuple[Origin, str, int], int] = {}
         self._held_already: dict[Origin, dict[str, list[int]]] = {}
@@ -175,7 +177,11 @@ class RunPipeline:
             self._held_already.setdefault(origin, {}).setdefault(stream, []).append(fseq)
             return False
         self._sizes[origin, stream, fseq] = nbytes
-        self._work.submit(state, stream, fseq, payload)
+        tissue = self._staining.facts(state.started)
+        if tissue is None:
+            self._work.hold(state, stream, fseq, payload)
+        else:
+            self._work.submit(state, stream, fseq, payload, tissue=tissue)
         return True
 
     def lost(self, origin: Origin) -> None:
@@ -193,6 +199,7 @@ class RunPipeline:
         """
         self._workers.poll()
         self._end_waiting()
+        self._let_held_go()
         if self._nothing_new():
             self._due.start(busy=len(self._work) > 0)
             return self._answer(Intake())
@@ -258,6 +265,15 @@ class RunPipeline:
 
     def _is_stored(self, state: ProducerState, stream: str, fseq: int) -> bool:
         return self._store.frame(state.id, stream, fseq) is not None
+
+    def _let_held_go(self) -> None:
+        """Have the held frames analyzed once it is known which stain vectors are taken."""
+        if not self._work.held:
+            return
+        producers = list(self._ledger.producers.values())
+        payloads = {key: frame.payload for key, frame in self._work.held.items()}
+        if self._staining.advance(producers, payloads):
+            self._work.let_go(self._staining.known)
 
     def _nothing_new(self) -> bool:
         intake = self._intake

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from analyzer_service.analyses.tissue_facts import VectorChoice
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
@@ -28,6 +30,8 @@ class PipelineSettings:
         How long frames may still arrive after a producer has said that the run ended.
     release_limit : int
         Most records released in one commit, so that a commit stays short.
+    stain_vectors : str
+        Named vectors, or ``macenko``: estimated from the run's first tiles, then kept.
     accept_late_frames : bool
         Analyze frames of batches that are released without them, for `RunPipeline.rebuild`.
     """
@@ -39,4 +43,5 @@ class PipelineSettings:
     end_grace_s: float = 1.0
     release_limit: int = 256
     accept_late_frames: bool = False
+    stain_vectors: VectorChoice = "ruifrok"
     calls: Calls = field(default_factory=Calls)

@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from analyzer_service.analyses.tissue_facts import VectorChoice
+from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.receive.inventory import Inventory
 from analyzer_service.receive.replay import Replay, Replayed
 from analyzer_service.receive.runs import RunsSettings
@@ -26,6 +28,7 @@ class ReplaySettings:
     project: str | None = None
     workers: int = 1
     speed: float | None = None
+    stain_vectors: VectorChoice = "ruifrok"
 
 
 def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
@@ -43,7 +46,10 @@ def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
     inventory = Inventory(paths)
     output_dir = check_output_dir(settings.output_dir)
     runs = RunsSettings(
-        output_dir=output_dir, wandb_mode=settings.wandb_mode, project=settings.project
+        output_dir=output_dir,
+        wandb_mode=settings.wandb_mode,
+        project=settings.project,
+        pipeline=PipelineSettings(stain_vectors=settings.stain_vectors),
     )
     with closing(PoolWorkers(settings.workers)) as workers:
         replay = Replay(inventory, workers, runs, speed=settings.speed)

@@ -14,6 +14,7 @@ from analyzer_service.metrics.address import listen, url_of
 from analyzer_service.metrics.pages import Pages
 from analyzer_service.metrics.server import HttpServer
 from analyzer_service.metrics.snapshot import Board
+from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.receive.loop import IngestLoop
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.receive.seams import SessionSettings
@@ -81,6 +82,7 @@ def _make_loop(
             project=settings.project,
             record=settings.record,
             producer_timeout_s=settings.producer_timeout_s,
+            pipeline=PipelineSettings(stain_vectors=settings.stain_vectors),
         ),
         SessionSettings(
             producer_timeout_s=settings.producer_timeout_s,

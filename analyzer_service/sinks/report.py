@@ -19,6 +19,7 @@ from analyzer_service.sinks.report_batches import read_batches
 from analyzer_service.sinks.report_delivery import delivery
 from analyzer_service.sinks.report_evidence import evidence, judged_ranges
 from analyzer_service.sinks.report_files import inventory
+from analyzer_service.sinks.report_pathology import pathology_section
 from analyzer_service.sinks.report_tiles import Tiles, read_tiles
 from analyzer_service.sinks.report_training import (
     epoch_table,
@@ -91,6 +92,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "agreement": agreement(tiles),
         "explained": explained(sections),
         "activations": activation_table(started.layers, tiles),
+        "pathology": pathology_section(reader, batches, tiles),
         "performance": performance_table(batches),
         "delivery": delivery(reader),
         "evidence": table(

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from analyzer_service.analyses import pathology_names
+from analyzer_service.analyses.pathology_names import CORRELATION, OVERLAPS, layer_key, layer_names
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import metrics_of, plain
 from shared.messages import Layer, RunStarted
@@ -24,8 +26,14 @@ STEP_KEYS: Final = {
 """Step key of each group of keys, for ``define_metric``."""
 
 _GUIDE_SHORT: Final = ("num_attention_peaks", "peak_coverage")
+_TISSUE: Final = frozenset((*pathology_names.TISSUE_NUMBERS, *pathology_names.COUNTS))
+_GUIDE_WHOLE: Final = ("spatial_consistency", OVERLAPS[0], CORRELATION)
+"""Names that the guide writes without a layer: the primary layer's."""
 _CONSISTENCIES: Final = ("spatial_consistency", "temporal_consistency")
-_ANALYSES: Final = ("attention_", "activation_", *_CONSISTENCIES, *_GUIDE_SHORT)
+_ANALYSES: Final = (
+    *("attention_", "activation_", *_CONSISTENCIES, *_GUIDE_SHORT),
+    *pathology_names.STARTS,
+)
 
 
 def run_key(run_id: str) -> str:
@@ -119,7 +127,9 @@ def _is_analysis(name: str) -> bool:
 
 
 def _tells(name: str, layers: Sequence[Layer]) -> bool:
-    if name == "spatial_consistency":
+    if name in _GUIDE_WHOLE or name in _TISSUE:
+        return True
+    if any(name in (layer_key(of, layer.name) for of in layer_names()) for layer in layers):
         return True
     return any(name.startswith(f"{layer.kind}_{layer.name}_") for layer in layers)
 

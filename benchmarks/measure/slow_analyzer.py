@@ -3,14 +3,15 @@
 import time
 
 from analyzer_service.analyses.frame import FrameResult, analyze_frame
+from analyzer_service.analyses.tissue_facts import TissueFacts
 from measure.other_analysis import serve_with
 from shared.messages import BatchFrame
 
 
-def analyze_slowly(frame: BatchFrame) -> FrameResult:
+def analyze_slowly(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """`analyze_frame`, after 100 ms of doing nothing."""
     time.sleep(0.1)
-    return analyze_frame(frame)
+    return analyze_frame(frame, tissue)
 
 
 if __name__ == "__main__":

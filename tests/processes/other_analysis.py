@@ -9,12 +9,14 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from analyzer_service.analyses.frame import FrameResult, analyze_frame
+from analyzer_service.analyses.tissue_facts import TissueFacts
 from shared.messages import BatchFrame
 
 SLOW_S = 0.1
@@ -23,26 +25,26 @@ _COUNT_EACH_S = 5.0
 _counted_s = 0.0
 
 
-def sleep_100_ms(frame: BatchFrame) -> FrameResult:
+def sleep_100_ms(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """The real analysis, after 100 ms of nothing."""
     time.sleep(SLOW_S)
-    return analyze_frame(frame)
+    return analyze_frame(frame, tissue)
 
 
-def glance_for_100_ms(frame: BatchFrame) -> FrameResult:
+def glance_for_100_ms(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """As long for each frame, whatever its size and the machine: only a corner is analyzed."""
     time.sleep(SLOW_S)
     corners = {name: getattr(frame, name)[:, :32, :32] for name in ("input", "reconstruction")}
-    return analyze_frame(frame.model_copy(update=corners))
+    return analyze_frame(frame.model_copy(update=corners), tissue)
 
 
-def fail_in_every_way(frame: BatchFrame) -> FrameResult:
+def fail_in_every_way(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """The real analysis, but for one frame of ten: see `FAILURES`."""
     FAILURES.get(frame.fseq, lambda: None)()
-    return analyze_frame(frame)
+    return analyze_frame(frame, tissue)
 
 
-def count_figures(frame: BatchFrame) -> FrameResult:
+def count_figures(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """The real analysis; every few seconds it writes down how many figures this process has."""
     global _counted_s
     if time.monotonic() > _counted_s + _COUNT_EACH_S:
@@ -50,7 +52,7 @@ def count_figures(frame: BatchFrame) -> FrameResult:
         alive = sum(type(found) is Figure for found in gc.get_objects())
         with FIGURES.open("a") as file:
             file.write(f"{alive}\n")
-    return analyze_frame(frame)
+    return analyze_frame(frame, tissue)
 
 
 def raise_error() -> None:
@@ -94,13 +96,14 @@ def main() -> None:
     analysis = sys.argv.pop(1)
     import analyzer_service.receive.serve as serving
     from analyzer_service.cli import main as analyzer
-    from analyzer_service.pipeline.settings import Calls, PipelineSettings
+    from analyzer_service.pipeline.settings import Calls
 
     settings = serving.RunsSettings
-    pipeline = PipelineSettings(calls=Calls(analyze=analysis), frame_timeout_s=3.0)
+    calls = Calls(analyze=analysis)
 
     def with_analysis(**given: Any) -> Any:
-        return settings(**given, pipeline=pipeline)
+        pipeline = replace(given["pipeline"], calls=calls, frame_timeout_s=3.0)
+        return settings(**given | {"pipeline": pipeline})
 
     serving.RunsSettings = with_analysis  # type: ignore[assignment, misc]
     analyzer()

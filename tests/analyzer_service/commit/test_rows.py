@@ -52,3 +52,29 @@ def test_without_a_primary_layer_the_first_gate_stands_in() -> None:
     part = {"attention_bam_384_peak_coverage": 0.5}
     assert short_names(part, make_run_started(primary_layer=None)) == {"peak_coverage": 0.5}
     assert short_names(part, make_run_started(primary_layer=None, layers=())) == {}
+
+
+def test_pathology_of_the_primary_layer_stands_there_without_it() -> None:
+    layers = tuple(Layer(name=name, kind="attention") for name in ("bam", "x_bam"))
+    part = {
+        "nuclear_attention_auc_bam": 0.7,
+        "nuclear_attention_auc_x_bam": 0.6,
+        "tissue_attention_correlation_bam": 0.5,
+        "tissue_attention_correlation/eosin_x_bam": 0.4,
+        "tissue_attention_correlation/eosin_bam": 0.3,
+        "nuclear_attention_undefined_bam": 1.0,
+        "nuclear_count": 12.0,
+    }
+    assert short_names(part, make_run_started(layers=layers, primary_layer="bam")) == {
+        "nuclear_attention_auc": 0.7,
+        "tissue_attention_correlation": 0.5,
+        "tissue_attention_correlation/eosin": 0.3,
+    }
+
+
+def test_a_users_scalar_does_not_take_the_name_of_a_tissue_number() -> None:
+    batch = make_batch(1, scalars={"nuclear_count": 1.0, "dab_intensity": 2.0})
+    row = build_row(batch, {"nuclear_count": 9.0}, make_run_started())
+    assert row["nuclear_count"] == 9.0
+    assert row["user_nuclear_count"] == 1.0
+    assert row["user_dab_intensity"] == 2.0

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from analyzer_service.analyses.frame import FrameResult
+from analyzer_service.analyses.tissue_facts import TissueFacts
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import Calls
 from shared.messages import BatchFrame
@@ -22,7 +23,7 @@ CALLS = Calls(
 )
 
 
-def analyze(frame: BatchFrame) -> FrameResult:
+def analyze(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """Means of the images; a frame of train batch 13 raises."""
     if (frame.phase, frame.phase_step) == ("train", 13):
         raise ValueError("thirteen is not analyzed")
@@ -40,27 +41,29 @@ def analyze(frame: BatchFrame) -> FrameResult:
             values["attention_bam_384_temporal_consistency"] = float("nan")
     row |= {"psnr": float("nan"), "samples": float(len(samples))}
     row |= {"attention_bam_384_undefined": 0.0, "attention_bam_16_attention_entropy": 2.5}
-    return FrameResult(row=row, samples=samples)
+    gates = frame.attention["bam_384"]
+    tile_maps = [{"attention/bam_384": gate} for gate in gates] if frame.phase == "val" else []
+    return FrameResult(row=row, samples=samples, tile_maps=tile_maps)
 
 
-def analyze_slowly(frame: BatchFrame) -> FrameResult:
+def analyze_slowly(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """Takes ever less time, so that frames come back in another order than they went."""
     time.sleep(0.02 * (frame.fseq % 3))
-    return analyze(frame)
+    return analyze(frame, tissue)
 
 
-def analyze_hanging(frame: BatchFrame) -> FrameResult:
+def analyze_hanging(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """Never returns for train batch 2."""
     if (frame.phase, frame.phase_step) == ("train", 2):
         time.sleep(3600)
-    return analyze(frame)
+    return analyze(frame, tissue)
 
 
-def analyze_dying(frame: BatchFrame) -> FrameResult:
+def analyze_dying(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """Is killed with train batch 2, every time."""
     if (frame.phase, frame.phase_step) == ("train", 2):
         os.kill(os.getpid(), signal.SIGKILL)
-    return analyze(frame)
+    return analyze(frame, tissue)
 
 
 def dashboard(folder: Path, phase: str, number: int, release: int) -> Path:

@@ -84,6 +84,29 @@ def test_temporal_consistency_is_logged_by_its_layer() -> None:
     assert f"val/{name}" not in log_row({**row, "batch_idx": 5}, LAYERS)
 
 
+def test_pathology_is_logged_on_detailed_rows_by_layer_and_by_the_guides_names() -> None:
+    numbers = {
+        "nuclear_count": 30.0,
+        "nuclear_attention_overlap": 0.3,
+        "nuclear_attention_overlap_bam_384": 0.3,
+        "nuclear_attention_auc": 0.6,
+        "nuclear_attention_auc_bam_384": 0.6,
+        "tissue_attention_correlation/eosin_bam_384": 0.2,
+        "tissue_attention_correlation/eosin": 0.2,
+    }
+    logged = {key for key in log_row(make_row(**numbers), LAYERS) if key[6:] in numbers}
+
+    assert logged == {
+        "train/nuclear_count",
+        "train/nuclear_attention_overlap",
+        "train/nuclear_attention_overlap_bam_384",
+        "train/nuclear_attention_auc_bam_384",
+        "train/tissue_attention_correlation/eosin_bam_384",
+    }
+    other = log_row(make_row(phase_step=7, global_step=7, **numbers), LAYERS)
+    assert not {f"train/{name}" for name in numbers} & set(other)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
 def test_what_is_undefined_is_left_out(value: float | None) -> None:
     logged = log_row(make_row(loss=value, **{GATE: value}), LAYERS)

@@ -1,0 +1,136 @@
+"""The tissue of a tile in numbers and maps, and how each layer's attention goes with it.
+
+Each intermediate is made once a tile: the optical density feeds the stains, the tissue mask and
+the densities that attention is correlated with; the nuclei feed counts, shapes and overlaps.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer_service.analyses import architecture, color, nuclei, stain, texture
+from analyzer_service.analyses.arrays import Floats
+from analyzer_service.analyses.overlap import mean_regrid, stack_nuclear_attention
+from analyzer_service.analyses.pathology_names import (
+    CORRELATION,
+    EFFECTIVE_SIZE,
+    P_VALUE,
+    TISSUE,
+    feature_name,
+)
+from analyzer_service.analyses.significance import Correlograms, compared, correlograms
+from analyzer_service.analyses.tissue_facts import TissueFacts
+
+NUCLEI: Final = "nuclei"
+"""Map of the share of each cell that nuclei cover."""
+
+Grid = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TileTissue:
+    """One tile.
+
+    Attributes
+    ----------
+    numbers : dict of str to float
+        By the names of `TISSUE_NUMBERS`; undefined is NaN.
+    fields : dict of str to ndarray
+        The maps of `FEATURES`, at the tile's resolution or on the 8 x 8 grid of local texture.
+    labels : ndarray of shape (H, W), int32
+        Nuclei.
+    """
+
+    numbers: dict[str, float]
+    fields: dict[str, Floats]
+    labels: NDArray[np.int32]
+
+
+def tile_tissue(image: NDArray[Any], facts: TissueFacts, mpp: float | None) -> TileTissue:
+    """Measure one tile (H, W, 3), uint8 or float in [0, 1], of `mpp` micrometers a pixel."""
+    stains = stain.stain_maps(image, facts.vectors)
+    absorbed = stains[..., 2]
+    gray = color.luminance(image)
+    levels = texture.quantize_gray(gray)
+    variance = color.color_variance_map(image)
+    labels = nuclei.segment(image, mpp=mpp)
+    numbers = {
+        **stain.intensities_from(stains, absorbed, facts.vectors.stains),
+        "color_variance": float(variance.mean()) if variance.size else math.nan,
+        **texture.glcm_features_of_levels(levels),
+        **architecture.architecture_from(absorbed, gray),
+        **nuclei.features(labels, mpp=mpp),
+    }
+    first, second = facts.vectors.stains
+    fields = {
+        TISSUE: absorbed,
+        first: stains[..., 0],
+        second: stains[..., 1],
+        "nuclear_density": nuclei.density_map(labels),
+        "color_variance": variance,
+        **_named_texture(texture.local_glcm_of_levels(levels)),
+        NUCLEI: (labels > 0).astype(np.float64),
+    }
+    return TileTissue(numbers, fields, labels)
+
+
+def _named_texture(local: Mapping[str, Floats]) -> dict[str, Floats]:
+    return {name.replace("texture_", "glcm_"): field for name, field in local.items()}
+
+
+@dataclass(frozen=True)
+class GridTissue:
+    """The tissue of several tiles on the grid of a gate.
+
+    Attributes
+    ----------
+    fields : dict of str to ndarray of shape (N, h, w)
+        Maps by name; `NUCLEI` among them.
+    features : tuple of str
+        Those that attention is correlated with, in the order of `correlograms`.
+    correlograms : Correlograms
+        Of the features; any layer of this grid is tested against them.
+    """
+
+    fields: dict[str, Floats]
+    features: tuple[str, ...]
+    correlograms: Correlograms
+
+
+def on_grid(tiles: Sequence[TileTissue], grid: Grid) -> GridTissue:
+    """Bring the maps of tiles, at least one, to the grid of a gate."""
+    fields = {
+        name: np.stack([_to_grid(tile.fields[name], grid) for tile in tiles])
+        for name in tiles[0].fields
+    }
+    features = tuple(name for name in fields if name != NUCLEI)
+    maps = np.stack([fields[name] for name in features], axis=1)
+    return GridTissue(fields, features, correlograms(maps))
+
+
+def attention_columns(gates: Floats, tissue: GridTissue) -> dict[str, Floats]:
+    """Numbers of each tile that compare one layer's gates (N, h, w) with the tissue beside them.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (N,)
+        `OVERLAPS`; for each feature Pearson's r, and of Dutilleul's test the effective sample
+        size and p.
+    """
+    columns = stack_nuclear_attention(gates, tissue.fields[NUCLEI])
+    tests = compared(correlograms(gates[:, None]), tissue.correlograms)
+    for place, feature in enumerate(tissue.features):
+        columns[feature_name(CORRELATION, feature)] = tests.r[:, 0, place]
+        columns[feature_name(EFFECTIVE_SIZE, feature)] = tests.ess[:, 0, place]
+        columns[feature_name(P_VALUE, feature)] = tests.p[:, 0, place]
+    return columns
+
+
+def _to_grid(field: Floats, grid: Grid) -> Floats:
+    if 0 in field.shape or 0 in grid:
+        return np.full(grid, np.nan)
+    return mean_regrid(field, grid)

@@ -1,0 +1,88 @@
+"""Which validation tiles the run's tests of attention against tissue are made on.
+
+All pairs of tiles are compared, so there are at most `MOST_TILES` of them, distinct, chosen by a
+hash of their ids: which ones depends on the tiles of the epoch only, not on their order. Their
+maps are kept for the last two validation epochs, so that one that is broken off leaves a whole
+one behind. Maps of other tiles go as their rows are released.
+"""
+
+from hashlib import blake2b
+from typing import Final
+
+from analyzer_service.commit.store import Store
+from shared.messages import BatchMetrics
+
+MOST_TILES: Final = 512
+MOST_BYTES: Final = 64 << 20
+"""Most bytes of maps that are kept of one epoch."""
+
+
+def tile_key(sample_id: str) -> str:
+    """Place of a tile in the choice: equal everywhere, unrelated to what the tile shows.
+
+    Examples
+    --------
+    >>> tile_key("slide_3/0_128")
+    '65fc504003af7ace'
+    """
+    return blake2b(sample_id.encode(), digest_size=8).hexdigest()
+
+
+class ProbeTiles:
+    """Keeps the chosen tiles as rows are released.
+
+    Every method runs inside a transaction of the store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._connection = store.connection
+
+    def keep(self, batch: BatchMetrics, frame: int) -> None:
+        """Choose among the tiles of a released validation frame."""
+        query = (
+            "SELECT t.position, length(t.maps), json_extract(s.sample, '$.id') FROM tile_maps t "
+            "JOIN samples s ON s.frame = t.frame AND s.position = t.position WHERE t.frame = ?"
+        )
+        tiles = self._connection.execute(query, (frame,)).fetchall()
+        if not tiles:
+            return
+        self._leave_earlier(batch.epoch)
+        insert = "INSERT INTO probe_tiles VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        rows = [(batch.epoch, tile_key(id_), frame, at, nbytes) for at, nbytes, id_ in tiles]
+        self._connection.executemany(insert, rows)
+        self._leave_beyond(batch.epoch)
+        self._connection.execute(
+            "DELETE FROM tile_maps WHERE frame = ? AND position NOT IN "
+            "(SELECT position FROM probe_tiles WHERE frame = ?)",
+            (frame, frame),
+        )
+
+    def leave_superseded(self) -> None:
+        """Choose no tile of a row that is superseded now."""
+        self._delete(
+            "frame IN (SELECT frame FROM batches WHERE superseded = 1 AND frame IS NOT NULL)"
+        )
+
+    def _leave_earlier(self, epoch: int) -> None:
+        """Let go of all but the latest epoch before `epoch`."""
+        self._delete(
+            "epoch < (SELECT max(epoch) FROM probe_tiles WHERE epoch < ?)",
+            epoch,
+        )
+
+    def _leave_beyond(self, epoch: int) -> None:
+        query = "SELECT key, nbytes FROM probe_tiles WHERE epoch = ? ORDER BY key"
+        total = 0
+        for place, (key, nbytes) in enumerate(self._connection.execute(query, (epoch,)).fetchall()):
+            total += nbytes
+            if place >= MOST_TILES or total > MOST_BYTES:
+                self._delete("epoch = ? AND key >= ?", epoch, key)
+                return
+
+    def _delete(self, where: str, *given: int | str) -> None:
+        self._connection.execute(
+            "DELETE FROM tile_maps WHERE (frame, position) IN "
+            f"(SELECT frame, position FROM probe_tiles WHERE {where})",
+            given,
+        )
+        self._connection.execute(f"DELETE FROM probe_tiles WHERE {where}", given)
