@@ -61,6 +61,9 @@ class Inbox:
         # so one of them gets it, and gives its bytes back.
         self._holding: dict[int, tuple[Capture, int]] = {}
         self._place = 0
+        # Nothing is held up to here: as far as the putting thread let go, and the taking thread.
+        self._let_go = 0
+        self._behind = 0
         self._put_bytes = 0
         self._done_bytes = 0
         self._next_fseq: dict[Stream, int] = {"train": 1, "val": 1}
@@ -101,8 +104,12 @@ class Inbox:
 
     def done(self, handed: Handed) -> None:
         """Note that a batch is read: its frame is held no more (taking thread)."""
-        if handed.fseq is not None and (held := self._holding.pop(handed.place, None)):
+        if handed.fseq is None:
+            return
+        if held := self._holding.pop(handed.place, None):
             self._done_bytes += held[1]
+        while self._behind < handed.place and self._behind + 1 not in self._holding:
+            self._behind += 1
 
     def __len__(self) -> int:
         return len(self._items)
@@ -117,10 +124,12 @@ class Inbox:
         return fseq
 
     def _evict(self) -> None:
-        for place in list(self._holding):
-            if self._put_bytes - self._done_bytes <= self._budget_bytes:
-                return
+        """Let go of the oldest frames; each place is passed once by each thread."""
+        place = max(self._let_go, self._behind)
+        while place < self._place and self._put_bytes - self._done_bytes > self._budget_bytes:
+            place += 1
             held = self._holding.pop(place, None)
             if held is not None:
                 self._put_bytes -= held[1]
                 held[0].drop_frame()
+        self._let_go = place
