@@ -3,19 +3,15 @@
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from shared.books import books_in_words
 from shared.errors import ConfigurationError
-from trainer.commands import command
+from trainer.finished import describe
 from trainer.help_sections import SectionedCommand
 from trainer.limits import Limits
 from trainer.settings import TrainSettings, read_settings
-
-if TYPE_CHECKING:  # torch and Lightning are imported when a run starts, not for --help
-    from trainer.fit import Finished
 
 _LIMITS = "Limits of the sidecar, in MiB (training goes on, what is dropped is counted)"
 
@@ -130,30 +126,7 @@ def main() -> None:
 
 def _run(settings: TrainSettings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    from trainer.fit import fit
+    from trainer.fit import fit  # with torch and Lightning, which --help does without
 
     for line in describe(fit(settings)):
         typer.echo(line)
-
-
-def describe(finished: "Finished") -> list[str]:
-    """Lines that say where a run's results are."""
-    lines = [f"Run {finished.run_name} has ended."]
-    if finished.val_ssim is not None and finished.val_loss is not None:
-        lines.append(f"  Validation   loss {finished.val_loss:.5f}, SSIM {finished.val_ssim:.3f}")
-    if finished.run_folder is not None:
-        lines.append(f"  Run folder   {finished.run_folder}")
-        lines.append(f"  Report       {finished.run_folder / 'final_summary_report.md'}")
-    lines.append(f"  Checkpoints  {finished.checkpoints}")
-    if finished.books is not None:
-        lines += [f"  {what:<12} {words}" for what, words in books_in_words(finished.books)]
-    lines.append(f"  Replay       {_how_to_replay(finished)}")
-    return lines
-
-
-def _how_to_replay(finished: "Finished") -> str:
-    if finished.recording is None:
-        return "nothing was recorded; --record FILE.mcap makes a file that can be replayed"
-    return command(
-        "analyzer_service", "replay", finished.recording, "--output-dir", finished.replay_into
-    )

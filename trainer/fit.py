@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,10 @@ from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTh
 from pytorch_lightning.loggers import CSVLogger
 
 from shared.books import books_in_words
-from shared.messages import Books
 from trainer.batch_size import choose_batch_size
 from trainer.commands import command
 from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
+from trainer.finished import Finished, ReportState, Stamp, report_stamp
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
 from trainer.settings import TrainSettings
@@ -43,35 +43,6 @@ _EXPECTED_WARNINGS = (
 )
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What a run left behind.
-
-    Attributes
-    ----------
-    run_folder : Path or None
-        What the analyzer wrote, where that is known.
-    recording : Path or None
-        What can be replayed.
-    replay_into : Path
-        Where to: a journal completes the run's own folder, a recording makes a new one.
-    complete : bool
-        Whether everything that was offered reached the analyzer.
-    books : Books or None
-        What became of frames and records.
-    """
-
-    run_name: str
-    checkpoints: Path
-    run_folder: Path | None
-    recording: Path | None
-    complete: bool
-    val_loss: float | None
-    val_ssim: float | None
-    replay_into: Path = Path("replayed")
-    books: Books | None = None
-
-
 def fit(settings: TrainSettings) -> Finished:
     """Check everything, train, and say where the results are.
 
@@ -83,6 +54,7 @@ def fit(settings: TrainSettings) -> Finished:
     if settings.tile_size is not None:
         check_tile_size(settings.tile_size)
     plan = make_plan(settings)
+    earlier = report_stamp(plan.run_folder)  # of the run's last start, when it is resumed
     with _quiet_lightning():
         pl.seed_everything(settings.seed, workers=True, verbose=False)
         data = TissueTiles(
@@ -101,7 +73,7 @@ def fit(settings: TrainSettings) -> Finished:
         except BaseException:
             _say_what_is_left(plan, trainer)
             raise
-        return _finish(settings, plan, trainer)
+        return replace(_finish(settings, plan, trainer), report=_report_of(plan, earlier))
 
 
 def _make_module(
@@ -249,6 +221,13 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
             books=outcome.books,
         )
     return finished
+
+
+def _report_of(plan: Plan, earlier: Stamp | None) -> ReportState:
+    """What became of the report; whether it is this start's, where it is on this machine."""
+    if plan.run_folder is None:
+        return "expected"
+    return "missing" if report_stamp(plan.run_folder) in (None, earlier) else "written"
 
 
 class ProgressBar(RichProgressBar):

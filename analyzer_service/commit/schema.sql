@@ -181,7 +181,8 @@ CREATE TABLE IF NOT EXISTS epochs (
     superseded INTEGER NOT NULL DEFAULT 0
 );
 
--- Files that are due, written (done) or given up (failed). kind: dashboard | epoch | final | report.
+-- Files that are due, written (done), given up (failed), or given up until the run is taken up
+-- again, as the system did not take them (postponed). kind: dashboard | epoch | final | report.
 CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,

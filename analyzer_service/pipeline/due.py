@@ -1,11 +1,11 @@
 """Files that are due: handed to the workers in order, tried twice, noted when they are written.
 
-One that a full disk does not take is tried for half a minute: somebody may make room.
+One that a full disk does not take is tried for half a minute: somebody may make room. What the
+system did not take by then is tried again when the run is taken up again.
 """
 
 import errno
 import logging
-import os
 import sqlite3
 import time
 from collections import Counter
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS: Final = 2
 _ATTEMPTS_ON_FULL_DISK: Final = 7
 _FIRST_PAUSE_S: Final = 0.5
-_FULL_DISK: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+_FULL_DISK: Final = (errno.ENOSPC, errno.EDQUOT)
 _LOOKAHEAD: Final = 64
 _LAST: Final = ("final", "report")
 
@@ -65,6 +65,19 @@ class DueFiles:
     _failed: Counter[int] = field(default_factory=Counter)
     _not_before: dict[int, float] = field(default_factory=dict)
     _maybe_due: bool = True
+
+    def take_up(self) -> None:
+        """Make due again what the system did not take, inside a transaction.
+
+        The report lists the files that are there: it is made anew after them.
+        """
+        taken_up = self.store.connection.execute(
+            "UPDATE jobs SET state = 'due', error = NULL WHERE state = 'postponed'"
+        )
+        if taken_up.rowcount:
+            self.store.connection.execute(
+                "UPDATE jobs SET state = 'due' WHERE kind = 'report' AND state = 'done'"
+            )
 
     @property
     def idle(self) -> bool:
@@ -183,8 +196,9 @@ class DueFiles:
                 self.store.say(logging.WARNING, f"{job} failed, trying again: {outcome.error}")
             return
         self.store.say(logging.ERROR, f"{job} is given up: {outcome.error}")
+        state = "failed" if outcome.errno is None else "postponed"
         self.store.connection.execute(
-            "UPDATE jobs SET state = 'failed', error = ? WHERE id = ?", (outcome.error, job.id)
+            "UPDATE jobs SET state = ?, error = ? WHERE id = ?", (state, outcome.error, job.id)
         )
         self.store.count_failure("file", f"{job}: {outcome.error}")
 
@@ -196,5 +210,5 @@ class DueFiles:
 
 
 def _is_full(outcome: Outcome[str]) -> bool:
-    """Whether the disk took no more; workers tell it in words."""
-    return any(words in (outcome.error or "") for words in _FULL_DISK)
+    """Whether the disk took no more."""
+    return outcome.errno in _FULL_DISK

@@ -79,6 +79,7 @@ class RunPipeline:
         try:
             with pipeline._store.transaction():
                 pipeline._store.put(run_id=started.run_id)
+                pipeline._due.take_up()
             pipeline._ledger.join(started)
             pipeline.rebuild()
         except BaseException:

@@ -32,6 +32,9 @@ def _check_jobs(
         name = " ".join(part for part in (kind, phase, str(number)) if part)
         if state == "failed":
             findings.faults.append(f"{name} was given up: {error}")
+        elif state == "postponed":
+            again = "tried again when the run is taken up again"
+            findings.faults.append(f"{name} was given up: {error}; it is {again}")
         elif state == "due":
             lines = findings.faults if at_rest else findings.facts
             lines.append(f"{name} is due and not written")

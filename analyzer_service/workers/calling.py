@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from analyzer_service.workers.protocol import Outcome, describe
+from analyzer_service.workers.protocol import Outcome, failed
 
 READY: Final = b"ready"
 _MAPPED, _UNMAPPED = b"\0", b"\1"
@@ -39,7 +39,7 @@ def run_packed(packed: bytes | bytearray, fd: int | None) -> bytes:
             payload = mapping
         answer = _run(call, args, payload)
     except BaseException as error:
-        answer = _pack(Outcome("failed", error=describe(error)))
+        answer = _pack(failed(error))
     finally:
         if fd is not None:
             os.close(fd)
@@ -58,7 +58,7 @@ def _run(
     try:
         return _pack(Outcome("done", call(*given, *args)))
     except BaseException as error:
-        return _pack(Outcome("failed", error=describe(error)))
+        return _pack(failed(error))
 
 
 def _pack(outcome: Outcome[Any]) -> bytes:

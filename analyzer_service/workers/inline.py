@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from analyzer_service.workers.protocol import Outcome, T, Ticket, describe
+from analyzer_service.workers.protocol import Outcome, T, Ticket, failed
 from analyzer_service.workers.wakeup import Wakeup
 from shared.codec import Buffer, join
 
@@ -74,4 +74,4 @@ def _run(call: Callable[..., T], args: tuple[Any, ...]) -> Outcome[T]:
     try:
         return Outcome("done", call(*args))
     except Exception as error:
-        return Outcome("failed", error=describe(error))
+        return failed(error)

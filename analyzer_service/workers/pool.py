@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from analyzer_service.workers.memory_files import MemoryFile, MemoryFiles
 from analyzer_service.workers.process import WorkerDiedError, WorkerProcess
-from analyzer_service.workers.protocol import Outcome, T, Ticket, describe
+from analyzer_service.workers.protocol import Outcome, T, Ticket, describe, failed
 from analyzer_service.workers.wakeup import Wakeup
 from shared.codec import Buffer, join, size_of
 
@@ -199,9 +199,13 @@ class _Slot:
                 return _CANCELLED
             try:
                 outcome = self._attempt(task)
-            except (WorkerDiedError, OSError) as error:
+            except WorkerDiedError as error:
                 self._discard()
                 outcome = Outcome("died", error=describe(error))
+                continue
+            except OSError as error:  # no process could be started
+                self._discard()
+                outcome = failed(error, "died")
                 continue
             if outcome.how == "timed_out":
                 self._discard()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NewType, Protocol, TypeVar
 
+from analyzer_service.workers.system_errors import errno_of
 from shared.codec import Buffer
 
 T = TypeVar("T")
@@ -24,11 +25,14 @@ class Outcome(Generic[T]):
         What the call returned.
     error : str or None
         One line, the exception's type first; None when it is done.
+    errno : int or None
+        The system's error number, where the system is to blame (a disk that is full, say).
     """
 
     how: How
     value: T | None = None
     error: str | None = None
+    errno: int | None = None
 
 
 class Workers(Protocol):
@@ -74,6 +78,11 @@ class Workers(Protocol):
     def close(self, timeout_s: float = 10.0) -> None:
         """Kill what runs, drop what waits, and leave no process behind; may be repeated."""
         ...
+
+
+def failed(error: BaseException, how: How = "failed") -> Outcome[Any]:
+    """What becomes of a call when `error` ends it."""
+    return Outcome(how, error=describe(error), errno=errno_of(error))
 
 
 def describe(error: BaseException) -> str:

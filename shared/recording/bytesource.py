@@ -20,6 +20,7 @@ class ByteSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._buffer = bytearray()
         try:
             # Opening a pipe would wait for its other end.
             if not S_ISREG(path.stat().st_mode):
@@ -35,9 +36,24 @@ class ByteSource:
             self._file.seek(offset)
             return self._file.read(max(0, min(nbytes, self.nbytes - offset)))
         except OSError as error:
-            raise RecordingError(
-                f"recording {self._path} cannot be read at byte {offset}: {error.strerror}"
-            ) from error
+            raise self._unreadable(offset, error) from error
+
+    def view(self, offset: int, nbytes: int) -> memoryview:
+        """The same bytes until the next `view`: memory for large ones is asked for only once."""
+        nbytes = max(0, min(nbytes, self.nbytes - offset))
+        if len(self._buffer) < nbytes:
+            self._buffer = bytearray(nbytes)
+        view = memoryview(self._buffer)[:nbytes]
+        try:
+            self._file.seek(offset)
+            return view[: self._file.readinto(view)]
+        except OSError as error:
+            raise self._unreadable(offset, error) from error
+
+    def _unreadable(self, offset: int, error: OSError) -> RecordingError:
+        return RecordingError(
+            f"recording {self._path} cannot be read at byte {offset}: {error.strerror}"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -121,7 +121,7 @@ def parse_head(raw: bytes) -> ChunkHead | None:
     return ChunkHead(body, crc)
 
 
-def parse_body(body: bytes) -> tuple[set[str], list[Recorded]]:
+def parse_body(body: bytes | memoryview) -> tuple[set[str], list[Recorded]]:
     """Recordings that a chunk's channels name (one, as written), and its items.
 
     Raises
@@ -137,7 +137,7 @@ def parse_body(body: bytes) -> tuple[set[str], list[Recorded]]:
         for opcode, start, end in _records(body):
             if opcode == Opcode.MESSAGE:
                 number, sequence, at_ns, _ = _MESSAGE.unpack(body[start : start + _MESSAGE.size])
-                payload = body[start + _MESSAGE.size : end]
+                payload = bytes(body[start + _MESSAGE.size : end])
                 items.append(Recorded(*keys[number], sequence, at_ns, payload))
             elif opcode == Opcode.CHANNEL:
                 channel = Channel.read(ReadDataStream(BytesIO(body[start:end])))
@@ -150,7 +150,7 @@ def parse_body(body: bytes) -> tuple[set[str], list[Recorded]]:
     return recordings, items
 
 
-def _records(body: bytes) -> Iterator[tuple[int, int, int]]:
+def _records(body: bytes | memoryview) -> Iterator[tuple[int, int, int]]:
     """Opcode, start and end of each record's content."""
     offset = 0
     while offset < len(body):

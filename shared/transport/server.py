@@ -34,6 +34,7 @@ _HIGH_WATER_MARK: Final[dict[Channel, int]] = {"ctl": 4096, "bulk": 64}
 # The peer's id, a control header, a message's header and its arrays.
 _MOST_PARTS: Final = 3 + MAX_ARRAYS
 _BYTES_AT_ONCE: Final = 64 << 20
+_PARTS_AT_ONCE: Final = 8192
 _HANDSHAKE_MS: Final = 5000
 _PROBE_TIMEOUT_S: Final = 1.0
 _WHAT_TO_DO: Final = {
@@ -103,16 +104,18 @@ class RouterPair:
     def receive(self, channel: Channel, limit: int) -> list[Incoming]:
         """At most `limit` messages that are there, taken from the peers in turn.
 
-        Fewer when they are large: the last one is the first that brings them to 64 MiB.
+        Fewer when they are large or of very many parts, which take time to be thrown away: the
+        last one is the first that brings them to 64 MiB, or to 8192 parts.
         """
         router = self._sockets[channel]
         messages: list[Incoming] = []
-        nbytes = 0
-        while len(messages) < limit and nbytes < _BYTES_AT_ONCE:
+        nbytes = count = 0
+        while len(messages) < limit and nbytes < _BYTES_AT_ONCE and count < _PARTS_AT_ONCE:
             try:
                 (peer, *parts), excess = _receive_parts(router, copy=channel == "ctl")
             except zmq.Again:
                 break
+            count += 1 + len(parts) + excess
             if parts:
                 message = Incoming(bytes(peer), parts[0], parts[1:], excess)
                 nbytes += message.nbytes

@@ -49,7 +49,9 @@ def test_an_analyzer_that_is_killed_is_started_again_and_misses_nothing(scene: S
     found.expect_once(STEPS)
     found.expect_no_gap()
     assert found.status == "finished"
-    assert (folder_of(scene) / "final_summary_report.md").exists()
+    report = folder_of(scene) / "final_summary_report.md"
+    assert report.exists()
+    assert re.search(rf"Report +{report.relative_to(scene.home)}$", said, re.MULTILINE)
 
 
 def test_leaving_a_stopped_analyzer_prints_a_command_that_completes_the_run(scene: Scene) -> None:
@@ -58,6 +60,7 @@ def test_leaving_a_stopped_analyzer_prints_a_command_that_completes_the_run(scen
     analyzer.send_signal(signal.SIGSTOP)
     assert trainer.wait(120) == 0, "the exit code is training's own"
     said = scene.log_of(trainer).read_text()
+    assert "Report       none, the analyzer ended without it: replay it, see below" in said
     found = re.search(r"this reads the rest: (.*)", said)
     assert found is not None, said
     command = shlex.split(found.group(1))

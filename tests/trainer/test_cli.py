@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.messages import Books, RecordTotals, Totals
 from trainer import cli
-from trainer.cli import describe, main
-from trainer.fit import Finished
+from trainer.cli import main
 from trainer.settings import TrainSettings
 
 ROOT = Path(__file__).parents[2]
@@ -138,29 +136,3 @@ def test_help_is_quick_and_shows_every_flag():
     assert fields > GUIDE_FLAGS
     assert shown - {"help"} == fields
     assert "imported: []" in ran.stdout
-
-
-def test_the_end_says_where_everything_is():
-    lines = "\n".join(
-        describe(
-            Finished("r", Path("c"), Path("auto_analysis_r"), Path("r.mcap"), True, 0.001, 0.85)
-        )
-    )
-    for part in ("auto_analysis_r/final_summary_report.md", "SSIM 0.850", "replay r.mcap"):
-        assert part in lines
-    assert "Records" not in lines
-    bare = "\n".join(describe(Finished("r", Path("c"), None, None, True, None, None)))
-    assert "--record FILE.mcap" in bare
-
-
-def test_the_end_says_the_books_of_frames_and_records():
-    books = Books(
-        frames={"train": Totals(offered=1200, delivered=1199, dropped=1), "val": Totals()},
-        drops={"train": {"no_slot": 1}, "val": {}},
-        records=RecordTotals(offered=1210, committed=1208, lost=2),
-    )
-    lines = describe(Finished("r", Path("c"), None, None, True, None, None, books=books))
-    assert lines[2:4] == [
-        "  Frames train offered 1,200 = delivered 1,199 + dropped 1 (1 no_slot) + pending 0",
-        "  Records      handed over 1,210 = committed 1,208 + lost 2 + pending 0",
-    ]

@@ -175,3 +175,14 @@ def test_a_resumed_run_is_the_same_run_a_later_incarnation(tmp_path):
     assert steps == [4, 5]
     logs = tmp_path / "training_short" / "logs"
     assert {path.name for path in logs.iterdir()} == {"version_0", "version_1"}
+
+
+def test_the_report_of_an_analyzer_that_ended_for_good_is_missing(tmp_path, monkeypatch):
+    refuses = tmp_path / "python"
+    refuses.write_text("#!/bin/sh\nexit 2\n")  # as with settings that it cannot use
+    refuses.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(refuses))
+    finished = fit(make_settings(tmp_path, sidecar="local"))
+    assert finished.report == "missing"
+    assert not finished.complete
+    assert of_type(RunEnded, messages(finished.recording))

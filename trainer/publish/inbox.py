@@ -57,10 +57,13 @@ class Inbox:
         self._budget_bytes = budget_bytes
         self._most_items = max(LEAST_ITEMS, batches_bytes // ITEM_BYTES)
         self._items: deque[_Put | EpochEnded] = deque()
-        # Frames by their place, oldest first. Either thread may take one out; ``pop`` is atomic,
-        # so one of them gets it, and gives its bytes back.
+        # Frames by their place among all items. Either thread may take one out; ``pop`` is
+        # atomic, so one of them gets it, and gives its bytes back.
         self._holding: dict[int, tuple[Capture, int]] = {}
         self._place = 0
+        # Nothing is held up to here: as far as the putting thread let go, and the taking thread.
+        self._let_go = 0
+        self._behind = 0
         self._put_bytes = 0
         self._done_bytes = 0
         self._next_fseq: dict[Stream, int] = {"train": 1, "val": 1}
@@ -72,20 +75,21 @@ class Inbox:
         if self.closed or len(self._items) >= self._most_items:
             return False
         nbytes = capture.nbytes
+        self._place = place = self._place + 1
         if nbytes:
             nbytes += ITEM_BYTES
-            self._place += 1
-            self._holding[self._place] = capture, nbytes
+            self._holding[place] = capture, nbytes
             self._put_bytes += nbytes
             if self._put_bytes - self._done_bytes > self._budget_bytes:
                 self._evict()
-        self._items.append((keys, capture, captured_at_ns, nbytes, self._place))
+        self._items.append((keys, capture, captured_at_ns, nbytes, place))
         return True
 
     def put_event(self, event: EpochEnded) -> bool:
         """Leave an event (putting thread); False when it cannot be taken."""
         if self.closed or len(self._items) >= self._most_items:
             return False
+        self._place += 1
         self._items.append(event)
         return True
 
@@ -101,11 +105,17 @@ class Inbox:
 
     def done(self, handed: Handed) -> None:
         """Note that a batch is read: its frame is held no more (taking thread)."""
-        if handed.fseq is not None and (held := self._holding.pop(handed.place, None)):
+        if handed.fseq is None:
+            return
+        if held := self._holding.pop(handed.place, None):
             self._done_bytes += held[1]
+        while self._behind < handed.place and self._behind + 1 not in self._holding:
+            self._behind += 1
 
-    def __len__(self) -> int:
-        return len(self._items)
+    @property
+    def handed_over(self) -> int:
+        """How many batches and events were taken, since the beginning."""
+        return self._place
 
     def holds(self, handed: Handed) -> bool:
         """Whether the budget is large enough for this one frame; else it was let go at once."""
@@ -117,10 +127,12 @@ class Inbox:
         return fseq
 
     def _evict(self) -> None:
-        for place in list(self._holding):
-            if self._put_bytes - self._done_bytes <= self._budget_bytes:
-                return
+        """Let go of the oldest frames; each place is passed once by each thread."""
+        place = max(self._let_go, self._behind)
+        while place < self._place and self._put_bytes - self._done_bytes > self._budget_bytes:
+            place += 1
             held = self._holding.pop(place, None)
             if held is not None:
                 self._put_bytes -= held[1]
                 held[0].drop_frame()
+        self._let_go = place

@@ -45,6 +45,8 @@ class Intake:
         Records of batches whose values never came: a device that hangs.
     failures : int
         Captures that raised.
+    read : int
+        Batches and events of the inbox that became records, or were lost.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Intake:
         self.lost = 0
         self.without_values = 0
         self.failures = 0
+        self.read = 0
         self._too_large_said = False
 
     def absorb(self) -> None:
@@ -164,6 +167,7 @@ class Intake:
     def _record(
         self, item: Handed | EpochEnded, now_s: float, *, without_values: bool = False
     ) -> None:
+        self.read += 1
         if isinstance(item, EpochEnded):
             self.append(item, item.captured_at_ns, now_s)
             return

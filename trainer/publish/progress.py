@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 class Progress:
     """A snapshot that the sender thread took: its books and what is not acknowledged.
 
-    `not_taken` is how many records of the books' lost ones were handed over in vain;
-    `without_values` counts batches that are recorded, but whose values never came.
+    `not_taken` is how many records of the books' lost ones were handed over in vain, `read` how
+    many batches and events of the inbox the books know; `without_values` counts batches that are
+    recorded, but whose values never came.
     """
 
     books: Books = field(default_factory=Books)
     not_taken: int = 0
+    read: int = 0
     without_values: int = 0
     connected: bool = False
     ever_connected: bool = False
@@ -63,7 +65,8 @@ def count_books(
 def final_books(progress: Progress, inbox: "Inbox") -> Books:
     """The latest books, with what a sender that failed or stands still has not looked at."""
     records = progress.books.records
-    in_vain, waiting = inbox.not_taken - progress.not_taken, len(inbox)
+    in_vain = inbox.not_taken - progress.not_taken
+    waiting = inbox.handed_over - progress.read
     counted = {
         "offered": records.offered + in_vain + waiting,
         "lost": records.lost + in_vain,

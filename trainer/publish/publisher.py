@@ -25,7 +25,8 @@ from trainer.publish.target import Target
 
 log = logging.getLogger(__name__)
 
-_JOIN_GRACE_S = 1.0
+_STANDS_STILL_S = 1.0
+_LONGEST_SAVE_S = 10.0
 _PROGRESS_EVERY_S = 0.2
 
 
@@ -191,8 +192,9 @@ class Publisher:
     ) -> PublishOutcome:
         """End the run: let the analyzer catch up for at most `timeout_s`, then leave.
 
-        What was not delivered by then stands in the journal; the outcome names it. Closing
-        again returns the same outcome.
+        What was not delivered by then stands in the journal; the outcome names it. While records
+        are still being written there, closing goes on for up to 10 s; for a disk that hangs it
+        waits 1 s. Closing again returns the same outcome.
         """
         if not self._own:
             return NOTHING_KNOWN
@@ -201,7 +203,7 @@ class Publisher:
             self._taking = False
             deadline_s = time.monotonic() + timeout_s
             self._sender.request_close(Closing(status, reason, timeout_s, deadline_s))
-            self._join(timeout_s + _JOIN_GRACE_S, on_progress)
+            self._join(deadline_s, on_progress)
             self._outcome = self._summarize()
         return self._outcome
 
@@ -218,17 +220,31 @@ class Publisher:
             self._failure_said = True
             log.exception("handing over a batch failed; training goes on, further ones are counted")
 
-    def _join(self, limit_s: float, on_progress: Callable[[Progress], None] | None) -> None:
-        deadline_s = time.monotonic() + limit_s
-        while self._sender.is_alive() and (left_s := deadline_s - time.monotonic()) > 0:
-            self._sender.join(min(_PROGRESS_EVERY_S, left_s))
+    def _join(self, deadline_s: float, on_progress: Callable[[Progress], None] | None) -> None:
+        """Wait for the sender thread: once it saves nothing more, it stands still."""
+        saved, saved_at_s = self._sender.saved, deadline_s
+        while self._sender.is_alive():
+            now_s = time.monotonic()
+            if self._sender.saved > saved:
+                saved, saved_at_s = self._sender.saved, max(now_s, deadline_s)
+            until_s = min(saved_at_s + _STANDS_STILL_S, deadline_s + _LONGEST_SAVE_S)
+            if now_s >= until_s:
+                return
+            self._sender.join(min(_PROGRESS_EVERY_S, until_s - now_s))
             if on_progress is not None:
                 on_progress(self._sender.progress)
 
     def _summarize(self) -> PublishOutcome:
         progress = self._sender.progress
+        books = final_books(progress, self._inbox)
+        if self._sender.is_alive():
+            log.error(
+                "the sidecar's sender thread was not done in time (a disk that hangs?): %d records "
+                "are not delivered, and may stand in no file",
+                books.records.pending,
+            )
         return PublishOutcome(
-            books=final_books(progress, self._inbox),
+            books=books,
             complete=self._sender.delivered_everything and not self._inbox.not_taken,
             without_values=progress.without_values,
             journal=progress.journal,

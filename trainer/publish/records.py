@@ -116,9 +116,14 @@ class UnackedWindow:
         """Note that everything up to `cseq` was written to the journal."""
         self._next_to_journal = max(self._next_to_journal, cseq + 1)
 
+    @property
+    def written_cseq(self) -> int:
+        """Every record up to this one is acknowledged or was written to the journal."""
+        return self._next_to_journal - 1
+
     def flushed(self) -> None:
         """Note that everything that was written is flushed."""
-        self._flushed_cseq = self._next_to_journal - 1
+        self._flushed_cseq = self.written_cseq
 
     @property
     def flushed_cseq(self) -> int:

@@ -102,11 +102,17 @@ class Sender(threading.Thread):
         self._closing = closing
         self._wake.set()
 
+    @property
+    def saved(self) -> int:
+        """Grows with every record that is read or written to a file (any thread may ask)."""
+        return self._intake.read + self._stages.window.written_cseq
+
     def run(self) -> None:
         """Work until asked to close; then drain, say goodbye and leave."""
         try:
             started = self._run_started
             self._intake.append(started, started.started_at_ns, time.monotonic())
+            self._snapshot()  # whatever happens, the books know of it
             while self._closing is None:
                 self._turn()
             self._drain(self._closing)
@@ -265,6 +271,7 @@ class Sender(threading.Thread):
         self.progress = Progress(
             books=self._books(not_taken),
             not_taken=not_taken,
+            read=self._intake.read,
             without_values=self._intake.without_values,
             connected=self._connected,
             ever_connected=link is not None and link.ever_open,

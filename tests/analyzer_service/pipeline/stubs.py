@@ -11,6 +11,7 @@ from analyzer_service.analyses.frame import FrameResult
 from analyzer_service.analyses.tissue_facts import TissueFacts
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import Calls
+from shared.errors import SinkError
 from shared.messages import BatchFrame
 
 _HERE = "tests.analyzer_service.pipeline.stubs"
@@ -103,6 +104,17 @@ def report(folder: Path, release: int) -> Path:
 def report_missing(folder: Path, release: int) -> Path:
     """Cannot be written."""
     raise OSError("no report today")
+
+
+def refused(folder: Path, *_: object) -> Path:
+    """Is not taken by the disk, as the sinks say it."""
+    error = OSError(errno.EIO, os.strerror(errno.EIO))
+    raise SinkError(f"cannot write {folder}: {error.strerror}") from error
+
+
+def misdrawn(folder: Path, *_: object) -> Path:
+    """Fails for a reason of its own."""
+    raise ValueError(f"{folder} has no such column")
 
 
 def final_on_a_full_disk(folder: Path, release: int) -> Path:

@@ -134,6 +134,10 @@ def test_a_whole_run_is_sound_and_stays_as_it_is(folder: Path) -> None:
             "report 0 was given up: no room",
         ),
         (
+            "UPDATE jobs SET state = 'postponed', error = 'no room' WHERE kind = 'report'",
+            "report 0 was given up: no room; it is tried again when",
+        ),
+        (
             "UPDATE jobs SET state = 'due' WHERE number = 8",
             "dashboard train 8 is due and not written",
         ),

@@ -1,5 +1,6 @@
 """Calls for workers, importable by name."""
 
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,13 @@ def add(left: int, right: int) -> int:
 
 def fail() -> None:
     raise ValueError("on\npurpose")
+
+
+def fill_disk() -> None:
+    try:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise RuntimeError("cannot write") from error
 
 
 def leave() -> None:

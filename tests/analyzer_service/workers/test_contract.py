@@ -1,5 +1,6 @@
 """The `Workers` contract over its implementations, and what only processes can do."""
 
+import errno
 import os
 import select
 import signal
@@ -64,6 +65,12 @@ def test_an_exception_is_an_outcome_in_one_line(workers: Workers) -> None:
     outcome = outcome_of(workers, tasks.fail)
     assert (outcome.how, outcome.error) == ("failed", "ValueError: on purpose")
     assert outcome_of(workers, tasks.add, 1, 2).value == 3
+
+
+def test_an_outcome_tells_whether_the_system_is_to_blame(workers: Workers) -> None:
+    outcome = outcome_of(workers, tasks.fill_disk)
+    assert (outcome.how, outcome.errno) == ("failed", errno.ENOSPC)
+    assert outcome_of(workers, tasks.fail).errno is None
 
 
 def test_many_calls_each_have_oneoutcome_of(workers: Workers) -> None:

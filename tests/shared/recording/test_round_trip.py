@@ -105,6 +105,21 @@ def test_chunks_are_small_and_a_large_frame_has_its_own(tmp_path: Path) -> None:
     assert data.count(b"run_name") == len(sizes)  # a channel is named once a chunk
 
 
+def test_what_was_read_stays_as_it_was_while_more_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    sizes = (100_000, 300_000, 70_000, 10, 300_000, 200_000)
+    items = [
+        replace(PLAIN, channel="train", sequence=i, payload=bytes([i]) * nbytes)
+        for i, nbytes in enumerate(sizes)
+    ]
+    with RecordingWriter(path) as writer:
+        for item in items:
+            writer.write(item)
+    found, losses = read(path)
+    assert [type(item.payload) for item in found] == [bytes] * len(items)
+    assert (found, losses) == (items, [])
+
+
 def test_a_reader_may_be_used_again_and_left_early(tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     made = make_file(tmp_path)

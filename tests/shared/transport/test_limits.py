@@ -115,3 +115,14 @@ def test_large_messages_are_taken_a_few_at_a_time(pair, address, dealer) -> None
         assert pair.poll(DEADLINE_MS)
         sizes.append(len(pair.receive("bulk", 32)))
     assert max(sizes) <= 2, "the second one brings it past 64 MiB"
+
+
+def test_messages_of_many_parts_are_taken_a_few_at_a_time(pair, address, dealer) -> None:
+    dealer.connect(address.ctl)
+    for _ in range(20):
+        dealer.send_multipart([b"x"] * 2000)
+    counts: list[int] = []
+    while sum(counts) < 20:
+        assert pair.poll(DEADLINE_MS)
+        counts.append(len(pair.receive("ctl", 512)))
+    assert max(counts) <= 5, "the fifth one brings them past 8192 parts"

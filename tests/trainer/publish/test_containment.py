@@ -1,5 +1,6 @@
 """What fails inside the sidecar costs what it must, and nothing else."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,9 @@ from shared.recording import Recorded, RecordingReader, RecordingWriter
 from tests.builders import make_run_started
 from tests.trainer.publish.scripted_analyzer import ScriptedAnalyzer
 from trainer.publish import BatchKeys, FrameArrays, Publisher, PublishOutcome, PublishSettings
+from trainer.publish.journal import Journal
 from trainer.publish.local import LocalAnalyzer
+from trainer.publish.records import PendingRecord
 from trainer.publish.sender import Sender
 
 DEADLINE_S = 15.0
@@ -137,6 +140,50 @@ def test_a_short_time_to_close_costs_no_scalars(tmp_path: Path) -> None:
     outcome = publisher.close(timeout_s=0.01)
     assert steps(read(outcome.journal)) == list(range(1, 5001))
     assert outcome.records_lost == 0
+
+
+def test_closing_waits_while_a_slow_disk_takes_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Journal.write_record
+
+    def write_slowly(journal: Journal, record: PendingRecord) -> bool:
+        time.sleep(0.02)
+        return write(journal, record)
+
+    monkeypatch.setattr(Journal, "write_record", write_slowly)
+    publisher = Publisher.start(make_run_started(), record=tmp_path / "run.mcap")
+    hand_over(publisher, 100)  # 2 s, where 1 s without a sign of progress is allowed
+    outcome = publisher.close(timeout_s=0.01)
+    assert steps(read(outcome.journal)) == list(range(1, 101))
+    assert outcome.books.records == RecordTotals(offered=102, committed=102)
+
+
+def test_a_disk_that_hangs_is_not_waited_for_and_the_books_know_every_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hangs, works = threading.Event(), threading.Event()
+
+    def hang(_journal: Journal, _record: PendingRecord) -> bool:
+        hangs.set()
+        works.wait(DEADLINE_S)
+        return False
+
+    monkeypatch.setattr(Journal, "write_record", hang)
+    monkeypatch.setattr("trainer.publish.publisher._STANDS_STILL_S", 0.1)
+    publisher = Publisher.start(make_run_started(), record=tmp_path / "run.mcap")
+    assert hangs.wait(DEADLINE_S)
+    hand_over(publisher, 10)
+    publisher.epoch_ended(0, 10)
+    began_s = time.monotonic()
+    outcome = publisher.close(timeout_s=0.1)
+    assert time.monotonic() - began_s < DEADLINE_S / 2
+    assert outcome.books.records == RecordTotals(offered=12, pending=12)
+    assert not outcome.complete
+    assert "12 records are not delivered, and may stand in no file" in caplog.text
+    works.set()
+    publisher._sender.join(DEADLINE_S)
+    assert not publisher._sender.is_alive()
 
 
 def test_a_dying_sender_leaves_the_records_and_nobody_waits_for_it(

@@ -1,3 +1,9 @@
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
 from shared.messages import EpochEnded
 from trainer.publish.contract import BatchKeys
 from trainer.publish.inbox import ITEM_BYTES, LEAST_ITEMS, Handed, Inbox
@@ -96,3 +102,53 @@ def test_what_was_let_go_is_read_later_and_counted_once() -> None:
     assert [capture.let_go for capture in captures] == [True, True, False, False, False]
     captures += put(inbox, 1)
     assert [capture.let_go for capture in captures] == [True, True, False, True, False, False]
+
+
+class Counted(dict[int, Any]):
+    """Counts what is taken out, and may not be gone through."""
+
+    pops = 0
+
+    def pop(self, *args: Any) -> Any:
+        self.pops += 1
+        return super().pop(*args)
+
+    def __iter__(self) -> Iterator[int]:
+        raise AssertionError("the training thread has no time for this")
+
+
+def test_letting_go_takes_no_longer_the_more_frames_are_held() -> None:
+    inbox = Inbox(1000 * FRAME_BYTES, batches_bytes=1 << 30)
+    inbox._holding = held = Counted()
+    put(inbox, 2000)
+    assert held.pops == 1000
+    for item in taken(inbox)[:1500]:
+        assert isinstance(item, Handed)
+        inbox.done(item)
+    held.pops = 0
+    put(inbox, 501)
+    assert held.pops == 1, "what the sender has read is not looked at again"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_comes_in_between_the_oldest_are_let_go(seed: int) -> None:
+    generator = random.Random(seed)
+    inbox = Inbox(20 * FRAME_BYTES)
+    captures: list[SizedCapture] = []
+    held: list[SizedCapture] = []
+    waiting: list[Handed] = []
+    gone: set[int] = set()
+    for _ in range(3000):
+        if generator.random() < 0.55:
+            captures += put(inbox, 1, nbytes=generator.choice([0, 10, 10_000, 90_000]))
+            held += [captures[-1]] if captures[-1].nbytes else []
+            while sum(each.nbytes + ITEM_BYTES for each in held) > 20 * FRAME_BYTES:
+                gone.add(id(held.pop(0)))
+        else:
+            waiting += [item for item in taken(inbox) if isinstance(item, Handed)]
+            for item in waiting[: (count := generator.randint(0, 3))]:
+                inbox.done(item)
+                held = [each for each in held if each is not item.capture]
+            del waiting[:count]
+    assert {id(each) for each in captures if each.let_go} == gone
+    assert len(gone) > 100
