@@ -46,6 +46,13 @@ Vectors = Annotated[
         envvar="SIDELIGHT_STAIN_VECTORS",
     ),
 ]
+Outline = Annotated[
+    bool,
+    typer.Option(
+        help="Outline the nuclei that were found, approximately, in the dashboards.",
+        envvar="SIDELIGHT_NUCLEI_OUTLINE",
+    ),
+]
 
 
 @app.command()
@@ -94,6 +101,7 @@ def serve(
         ),
     ] = False,
     stain_vectors: Vectors = "ruifrok",
+    nuclei_outline: Outline = True,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
     log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -120,6 +128,7 @@ def serve(
             max_producers=check_producers(max_trainers),
             metrics=served_at,
             stain_vectors=check_vectors(stain_vectors),
+            nuclei_outline=nuclei_outline,
         )
     )
 
@@ -135,6 +144,7 @@ def replay(
     project_name: Project = None,
     workers: WorkerCount = None,
     stain_vectors: Vectors = "ruifrok",
+    nuclei_outline: Outline = True,
 ) -> None:
     """Analyze recordings as if they were live."""
     from analyzer_service.receive.replaying import ReplaySettings, replay_files
@@ -147,6 +157,7 @@ def replay(
         workers=check_workers(default_workers() if workers is None else workers),
         speed=parse_speed(speed),
         stain_vectors=check_vectors(stain_vectors),
+        nuclei_outline=nuclei_outline,
     )
     try:
         lines = replay_files(files, settings)

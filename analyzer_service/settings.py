@@ -49,8 +49,8 @@ class ServeSettings:
         Trainers' processes heard at a time; a further one is refused, and records to a file.
     metrics : MetricsAddress or None
         Where /metrics and /healthz are served, if at all.
-    stain_vectors : str
-        What stains are told apart by, see `PipelineSettings`.
+    stain_vectors, nuclei_outline
+        As of `PipelineSettings`.
     """
 
     address: Address
@@ -67,6 +67,7 @@ class ServeSettings:
     max_producers: int = 256
     metrics: MetricsAddress | None = None
     stain_vectors: VectorChoice = "ruifrok"
+    nuclei_outline: bool = True
 
 
 def default_workers() -> int:

@@ -2,12 +2,12 @@
 
 import os
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.analyses.nuclei import segment
 from analyzer_service.analyses.quality import mse, psnr, ssim
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.dashboard import render_dashboard
@@ -93,12 +93,7 @@ def _tile_quality(frame: BatchFrame | None) -> TileQuality | None:
 def _nuclei(data: DashboardData) -> NDArray[np.int32] | None:
     if data.frame is None or data.sample is None:
         return None
-    try:
-        module = import_module("analyzer_service.analyses.nuclei")
-    except ModuleNotFoundError:
-        return None
-    labels: NDArray[np.int32] = module.segment(data.frame.input[0], mpp=data.mpp)
-    return labels
+    return segment(data.frame.input[0], mpp=data.mpp)
 
 
 def _write(path: Path, png: bytes) -> Path:

@@ -155,7 +155,7 @@ class DueFiles:
         dashboard = job.kind == "dashboard"
         limits = self.settings.dashboard_timeout_s, self.settings.file_timeout_s
         numbers = {
-            "dashboard": (job.phase, job.number, job.release),
+            "dashboard": (job.phase, job.number, job.release, self.settings.nuclei_outline),
             "epoch": (job.number, job.release),
         }
         self._running[job] = self.workers.submit(

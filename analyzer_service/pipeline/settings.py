@@ -32,6 +32,8 @@ class PipelineSettings:
         Most records released in one commit, so that a commit stays short.
     stain_vectors : str
         Named vectors, or ``macenko``: estimated from the run's first tiles, then kept.
+    nuclei_outline : bool
+        Draw the outlines of nuclei into dashboards.
     accept_late_frames : bool
         Analyze frames of batches that are released without them, for `RunPipeline.rebuild`.
     """
@@ -44,4 +46,5 @@ class PipelineSettings:
     release_limit: int = 256
     accept_late_frames: bool = False
     stain_vectors: VectorChoice = "ruifrok"
+    nuclei_outline: bool = True
     calls: Calls = field(default_factory=Calls)

@@ -29,6 +29,7 @@ class ReplaySettings:
     workers: int = 1
     speed: float | None = None
     stain_vectors: VectorChoice = "ruifrok"
+    nuclei_outline: bool = True
 
 
 def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
@@ -49,7 +50,9 @@ def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
         output_dir=output_dir,
         wandb_mode=settings.wandb_mode,
         project=settings.project,
-        pipeline=PipelineSettings(stain_vectors=settings.stain_vectors),
+        pipeline=PipelineSettings(
+            stain_vectors=settings.stain_vectors, nuclei_outline=settings.nuclei_outline
+        ),
     )
     with closing(PoolWorkers(settings.workers)) as workers:
         replay = Replay(inventory, workers, runs, speed=settings.speed)

@@ -82,7 +82,9 @@ def _make_loop(
             project=settings.project,
             record=settings.record,
             producer_timeout_s=settings.producer_timeout_s,
-            pipeline=PipelineSettings(stain_vectors=settings.stain_vectors),
+            pipeline=PipelineSettings(
+                stain_vectors=settings.stain_vectors, nuclei_outline=settings.nuclei_outline
+            ),
         ),
         SessionSettings(
             producer_timeout_s=settings.producer_timeout_s,

@@ -2,9 +2,7 @@
 
 import gc
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
@@ -113,9 +111,7 @@ def test_nuclei_of_the_shown_tile_are_outlined_when_asked_for(
         labels[4:20, 4:20] = 1
         return labels
 
-    module = ModuleType("nuclei")
-    module.segment = segment  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "analyzer_service.analyses.nuclei", module)
+    monkeypatch.setattr("analyzer_service.figures.draw.segment", segment)
     release = release_of(folder, "train", 4)
     plain = draw_dashboard(folder, "train", 4, release).read_bytes()
     assert asked == []

@@ -67,7 +67,7 @@ def analyze_dying(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     return analyze(frame, tissue)
 
 
-def dashboard(folder: Path, phase: str, number: int, release: int) -> Path:
+def dashboard(folder: Path, phase: str, number: int, release: int, nuclei: bool) -> Path:
     """What a dashboard depends on: history up to its row, and whether its images are there."""
     with RunReader(folder) as reader:
         frame = reader.frame(phase, number)
