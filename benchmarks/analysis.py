@@ -21,6 +21,7 @@ import scipy.ndimage
 import scipy.stats
 import skimage
 from measure.significance import PairwiseModifiedT, mismatched_pairings, strongest_shift
+from measure.tile_features import Contest, tile_contests
 from skimage.measure import block_reduce, label
 from skimage.metrics import mean_squared_error, structural_similarity
 from skimage.morphology import h_maxima
@@ -56,6 +57,11 @@ def main() -> None:
     timings = [
         *(time_ssim(size, repeats) for size in (128, 256)),
         time_mse(repeats),
+        *(
+            time_contest(contest, repeats)
+            for size in (128, 256)
+            for contest in tile_contests(tile_pair(size)[0])
+        ),
         *(time_attention(kind, repeats) for kind in ("smooth", "noise")),
         time_peaks(repeats),
         time_stack(repeats),
@@ -97,6 +103,13 @@ def time_mse(repeats: int) -> Timing:
         lambda: mse(x, y),
         repeats,
     )
+
+
+def time_contest(contest: Contest, repeats: int) -> Timing:
+    if contest.library is None:
+        return Timing(contest.step, None, time_calls([contest.ours], repeats)[0], None, None)
+    library_ms, ours_ms = time_calls([contest.library, contest.ours], repeats)
+    return Timing(contest.step, library_ms, ours_ms, library_ms / ours_ms, contest.difference)
 
 
 def time_attention(kind: str, repeats: int) -> Timing:

@@ -62,8 +62,11 @@ def finite_or_nan(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _strips(rgb: NDArray[Any]) -> Iterator[slice]:
-    rows = max(1, STRIP_VALUES // max(1, rgb[:1].size))
-    return (slice(start, start + rows) for start in range(0, len(rgb), rows))
+    if rgb.size == 0:
+        return
+    rows = max(1, STRIP_VALUES // rgb[0].size)
+    for start in range(0, len(rgb), rows):
+        yield slice(start, start + rows)
 
 
 def _shape(pixels: NDArray[Any], weights: NDArray[Any]) -> tuple[int, ...]:

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from analyzer_service.analyses.arrays import Floats
 
 Levels: TypeAlias = NDArray[np.uint8]
-Offsets: TypeAlias = tuple[tuple[int, int, float], ...]
+Offsets: TypeAlias = tuple[tuple[int, int, int], ...]  # rows, columns, times
 
 NAMES: Final = ("texture_contrast", "texture_homogeneity", "texture_energy")
 
 
 @lru_cache(maxsize=64)
 def weighted_offsets(distances: tuple[float, ...], angles: tuple[float, ...]) -> Offsets:
-    """Distinct offsets (rows, columns) of all distances and angles, and the share of each.
+    """Distinct offsets (rows, columns) of all distances and angles, and how often each occurs.
 
     As in scikit-image an offset is rounded to whole pixels, halves away from 0. Distances 1 and 2
     have the same diagonal, and an offset and its opposite have the same pairs: of the default
@@ -33,7 +33,7 @@ def weighted_offsets(distances: tuple[float, ...], angles: tuple[float, ...]) ->
     Examples
     --------
     >>> weighted_offsets((1.0, 2.0), (0.0, math.pi / 4))
-    ((0, 1, 0.25), (1, 1, 0.5), (0, 2, 0.25))
+    ((0, 1, 1), (1, 1, 2), (0, 2, 1))
     """
     times: dict[tuple[int, int], int] = {}
     for distance in distances:
@@ -42,8 +42,7 @@ def weighted_offsets(distances: tuple[float, ...], angles: tuple[float, ...]) ->
             column = _rounded(distance * math.cos(angle))
             offset = (row, column) if (row, column) >= (0, 0) else (-row, -column)
             times[offset] = times.get(offset, 0) + 1
-    total = len(distances) * len(angles)
-    return tuple((row, column, count / total) for (row, column), count in times.items())
+    return tuple((row, column, count) for (row, column), count in times.items())
 
 
 def fits(shape: tuple[int, ...], offsets: Offsets) -> bool:
@@ -74,8 +73,9 @@ def whole_area(levels: Levels, count: int, offsets: Offsets) -> Floats:
     symmetric /= symmetric.sum(axis=1, keepdims=True)
     weights = _weights(np.subtract.outer(np.arange(count), np.arange(count)).ravel())
     energy = np.sqrt(np.einsum("ij,ij->i", symmetric, symmetric))
-    shares = np.array([share for _, _, share in offsets])
-    return np.array([*(shares @ (symmetric @ weights)), shares @ energy])
+    times = np.array([count for _, _, count in offsets])
+    features = np.column_stack([symmetric @ weights, energy])
+    return np.asarray(times @ features / times.sum(), dtype=np.float64)
 
 
 def each_cell(stack: Levels, offsets: Offsets) -> Floats:
@@ -106,16 +106,17 @@ def each_cell(stack: Levels, offsets: Offsets) -> Floats:
     high = low * (low + 1) // 2 + np.arange(cells, dtype=wide) * wide(bins)
     weights, same = _triangle(count)
     result = np.zeros((3, cells))
-    for row, column, share in offsets:
+    for row, column, times in offsets:
         codes = np.maximum(*_pairs(high, row, column))
         codes += np.minimum(*_pairs(low, row, column))
         pairs = codes.shape[0] * codes.shape[1]
         counted = np.bincount(codes.ravel(), minlength=cells * bins).reshape(cells, bins)
         shares = counted / pairs
-        result[:2] += share * (shares @ weights).T
+        result[:2] += times * (shares @ weights).T
         equal = shares[:, same]
         squares = np.einsum("ij,ij->i", shares, shares) + np.einsum("ij,ij->i", equal, equal)
-        result[2] += share * np.sqrt(squares / 2)
+        result[2] += times * np.sqrt(squares / 2)
+    result /= sum(times for _, _, times in offsets)
     return result
 
 

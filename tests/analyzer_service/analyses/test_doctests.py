@@ -5,31 +5,43 @@ import pytest
 from analyzer_service.analyses import (
     attention,
     bootstrap,
+    color,
     correlation,
     density,
     dutilleul,
+    glcm,
     mismatched,
     multiplicity,
+    optical_density,
     quality,
     spread,
+    stain,
     status,
+    texture,
     tile_choice,
     tile_effects,
+    white_point,
 )
 
 MODULES = [
     attention,
     bootstrap,
+    color,
     correlation,
     density,
     dutilleul,
+    glcm,
     mismatched,
     multiplicity,
+    optical_density,
     quality,
     spread,
+    stain,
     status,
+    texture,
     tile_choice,
     tile_effects,
+    white_point,
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer_service.analyses import attention, quality, significance
+from analyzer_service.analyses import attention, color, quality, significance, stain, texture
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "metric_vectors.json").read_text()
@@ -120,3 +120,47 @@ def images(case):
     if case == "gray":
         return x, y
     return np.stack([x, x.T, 1 - x], axis=-1), np.stack([y, x.T, 1 - y], axis=-1)
+
+
+def pixels(vector):
+    return np.array([vector["inputs"]["rgb_uint8"]], dtype=np.uint8)
+
+
+@pytest.mark.parametrize("vector", vectors(only="rgb2hed"))
+def test_hed(vector):
+    for image in (pixels(vector), pixels(vector) / 255):
+        expected = np.array([vector["expected"]["hed"]])
+        np.testing.assert_allclose(stain.hed(image), expected, rtol=0, atol=vector["tol"])
+
+
+@pytest.mark.parametrize("vector", vectors(only="hematoxylin_eosin_od"))
+def test_stain_densities(vector):
+    expected = np.stack([vector["expected"]["H"], vector["expected"]["E"]], axis=-1)[None]
+    for image in (pixels(vector), pixels(vector) / 255):
+        densities = stain.stain_densities(image, "ruifrok")
+        np.testing.assert_allclose(densities[..., :2], expected, rtol=0, atol=vector["tol"])
+
+
+@pytest.mark.parametrize("vector", vectors(only="color_variance"))
+def test_color_variance(vector):
+    expected, image = vector["expected"], pixels(vector)
+    assert color.color_variance(image) == pytest.approx(expected["mean"], abs=vector["tol"])
+    each = color.color_variance_map(image)
+    np.testing.assert_allclose(each[0], expected["per_pixel"], rtol=0, atol=vector["tol"])
+
+
+@pytest.mark.parametrize("vector", vectors(only="glcm"))
+def test_glcm(vector):
+    inputs = vector["inputs"]
+    options = {
+        "levels": inputs["levels"],
+        "distances": inputs["distances"],
+        "angles": inputs["angles_rad"],
+    }
+    levels = np.array(inputs["gray_levels"])
+    features = texture.glcm_features_of_levels(levels, **options)
+    cell = texture.local_glcm_of_levels(levels, 1, **options)
+    for name, value in features.items():
+        expected = vector["expected"][name.removeprefix("texture_")]
+        assert value == pytest.approx(expected, abs=vector["tol"]), name
+        assert cell[name].item() == pytest.approx(expected, abs=vector["tol"]), name
