@@ -18,7 +18,7 @@ from shared.messages import BatchFrame, Phase
 
 
 def draw_dashboard(
-    folder: Path, phase: Phase, number: int, release: int, nuclei: bool = False
+    folder: Path, phase: Phase, number: int, release: int, nuclei: bool = True
 ) -> Path:
     """Draw the dashboard of row `release` and return its file.
 
@@ -63,7 +63,7 @@ def dashboard_name(phase: Phase, number: int) -> str:
 
 
 def read_dashboard(
-    folder: Path, phase: Phase, number: int, release: int, *, nuclei: bool = False
+    folder: Path, phase: Phase, number: int, release: int, *, nuclei: bool = True
 ) -> DashboardData:
     """Gather what the dashboard of row `release` shows."""
     with RunReader(folder) as reader:

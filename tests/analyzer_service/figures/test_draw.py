@@ -113,7 +113,7 @@ def test_nuclei_of_the_shown_tile_are_outlined_when_asked_for(
 
     monkeypatch.setattr("analyzer_service.figures.draw.segment", segment)
     release = release_of(folder, "train", 4)
-    plain = draw_dashboard(folder, "train", 4, release).read_bytes()
+    plain = draw_dashboard(folder, "train", 4, release, False).read_bytes()
     assert asked == []
     outlined = draw_dashboard(folder, "train", 4, release, True).read_bytes()
     assert asked == [((32, 32, 3), 0.5)]
