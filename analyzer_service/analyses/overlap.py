@@ -7,6 +7,7 @@ nearest neighbor and compared pixel by pixel, where the mask's size is a multipl
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -101,10 +102,13 @@ def mean_regrid(field: ArrayLike, shape: tuple[int, ...]) -> Floats:
 
 
 def _block_means(values: Floats, rows: int, columns: int) -> Floats:
-    height, width = values.shape[-2:]
-    blocks = values.reshape(*values.shape[:-2], rows, height // rows, columns, width // columns)
-    means: Floats = blocks.mean(axis=(-3, -1))
-    return means
+    """Means of whole blocks; OpenCV's shrinking by area does just that, where sizes divide."""
+    if values.ndim == 2:
+        means: Floats = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
+        return means
+    stack = values.reshape(-1, *values.shape[-2:])
+    shrunk = [_block_means(np.ascontiguousarray(field), rows, columns) for field in stack]
+    return np.reshape(shrunk, (*values.shape[:-2], rows, columns))
 
 
 def stack_nuclear_attention(gates: ArrayLike, fractions: ArrayLike) -> dict[str, Floats]:

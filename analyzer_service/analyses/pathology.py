@@ -53,7 +53,7 @@ class TileTissue:
 def tile_tissue(image: NDArray[Any], facts: TissueFacts, mpp: float | None) -> TileTissue:
     """Measure one tile (H, W, 3), uint8 or float in [0, 1], of `mpp` micrometers a pixel."""
     stains = stain.stain_maps(image, facts.vectors)
-    absorbed = stains[..., 2]
+    absorbed = np.ascontiguousarray(stains[..., 2])
     gray = color.luminance(image)
     levels = texture.quantize_gray(gray)
     variance = color.color_variance_map(image)
@@ -68,8 +68,8 @@ def tile_tissue(image: NDArray[Any], facts: TissueFacts, mpp: float | None) -> T
     first, second = facts.vectors.stains
     fields = {
         TISSUE: absorbed,
-        first: stains[..., 0],
-        second: stains[..., 1],
+        first: np.ascontiguousarray(stains[..., 0]),
+        second: np.ascontiguousarray(stains[..., 1]),
         "nuclear_density": nuclei.density_map(labels),
         "color_variance": variance,
         **_named_texture(texture.local_glcm_of_levels(levels)),
