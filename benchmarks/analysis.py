@@ -157,7 +157,7 @@ def time_modified_t(size: int, repeats: int) -> Timing:
         f"Dutilleul, 6 maps {size} x {size}, against all pairs",
         lambda: pairwise.p(a, maps)[0],
         lambda: float(modified_t_test(a, maps).p[0]),
-        max(3, repeats // 10),
+        repeats,
     )
     return Timing(**(asdict(timing) | {"difference": difference}))
 

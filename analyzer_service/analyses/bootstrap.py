@@ -84,7 +84,7 @@ def cluster_bootstrap(
     The percentile interval at quantiles that are widened for the number G of units drawn, to
     ``Phi(-sqrt(G / (G - 1)) t)``: T. C. Hesterberg, "What teachers should know about the
     bootstrap", The American Statistician 69 (2015) 371-386. Plain and bias-corrected (BCa)
-    percentiles are too short for few slides: of 95 % intervals over 8 slides 86 to 88 % hold.
+    percentiles are too short for few slides: of 95 % intervals over 8 slides about 86 % hold.
     Resamples of G units rarely leave the range of the units, which holds the truth with a
     chance of ``1 - 2**(1 - G)``. Where that is below `level` (under 6 slides, for 95 %) the
     interval is the mean plus and minus Student's t times the bootstrap's standard error: wide,
