@@ -154,26 +154,14 @@ def _test(
     if len(own) < FEWEST_TILES:
         return _too_few(names, own)
     outcome = significance.mismatched_test_of(pairs, groups=kept, seed=seed)
-    others = _mean_of_others(pairs, kept)
     of_own = significance.cluster_bootstrap(own, kept, level=LEVEL, seed=seed)
-    of_effect = significance.cluster_bootstrap(own - others, kept, level=LEVEL, seed=seed)
+    effects = significance.tile_effects(pairs, groups=kept)
+    of_effect = significance.cluster_bootstrap(effects, kept, level=LEVEL, seed=seed)
     return TissueTest(
         *(layer, kind, feature, len(own)),
-        *(of_own.mean, of_own.low, of_own.high, float(np.nanmean(others))),
+        *(of_own.mean, of_own.low, of_own.high, outcome.mismatched_mean),
         *(of_effect.mean, of_effect.low, of_effect.high, outcome.p),
     )
-
-
-def _mean_of_others(matrix: Floats, groups: Sequence[str] | None) -> Floats:
-    """Mean of each row over the tissue that it may be mismatched with."""
-    labels = np.arange(len(matrix)) if groups is None else np.asarray(groups)
-    others = labels[:, None] != labels[None, :]
-    counted = others & np.isfinite(matrix)
-    total = np.where(counted, matrix, 0.0).sum(axis=1)
-    number = counted.sum(axis=1)
-    means: Floats = np.full(len(matrix), np.nan)
-    np.divide(total, number, out=means, where=number > 0)
-    return means
 
 
 def _too_few(names: tuple[str, Kind, str], own: Floats) -> TissueTest:

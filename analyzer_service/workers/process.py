@@ -23,6 +23,10 @@ _ENVIRONMENT: Final = {
     "NUMEXPR_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
     "MALLOC_ARENA_MAX": "1",
+    # Memory of a tile's intermediates is kept for the next tile: at 256 x 256, giving it back and
+    # mapping it anew takes as long as the analysis.
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MPLBACKEND": "Agg",
 }
 
