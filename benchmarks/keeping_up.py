@@ -113,8 +113,11 @@ def _send(
     _wait(publisher, step)
     spent = time.perf_counter() - began
     return {
-        **{"batches": count, "rate": round(count / sent_s, 1), "seconds": round(spent, 2)},
-        **{"most_behind": max(behind), "median_behind": float(np.median(behind))},
+        "batches": count,
+        "rate": round(count / sent_s, 1),
+        "seconds": round(spent, 2),
+        "most_behind": max(behind),
+        "median_behind": float(np.median(behind)),
         "behind_at_end_s": round(spent - sent_s, 2),
     }
 
