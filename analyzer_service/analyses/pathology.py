@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from analyzer_service.analyses import architecture, color, nuclei, stain, texture
 from analyzer_service.analyses.arrays import Floats
+from analyzer_service.analyses.correlation import unit_rows
 from analyzer_service.analyses.overlap import mean_regrid, stack_nuclear_attention
 from analyzer_service.analyses.pathology_names import (
     CORRELATION,
@@ -92,16 +93,19 @@ class GridTissue:
         Maps by name; `NUCLEI` among them.
     features : tuple of str
         Those that attention is correlated with, in the order of `correlograms`.
-    correlograms : Correlograms
-        Of the features; any layer of this grid is tested against them.
+    rows : ndarray of shape (N, M, h * w)
+        The features' cells, ready to be correlated.
+    correlograms : Correlograms or None
+        Of the features; any layer of this grid is tested against them, if it is to be.
     """
 
     fields: dict[str, Floats]
     features: tuple[str, ...]
-    correlograms: Correlograms
+    rows: Floats
+    correlograms: Correlograms | None
 
 
-def on_grid(tiles: Sequence[TileTissue], grid: Grid) -> GridTissue:
+def on_grid(tiles: Sequence[TileTissue], grid: Grid, *, tested: bool) -> GridTissue:
     """Bring the maps of tiles, at least one, to the grid of a gate."""
     fields = {
         name: np.stack([_to_grid(tile.fields[name], grid) for tile in tiles])
@@ -109,7 +113,12 @@ def on_grid(tiles: Sequence[TileTissue], grid: Grid) -> GridTissue:
     }
     features = tuple(name for name in fields if name != NUCLEI)
     maps = np.stack([fields[name] for name in features], axis=1)
-    return GridTissue(fields, features, correlograms(maps))
+    if tested:
+        found = correlograms(maps)
+        return GridTissue(fields, features, found.rows, found)
+    count, number = maps.shape[:2]
+    rows = unit_rows(maps.reshape(count * number, *grid))
+    return GridTissue(fields, features, rows.reshape(count, number, grid[0] * grid[1]), None)
 
 
 def attention_columns(gates: Floats, tissue: GridTissue) -> dict[str, Floats]:
@@ -118,15 +127,20 @@ def attention_columns(gates: Floats, tissue: GridTissue) -> dict[str, Floats]:
     Returns
     -------
     dict of str to ndarray of shape (N,)
-        `OVERLAPS`; for each feature Pearson's r, and of Dutilleul's test the effective sample
-        size and p.
+        `OVERLAPS`; for each feature Pearson's r and, where the tissue is to be tested against, of
+        Dutilleul's test the effective sample size and p.
     """
     columns = stack_nuclear_attention(gates, tissue.fields[NUCLEI])
-    tests = compared(correlograms(gates[:, None]), tissue.correlograms)
+    if tissue.correlograms is None:
+        found = {
+            CORRELATION: np.clip(np.einsum("nc,nmc->nm", unit_rows(gates), tissue.rows), -1.0, 1.0)
+        }
+    else:
+        tests = compared(correlograms(gates[:, None]), tissue.correlograms)
+        found = {CORRELATION: tests.r, EFFECTIVE_SIZE: tests.ess, P_VALUE: tests.p}
+        found = {start: values[:, 0] for start, values in found.items()}
     for place, feature in enumerate(tissue.features):
-        columns[feature_name(CORRELATION, feature)] = tests.r[:, 0, place]
-        columns[feature_name(EFFECTIVE_SIZE, feature)] = tests.ess[:, 0, place]
-        columns[feature_name(P_VALUE, feature)] = tests.p[:, 0, place]
+        columns |= {feature_name(start, feature): v[:, place] for start, v in found.items()}
     return columns
 
 

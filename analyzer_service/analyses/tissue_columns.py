@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_service.analyses.arrays import Floats, as_maps
+from analyzer_service.analyses.cadence import DETAIL_EVERY
 from analyzer_service.analyses.pathology import (
     GridTissue,
     attention_columns,
@@ -47,7 +48,11 @@ class FrameTissue:
 
 
 def measure_tissue(frame: BatchFrame, facts: TissueFacts) -> FrameTissue:
-    """Measure the tissue of a frame, and compare each layer's attention with it."""
+    """Measure the tissue of a frame, and compare each layer's attention with it.
+
+    Dutilleul's test of a tile describes that tile only, so it is made as often as people look:
+    in validation, and in every 20th training batch.
+    """
     count = len(frame.samples)
     tiles = [
         tile_tissue(image, facts, sample.mpp or facts.mpp)
@@ -64,11 +69,16 @@ def measure_tissue(frame: BatchFrame, facts: TissueFacts) -> FrameTissue:
         gates = as_maps(maps)
         grid = gates.shape[1], gates.shape[2]
         if grid not in grids:
-            grids[grid] = on_grid(tiles, grid)
+            grids[grid] = on_grid(tiles, grid, tested=is_tested(frame))
             _add_tissue(found.tile_maps, grids[grid], f"{grid[0]}x{grid[1]}")
         shown = gates if count else np.full((1, *grid), np.nan)
         _add_layer(found, layer, shown, grids[grid])
     return found
+
+
+def is_tested(frame: BatchFrame) -> bool:
+    """Tell whether the tiles of a frame have p-values of their own."""
+    return frame.phase == "val" or frame.phase_step % DETAIL_EVERY == 0
 
 
 def _lacking(columns: Columns) -> tuple[float, float]:

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from analyzer_service.analyses import pathology_names
+from analyzer_service.analyses.cadence import DETAIL_EVERY
 from analyzer_service.analyses.pathology_names import CORRELATION, OVERLAPS, layer_key, layer_names
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import metrics_of, plain
 from shared.messages import Layer, RunStarted
 
-DETAIL_EVERY: Final = 20
 DETAILED_VAL_BATCHES: Final = 5
 STEP_KEYS: Final = {
     "train": "train/global_step",

@@ -24,7 +24,7 @@ def tiles(count=3, size=128):
     return np.stack([image[60 * i :, 90 * i :][:size, :size] for i in range(count)])
 
 
-def make_frame(images, *, phase="train", mpp=None):
+def make_frame(images, *, phase="train", step=20, mpp=None):
     gates = {
         name: np.stack([smooth(side, side, seed=i) for i in range(len(images))]).astype(np.float32)
         for name, side in GRIDS.items()
@@ -35,7 +35,7 @@ def make_frame(images, *, phase="train", mpp=None):
         epoch=0,
         batch_idx=0,
         global_step=1,
-        phase_step=1,
+        phase_step=step,
         stream=phase,
         fseq=1,
         captured_at_ns=0,
@@ -85,6 +85,18 @@ def test_attention_is_compared_on_the_gates_grid(layer):
     test = modified_t_test(gate, total)
     assert found[f"tissue_attention_p_{layer}"] == pytest.approx(test.p, rel=1e-6)
     assert found[f"tissue_attention_ess_{layer}"] == pytest.approx(test.ess, rel=1e-6)
+
+
+def test_tiles_have_p_values_as_often_as_people_look():
+    one = analyze_frame(make_frame(tiles(1), step=19), IHC).samples[0]
+    other = analyze_frame(make_frame(tiles(1), step=20), IHC).samples[0]
+    tested = {
+        name for name in other if name.startswith(("tissue_attention_p", "tissue_attention_ess"))
+    }
+    assert len(tested) == 32
+    assert set(one) == set(other) - tested
+    assert one == pytest.approx({name: other[name] for name in one}, rel=1e-12, nan_ok=True)
+    assert tested <= set(analyze_frame(make_frame(tiles(1), phase="val", step=3), IHC).samples[0])
 
 
 def test_local_texture_is_spread_over_the_cells_of_the_gate():
