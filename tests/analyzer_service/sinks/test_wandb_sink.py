@@ -22,6 +22,8 @@ pytestmark = pytest.mark.process
 
 Keep = Callable[[RunWriter], RunWriter]
 SLACK_S = 1.0
+LONG_S = 100.0
+"""For what ends by an event; a busy machine takes long to start W&B."""
 
 
 @pytest.fixture(autouse=True)
@@ -215,15 +217,45 @@ def test_an_unreachable_server_delays_nobody_and_leaves_an_offline_run(
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setattr(wandb_session, "INIT_TIMEOUT_S", 1.0)
+    sink = start("online")
+    sink.notify()
+    assert sink.standing().rows == 0, "nobody was to wait for W&B's attempts"
+    wait_until(lambda: sink.standing().rows == 24, LONG_S)
+
+    outcome = finish(sink, LONG_S)
+
+    assert (outcome.mode, outcome.logged_to, outcome.rows) == ("online", "offline", 24)
+    assert outcome.complete
+    assert "no run could be opened online (CommError" in str(outcome)
+    items = wandb_files.history(outcome.directories[-1])
+    assert len(wandb_files.column(items, "train/loss")) == 20
+
+
+DEAF_ONLINE = """
+import json, socket, sys, time
+lines = socket.socket(fileno=int(sys.argv[1])).makefile("rw", encoding="utf-8", newline="\\n")
+for line in lines:
+    asked = json.loads(line)
+    if asked.get("mode") == "online":
+        time.sleep(600)
+    at = asked.get("position", {}) | {"release": 24, "rows": 24}
+    answer = {"directory": sys.argv[2] + "/wandb/offline-run-1", "url": None, "position": at}
+    print(json.dumps(answer | {"more": False, "missing": 0}), file=lines, flush=True)
+"""
+
+
+def test_an_online_start_that_hangs_leaves_time_to_keep_the_run_offline(
+    run: RunWriter, start: Callable[..., WandbSink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wandb_link, "_COMMAND", (sys.executable, "-c", DEAF_ONLINE))
     sink = start("online")
     sink.notify()
 
     outcome = finish(sink, 10.0)
 
-    assert (outcome.mode, outcome.logged_to, outcome.rows) == ("online", "offline", 24)
-    assert "no run could be opened online" in str(outcome)
-    items = wandb_files.history(outcome.directories[-1])
-    assert len(wandb_files.column(items, "train/loss")) == 20
+    assert (outcome.logged_to, outcome.rows, outcome.complete) == ("offline", 24, True)
+    assert "no run could be opened online (the W&B process did not answer in time)" in str(outcome)
 
 
 def test_without_a_key_the_run_is_kept_offline_and_it_says_so(
