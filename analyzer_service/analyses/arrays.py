@@ -121,6 +121,25 @@ def as_rgb(image: ArrayLike) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=dtype)
 
 
+def as_labels(labels: ArrayLike) -> NDArray[Any]:
+    """Return a label image of shape (H, W) as it is: integers, 0 = background.
+
+    Raises
+    ------
+    ArrayError
+        If it is not 2-D, its values are no integers (a bool mask has no labels), or one is
+        negative.
+    """
+    array = _as_array(labels, "a label image")
+    if array.ndim != 2:
+        raise ArrayError(f"expected a label image (H, W), got shape {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise ArrayError(f"expected integer labels, got {array.dtype}: label the mask first")
+    if array.dtype.kind == "i" and array.size and array.min() < 0:
+        raise ArrayError(f"expected labels from 0 up, got {array.min()}")
+    return array
+
+
 def _as_floats(value: ArrayLike, *, ndim: int, expected: str) -> Floats:
     array = _as_array(value, expected)
     if array.ndim != ndim:

@@ -1,0 +1,61 @@
+"""Masks of nuclei, uint8 of 0 and 1: opening, holes, and how large the nuclei in one are."""
+
+import math
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.uint8]
+
+MIN_RADIUS: Final = 2.0  # pixels; smaller nuclei have no shape
+HOLE_SHARE: Final = 0.7  # of the nuclear radius: clear chromatin and nucleoli, no lumens
+
+
+def opened(mask: Mask, radius: float) -> Mask:
+    """Remove what is thinner than a disk, of at least one pixel's radius."""
+    reach = max(1, round(radius))
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disk), dtype=np.uint8)
+
+
+def without_holes(mask: Mask, nuclear_radius: float) -> Mask:
+    """Fill the holes that fit into a nucleus; an opening at the border is no hole."""
+    outlines, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    limit = math.pi * (HOLE_SHARE * nuclear_radius) ** 2
+    parents = tree[0, :, 3].tolist() if outlines else []
+    holes = [
+        outline
+        for outline, parent in zip(outlines, parents, strict=True)
+        if parent >= 0 and _enclosed_pixels(outline) <= limit
+    ]
+    if not holes:
+        return mask
+    result = mask.copy()
+    cv2.drawContours(result, holes, -1, 1, cv2.FILLED)
+    return result
+
+
+def depth(mask: Mask) -> NDArray[Any]:
+    """Distance to the nearest pixel outside, float32; what is beyond the border is not outside."""
+    distance: NDArray[Any] = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    return distance
+
+
+def typical_radius(distance: NDArray[Any]) -> float:
+    """Radius in pixels of the nuclei in a mask, from its `depth`.
+
+    A quarter of a disk's area lies deeper than half its radius. Every fourth pixel tells enough.
+    """
+    sample = distance[::2, ::2]
+    inside = sample[sample > 0]
+    if not inside.size:
+        return MIN_RADIUS
+    rank = (3 * inside.size) // 4
+    return max(MIN_RADIUS, 2.0 * float(np.partition(inside, rank)[rank]))
+
+
+def _enclosed_pixels(outline: NDArray[Any]) -> float:
+    """Pixels inside an outline that runs through the pixels around them, by Pick's theorem."""
+    return float(cv2.contourArea(outline)) - len(outline) / 2 + 1

@@ -1,0 +1,241 @@
+"""Size, shape and spacing of labeled nuclei, by sums over their pixels."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+from skimage.measure import regionprops
+
+from analyzer_service.analyses.arrays import ArrayError, Floats, as_labels
+
+PIXELS_PER_UNIT: Final = 1e4  # of density, where the pixel size is not known
+UM2_PER_MM2: Final = 1e6
+
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class NuclearTable:
+    """One entry per nucleus in each array, by rising label; lengths in pixels.
+
+    Attributes
+    ----------
+    label : ndarray of int
+    area : ndarray of int
+        Pixels.
+    row, col : ndarrays of float
+        Centroid; the center of the first pixel is at 0, as in `skimage.measure.regionprops`.
+    major_axis, minor_axis : ndarrays of float
+        Axes of the ellipse with the same second moments.
+    eccentricity : ndarray of float
+        Of that ellipse, from 0 (round) to 1.
+    equivalent_diameter : ndarray of float
+        Of the disk with the same area.
+    touches_border : ndarray of bool
+        Part of the nucleus may lie outside the tile.
+    solidity : ndarray of float, or None if not asked for
+        Area over that of the convex hull.
+    """
+
+    label: Ints
+    area: Ints
+    row: Floats
+    col: Floats
+    major_axis: Floats
+    minor_axis: Floats
+    eccentricity: Floats
+    equivalent_diameter: Floats
+    touches_border: NDArray[np.bool_]
+    solidity: Floats | None
+
+
+def nuclear_table(labels: ArrayLike, *, detail: bool = False) -> NuclearTable:
+    """Measure every nucleus of a label image.
+
+    Parameters
+    ----------
+    labels : array of shape (H, W), integer
+        0 = background; numbers need not be consecutive, nor a nucleus' pixels connected.
+    detail : bool
+        Measure solidity too, which takes longer than all the rest.
+
+    Raises
+    ------
+    ArrayError
+        If it is no label image.
+
+    Notes
+    -----
+    Definitions of `skimage.measure.regionprops`: pixels count as points, so that second moments
+    lack the 1/12 of a pixel's own extent, and a nucleus of one pixel has axes of length 0.
+
+    Examples
+    --------
+    >>> nuclear_table([[0, 0, 0, 0], [0, 3, 3, 3]]).area
+    array([3])
+    """
+    image = as_labels(labels)
+    places = np.flatnonzero(image)
+    row, col = np.divmod(places, max(1, image.shape[1]))
+    found, part = _numbered(image.ravel()[places])
+    area = np.bincount(part, minlength=len(found))
+    center_row, center_col = _means(part, area, row), _means(part, area, col)
+    major, minor = _principal_variances(part, area, row - center_row[part], col - center_col[part])
+    round_or_one = major == 0
+    return NuclearTable(
+        label=found,
+        area=area,
+        row=center_row,
+        col=center_col,
+        major_axis=4 * np.sqrt(major),
+        minor_axis=4 * np.sqrt(minor),
+        eccentricity=np.sqrt(
+            1 - np.where(round_or_one, 1, minor) / np.where(round_or_one, 1, major)
+        ),
+        equivalent_diameter=np.sqrt(4 * area / math.pi),
+        touches_border=np.isin(found, _border(image)),
+        solidity=_solidity(image.shape, places, part) if detail else None,
+    )
+
+
+def features(
+    labels: ArrayLike, *, mpp: float | None = None, detail: bool = False
+) -> dict[str, float]:
+    """Number, size, shape and spacing of the nuclei of a tile.
+
+    Parameters
+    ----------
+    labels : array of shape (H, W), integer
+        0 = background, as from `nuclei.segment`.
+    mpp : float, optional
+        Micrometers a pixel.
+    detail : bool
+        Add ``nuclear_solidity_mean``, which takes longer than all the rest.
+
+    Returns
+    -------
+    dict of str to float
+        ``nuclear_count``
+            All nuclei, those at the border too.
+        ``nuclear_area_fraction``
+            Share of the tile that they cover.
+        ``nuclear_density``
+            Nuclei per square millimeter; per 10,000 pixels without `mpp`.
+        ``nuclear_area_mean``, ``nuclear_area_cv``, ``nuclear_eccentricity_mean``
+            Of the nuclei that do not touch the border: area in square pixels, whatever `mpp`;
+            its standard deviation (of a population) over its mean; eccentricity in [0, 1].
+        ``nuclear_nn_distance``, ``clark_evans``
+            See `spacing`.
+        ``nuclear_solidity_mean``
+            Of the nuclei that do not touch the border, in (0, 1].
+
+        Without a nucleus, counts and shares are 0 and the rest NaN; without a pixel, all but the
+        count are NaN.
+
+    Raises
+    ------
+    ArrayError
+        If it is no label image, or `mpp` is not a positive number.
+    """
+    image = as_labels(labels)
+    table = nuclear_table(image, detail=detail)
+    pixels, count = image.size, len(table.label)
+    per_pixel = count / pixels if pixels else math.nan
+    whole = ~table.touches_border
+    area = table.area[whole]
+    values = {
+        "nuclear_count": float(count),
+        "nuclear_area_fraction": float(table.area.sum() / pixels) if pixels else math.nan,
+        "nuclear_density": per_pixel * _pixels_per_unit(mpp),
+        "nuclear_area_mean": _mean(area),
+        "nuclear_area_cv": float(area.std() / area.mean()) if area.size else math.nan,
+        "nuclear_eccentricity_mean": _mean(table.eccentricity[whole]),
+        **spacing(np.stack([table.row, table.col], axis=1), pixels=pixels),
+    }
+    if table.solidity is not None:
+        values["nuclear_solidity_mean"] = _mean(table.solidity[whole])
+    return values
+
+
+def spacing(centroids: ArrayLike, *, pixels: float) -> dict[str, float]:
+    """How far nuclei are from each other, and how evenly they lie.
+
+    Parameters
+    ----------
+    centroids : array of shape (N, 2)
+        Positions in pixels.
+    pixels : float
+        Area of the tile.
+
+    Returns
+    -------
+    dict of str to float
+        ``nuclear_nn_distance``, the mean distance in pixels to the nearest neighbor, and
+        ``clark_evans``, its ratio to that of points thrown at random: below 1 clustered, 1
+        random, above 1 regular, at most 2.15. Both NaN for fewer than two nuclei.
+
+    Notes
+    -----
+    P. J. Clark, F. C. Evans, "Distance to nearest neighbor as a measure of spatial relationships
+    in populations", Ecology 35 (1954) 445-453; without a correction for the tile's edges, so
+    that few nuclei come out more regular than they are.
+    """
+    points = np.asarray(centroids, dtype=np.float64)
+    if len(points) < 2:
+        return {"nuclear_nn_distance": math.nan, "clark_evans": math.nan}
+    distances, _ = cKDTree(points).query(points, k=2)
+    mean = float(distances[:, 1].mean())
+    return {
+        "nuclear_nn_distance": mean,
+        "clark_evans": 2 * mean * math.sqrt(len(points) / pixels),
+    }
+
+
+def _pixels_per_unit(mpp: float | None) -> float:
+    if mpp is None:
+        return PIXELS_PER_UNIT
+    if not (math.isfinite(mpp) and mpp > 0):
+        raise ArrayError(f"expected a pixel size in micrometers above 0, got {mpp}")
+    return UM2_PER_MM2 / mpp**2
+
+
+def _numbered(values: NDArray[Any]) -> tuple[Ints, Ints]:
+    """The labels that occur, rising, and for each value its place among them."""
+    if values.size and values.max() > 4 * values.size:  # a table of that length would not pay
+        found, part = np.unique(values, return_inverse=True)
+        return found.astype(np.intp), part.astype(np.intp)
+    occurs = np.bincount(values.astype(np.intp)) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[values.astype(np.intp)]
+
+
+def _means(part: Ints, area: Ints, values: NDArray[Any]) -> Floats:
+    return np.asarray(np.bincount(part, values, minlength=len(area)) / area)
+
+
+def _principal_variances(part: Ints, area: Ints, row: Floats, col: Floats) -> tuple[Floats, Floats]:
+    """Larger and smaller eigenvalue of each nucleus' covariance of pixel positions."""
+    down, across = _means(part, area, row * row), _means(part, area, col * col)
+    both = _means(part, area, row * col)
+    middle = (down + across) / 2
+    spread = np.hypot((down - across) / 2, both)
+    return middle + spread, np.maximum(middle - spread, 0)
+
+
+def _border(image: NDArray[Any]) -> NDArray[Any]:
+    if image.size == 0:
+        return image.ravel()
+    return np.unique(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]))
+
+
+def _solidity(shape: tuple[int, ...], places: Ints, part: Ints) -> Floats:
+    consecutive = np.zeros(shape, dtype=np.int32)
+    consecutive.ravel()[places] = part + 1
+    regions = regionprops(consecutive)  # type: ignore[no-untyped-call]
+    return np.array([region.solidity for region in regions], dtype=np.float64)
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if values.size else math.nan
