@@ -7,21 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shared.messages import Books, RunEnded, RunStarted, RunStatus
-from trainer.publish.frames import FrameWindow
-from trainer.publish.inbox import Inbox
 from trainer.publish.intake import Intake
-from trainer.publish.journal import Journal
 from trainer.publish.keeping import Keeper
 from trainer.publish.progress import Progress, count_books
-from trainer.publish.records import UnackedWindow
 from trainer.publish.settings import PublishSettings
-
-if TYPE_CHECKING:  # a recording without an analyzer must not import ZeroMQ
-    from trainer.publish.delivery import Delivery
-    from trainer.publish.link import Link
+from trainer.publish.stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -41,22 +34,6 @@ class Closing:
     reason: str | None
     timeout_s: float
     deadline_s: float
-
-
-@dataclass(frozen=True)
-class Stages:
-    """What one sender works with; `delivery` and `link` are None when only recording.
-
-    `analyzer_lives` tells of an analyzer of one's own whether its process still runs.
-    """
-
-    inbox: Inbox
-    window: UnackedWindow
-    frames: FrameWindow
-    journal: Journal
-    delivery: "Delivery | None"
-    link: "Link | None"
-    analyzer_lives: Callable[[], bool] | None = None
 
 
 class Sender(threading.Thread):
@@ -94,6 +71,7 @@ class Sender(threading.Thread):
         self._contained_failures: Counter[str] = Counter()
         self._shown_at_s = float("-inf")
         self.progress = Progress()
+        self._end_said = False
         self.delivered_everything = False
         self.over = False
 
@@ -218,6 +196,7 @@ class Sender(threading.Thread):
             records=self._books().records,
         )
         self._intake.append(ended, now_ns, now_s)
+        self._end_said = True
         self._snapshot()
         self._await_finack(closing.deadline_s)
 
@@ -252,9 +231,8 @@ class Sender(threading.Thread):
                 self._keeper.keep_all(until_s=time.monotonic() + _LEAVE_S)
         self._intake.lost += window.forget_unkept()
         missing = any(total.dropped or total.pending for total in frames.totals().values())
-        self.delivered_everything = (
-            window.all_acked and not missing and self._intake.records_lost == 0
-        )
+        kept = self._end_said and self._intake.records_lost == 0
+        self.delivered_everything = window.all_acked and not missing and kept
         with self._contained("closing the journal"):
             worth_keeping = not window.all_acked or (journal.holds_frames and missing)
             journal.close(keep=journal.everything or worth_keeping)
