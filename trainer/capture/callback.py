@@ -308,6 +308,10 @@ class SidecarCallback(pl.Callback):
         with self._contained:
             session.remove_hooks()
         with self._contained:
-            self.outcome = close_run(
-                publisher, analyzer, status, reason=reason, timeout_s=timeout_s
-            )
+            try:
+                self.outcome = close_run(
+                    publisher, analyzer, status, reason=reason, timeout_s=timeout_s
+                )
+            except BaseException:  # interrupted, say
+                self.outcome = publisher.close()
+                raise

@@ -69,19 +69,26 @@ def close_run(
 ) -> "PublishOutcome":
     """Close the publisher, then wait for the analyzer's last files.
 
-    Both waits together take at most `timeout_s`, and what stopping takes.
+    Both waits together take at most `timeout_s`, and what stopping takes. Whoever interrupts them
+    (Ctrl-C) leaves at once, and is told all the same what became of the run.
     """
     began_s = time.monotonic()
-    with _shown("The analyzer catches up") as show:
-        outcome = publisher.close(
-            status,
-            reason=reason,
-            timeout_s=timeout_s,
-            on_progress=lambda progress: show(_describe(progress)),
-        )
+    try:
+        with _shown("The analyzer catches up") as show:
+            outcome = publisher.close(
+                status,
+                reason=reason,
+                timeout_s=timeout_s,
+                on_progress=lambda progress: show(_describe(progress)),
+            )
+            if analyzer is not None:
+                show("The analyzer writes its report")
+                _end(analyzer, max(timeout_s - (time.monotonic() - began_s), _LEAST_WAIT_S))
+    except BaseException:
         if analyzer is not None:
-            show("The analyzer writes its report")
-            _end(analyzer, max(timeout_s - (time.monotonic() - began_s), _LEAST_WAIT_S))
+            analyzer.stop()
+        _report(publisher.close())
+        raise
     _report(outcome)
     return outcome
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,8 @@ class Publisher:
 
         What was not delivered by then stands in the journal; the outcome names it. While records
         are still being written there, closing goes on for up to 10 s; for a disk that hangs it
-        waits 1 s. Closing again returns the same outcome.
+        waits 1 s. Whatever interrupts the wait (Ctrl-C) ends it: what is there is written, and
+        the exception goes on. Closing again returns the same outcome.
         """
         if not self._own:
             return NOTHING_KNOWN
@@ -205,9 +207,17 @@ class Publisher:
             self._taking = False
             deadline_s = time.monotonic() + timeout_s
             reason = None if reason is None else readable(reason)
-            self._sender.request_close(Closing(status, reason, timeout_s, deadline_s))
-            self._join(deadline_s, on_progress)
-            self._outcome = self._summarize()
+            closing = Closing(status, reason, timeout_s, deadline_s)
+            self._sender.request_close(closing)
+            try:
+                self._join(deadline_s, on_progress)
+            except BaseException:
+                now_s = time.monotonic()
+                self._sender.request_close(replace(closing, timeout_s=0.0, deadline_s=now_s))
+                self._join(now_s, None)
+                raise
+            finally:
+                self._outcome = self._summarize()
         return self._outcome
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -226,21 +236,21 @@ class Publisher:
     def _join(self, deadline_s: float, on_progress: Callable[[Progress], None] | None) -> None:
         """Wait for the sender thread: once it saves nothing more, it stands still."""
         saved, saved_at_s = self._sender.saved, deadline_s
-        while self._sender.is_alive():
+        while not self._sender.ended.is_set():
             now_s = time.monotonic()
             if self._sender.saved > saved:
                 saved, saved_at_s = self._sender.saved, max(now_s, deadline_s)
             until_s = min(saved_at_s + _STANDS_STILL_S, deadline_s + _LONGEST_SAVE_S)
             if now_s >= until_s:
                 return
-            self._sender.join(min(_PROGRESS_EVERY_S, until_s - now_s))
+            self._sender.ended.wait(min(_PROGRESS_EVERY_S, until_s - now_s))
             if on_progress is not None:
                 on_progress(self._sender.progress)
 
     def _summarize(self) -> PublishOutcome:
         progress = self._sender.progress
         books = final_books(progress, self._inbox)
-        if self._sender.is_alive():
+        if not self._sender.ended.is_set():
             log.error(
                 "the sidecar's sender thread was not done in time (a disk that hangs?): %d records "
                 "are not delivered, and may stand in no file",

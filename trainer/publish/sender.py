@@ -49,6 +49,12 @@ class Sender(threading.Thread):
         Handed over to this thread for good.
     settings : PublishSettings
         Intervals.
+
+    Attributes
+    ----------
+    ended : threading.Event
+        Set when it has done all that it will do. (Once Ctrl-C has interrupted a `join`, Python
+        3.11 takes a thread that runs for one that has ended.)
     """
 
     def __init__(self, run: RunStarted, stages: Stages, settings: PublishSettings) -> None:
@@ -74,9 +80,10 @@ class Sender(threading.Thread):
         self._end_said = False
         self.delivered_everything = False
         self.over = False
+        self.ended = threading.Event()
 
     def request_close(self, closing: Closing) -> None:
-        """Ask the thread to end the run (any thread)."""
+        """Ask the thread to end the run (any thread); asked again, it is the last word."""
         self._closing = closing
         self._wake.set()
 
@@ -93,8 +100,8 @@ class Sender(threading.Thread):
             self._snapshot()  # whatever happens, the books know of it
             while self._closing is None:
                 self._turn()
-            self._drain(self._closing)
-            self._say_goodbye(self._closing)
+            self._drain()
+            self._say_goodbye()
         except Exception:
             log.exception("the sidecar's sender thread failed; training goes on without it")
             with self._contained("saving what was handed over"):
@@ -102,7 +109,10 @@ class Sender(threading.Thread):
                 self._intake.abandon(time.monotonic(), time.time_ns())
         finally:
             self.over = self._stages.inbox.closed = True
-            self._leave()
+            try:
+                self._leave()
+            finally:
+                self.ended.set()
 
     def _turn(self) -> None:
         now_s = time.monotonic()
@@ -153,12 +163,18 @@ class Sender(threading.Thread):
     def _connected(self) -> bool:
         return self._stages.link is not None and self._stages.link.state == "open"
 
-    def _drain(self, closing: Closing) -> None:
-        # A fifth of the time, at most 2 s, is kept for the last records and the goodbye.
+    @property
+    def _leaves(self) -> Closing:
+        """How it is to end, as of now."""
+        assert self._closing is not None
+        return self._closing
+
+    def _drain(self) -> None:
         began_s = time.monotonic()
-        until_s = closing.deadline_s - min(_FAREWELL_S, closing.timeout_s / 5)
         while not self._drained():
-            now_s = time.monotonic()
+            now_s, closing = time.monotonic(), self._leaves
+            # A fifth of the time, at most 2 s, is kept for the last records and the goodbye.
+            until_s = closing.deadline_s - min(_FAREWELL_S, closing.timeout_s / 5)
             if now_s >= until_s or (self._intake.empty and self._in_vain(now_s - began_s)):
                 return
             self._turn()
@@ -176,14 +192,15 @@ class Sender(threading.Thread):
             return True
         return not link.ever_open and waited_s >= self._settings.first_answer_timeout_s
 
-    def _say_goodbye(self, closing: Closing) -> None:
+    def _say_goodbye(self) -> None:
+        closing = self._leaves
         now_s, now_ns = time.monotonic(), time.time_ns()
         frames = self._stages.frames
         self._intake.absorb()
         self._intake.abandon(now_s, now_ns)
         if not frames.idle:  # they did not get through in time: a replay brings them
             with self._contained("writing the journal"):
-                self._keeper.keep_all(until_s=closing.deadline_s)
+                self._keeper.keep_all(until_s=max(closing.deadline_s, now_s + _LEAVE_S))
         frames.drop_waiting("closed")
         # Those that arrive all the same count as delivered there; of the others nothing else tells.
         frames.drop_in_flight("peer_lost")
@@ -198,9 +215,9 @@ class Sender(threading.Thread):
         self._intake.append(ended, now_ns, now_s)
         self._end_said = True
         self._snapshot()
-        self._await_finack(closing.deadline_s)
+        self._await_finack()
 
-    def _await_finack(self, deadline_s: float) -> None:
+    def _await_finack(self) -> None:
         delivery, began_s = self._stages.delivery, time.monotonic()
         missing_s = began_s
         while delivery is not None and not delivery.finished:
@@ -208,7 +225,8 @@ class Sender(threading.Thread):
             if not self._all_confirmed:
                 missing_s = now_s
             # All is committed: without the last word, too, after a while.
-            if now_s >= min(deadline_s, missing_s + _FAREWELL_S) or self._in_vain(now_s - began_s):
+            until_s = min(self._leaves.deadline_s, missing_s + _FAREWELL_S)
+            if now_s >= until_s or self._in_vain(now_s - began_s):
                 return
             self._send(now_s, fin=True)
             with self._contained("writing the journal"):

@@ -1,3 +1,5 @@
+import _thread
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -336,3 +338,28 @@ def test_a_scalar_with_an_odd_name_costs_nothing_else(tmp_path: Path) -> None:
     publisher.close()
     [batch] = [m for m in read(tmp_path / "run.mcap") if isinstance(m, BatchMetrics)]
     assert (batch.loss, batch.scalars) == (0.5, {"bl\\udce4u": 1.0})
+
+
+def test_ctrl_c_while_closing_leaves_at_once_with_everything_in_the_journal(
+    tmp_path: Path, endpoint: str, analyzer: ScriptedAnalyzer
+) -> None:
+    publisher = Publisher.start(
+        make_run_started(), endpoint=endpoint, settings=settings(tmp_path, close_timeout_s=60.0)
+    )
+    analyzer.until(lambda: analyzer.hellos)
+    analyzer.welcome()  # and not a word more
+    publish_batches(publisher, 5)
+    began_s = time.monotonic()
+    interrupt = threading.Timer(0.3, _thread.interrupt_main)
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        publisher.close()
+    assert time.monotonic() - began_s < 30
+    outcome = publisher.close()
+    assert outcome.journal is not None
+    messages = read(outcome.journal)
+    assert len([m for m in messages if isinstance(m, BatchMetrics)]) == 5
+    assert len([m for m in messages if isinstance(m, BatchFrame)]) == 5
+    assert isinstance(messages[-1], RunEnded)
+    assert outcome.totals["train"].dropped == 5
+    interrupt.join()
