@@ -185,7 +185,7 @@ class SidecarCallback(pl.Callback):
         if session is not None:
             try:
                 optimizers = trainer.optimizers
-                rate = optimizers[0].param_groups[0]["lr"] if optimizers else None
+                rate = optimizers[0].param_groups[0].get("lr") if optimizers else None
                 session.batch_started("train", rate)
             except Exception as error:
                 self._contained.take(error)
@@ -214,6 +214,7 @@ class SidecarCallback(pl.Callback):
                 session.step_ended("train", batch_idx, batch, outputs, scale)
             except Exception as error:
                 self._contained.take(error)
+                session.step_lost()
 
     def on_validation_batch_start(
         self,
@@ -247,6 +248,7 @@ class SidecarCallback(pl.Callback):
                 session.step_ended("val", batch_idx, batch, outputs, loader_idx=dataloader_idx)
             except Exception as error:
                 self._contained.take(error)
+                session.step_lost()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say that the epoch ended; its validation came before."""
@@ -263,11 +265,10 @@ class SidecarCallback(pl.Callback):
     ) -> None:
         """Close the run as failed, or interrupted."""
         if self._session is not None:
-            from trainer.capture.closing import ending_of
+            from trainer.capture.closing import ending_of, reason_of
 
             status, limit_s = ending_of(exception)
-            reason = f"{type(exception).__name__}: {exception}"
-            self._close(status, reason, min(limit_s, self.options.drain_s))
+            self._close(status, reason_of(exception), min(limit_s, self.options.drain_s))
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint carries over to the run's next start."""
@@ -307,6 +308,10 @@ class SidecarCallback(pl.Callback):
         with self._contained:
             session.remove_hooks()
         with self._contained:
-            self.outcome = close_run(
-                publisher, analyzer, status, reason=reason, timeout_s=timeout_s
-            )
+            try:
+                self.outcome = close_run(
+                    publisher, analyzer, status, reason=reason, timeout_s=timeout_s
+                )
+            except BaseException:  # interrupted, say
+                self.outcome = publisher.close()
+                raise

@@ -2,11 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.console import Console
+from rich.status import Status
 
 from shared.books import (
     books_in_words,
@@ -67,21 +69,62 @@ def close_run(
 ) -> "PublishOutcome":
     """Close the publisher, then wait for the analyzer's last files.
 
-    Both waits together take at most `timeout_s`, and what stopping takes.
+    Both waits together take at most `timeout_s`, and what stopping takes. Whoever interrupts them
+    (Ctrl-C) leaves at once, and is told all the same what became of the run.
     """
     began_s = time.monotonic()
-    with Console(stderr=True).status("The analyzer catches up") as shown:
-        outcome = publisher.close(
-            status,
-            reason=None if reason is None else reason[:1024],
-            timeout_s=timeout_s,
-            on_progress=lambda progress: shown.update(_describe(progress)),
-        )
+    try:
+        with _shown("The analyzer catches up") as show:
+            outcome = publisher.close(
+                status,
+                reason=reason,
+                timeout_s=timeout_s,
+                on_progress=lambda progress: show(_describe(progress)),
+            )
+            if analyzer is not None:
+                show("The analyzer writes its report")
+                _end(analyzer, max(timeout_s - (time.monotonic() - began_s), _LEAST_WAIT_S))
+    except BaseException:
         if analyzer is not None:
-            shown.update("The analyzer writes its report")
-            _end(analyzer, max(timeout_s - (time.monotonic() - began_s), _LEAST_WAIT_S))
+            analyzer.stop()
+        _report(publisher.close())
+        raise
     _report(outcome)
     return outcome
+
+
+def reason_of(exception: BaseException) -> str:
+    """Why a run ends, in words: the exception's type, and what it says if it can."""
+    name = type(exception).__name__
+    try:
+        return f"{name}: {exception}"
+    except Exception:
+        return name
+
+
+@contextmanager
+def _shown(words: str) -> Iterator[Callable[[str], None]]:
+    """Show what goes on, and give a function that shows further words.
+
+    A terminal that is gone (the session that started the training, say) takes none, and must
+    not keep the run from its end.
+    """
+    status: Status | None = None
+
+    def show(words: str) -> None:
+        with suppress(Exception):
+            if status is not None:
+                status.update(words)
+
+    with suppress(Exception):
+        status = Console(stderr=True).status(words)
+        status.start()
+    try:
+        yield show
+    finally:
+        with suppress(Exception):
+            if status is not None:
+                status.stop()
 
 
 def _end(analyzer: "LocalAnalyzer", timeout_s: float) -> None:

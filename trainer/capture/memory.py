@@ -1,5 +1,6 @@
 """How much memory training takes, read now and then on the sender thread."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +15,8 @@ _INTERVAL_S: Final = 0.25
 class MemoryGauge:
     """Memory in MiB, at most a quarter of a second old; a `trainer.capture.values.Reading`.
 
+    NaN where it cannot be read now: a process that has too many files open, say.
+
     Allocated memory of the device for a GPU, else the process's resident memory. Reading it
     takes longer than a hand-over, so the sender thread asks, as it reads a step's numbers.
     """
@@ -25,7 +28,7 @@ class MemoryGauge:
         self._clock = clock
         self._process = psutil.Process()
         self._read_at_s = float("-inf")
-        self._value_mb = 0.0
+        self._value_mb = math.nan
 
     def ready(self) -> bool:
         """Always."""
@@ -36,7 +39,10 @@ class MemoryGauge:
         now_s = self._clock()
         if now_s - self._read_at_s >= _INTERVAL_S:
             self._read_at_s = now_s
-            self._value_mb = self._read() / _MIB
+            try:
+                self._value_mb = self._read() / _MIB
+            except Exception:  # it must not cost the batch its loss
+                self._value_mb = math.nan
         return self._value_mb
 
     def _read(self) -> int:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from shared.errors import ConfigurationError
-from shared.messages import Layer, Stain
+from shared.messages import Layer, RunStarted, Stain
 from shared.naming import check_run_name, is_layer_name
 from trainer.limits import Limits
 
@@ -49,11 +51,24 @@ class SidecarOptions:
                 f"primary layer {self.primary!r} is none of the attention layers "
                 f"{sorted(self.attention)}"
             )
-        for name in ("analysis_freq", "frame_samples"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        self._check_facts()
         if self.enabled and self.tile_size is not None:
             self.limits.check_frame(self.frame_samples, self.tile_size)
+
+    def _check_facts(self) -> None:
+        """Refuse what a run could not be announced with."""
+        names = ("project", "tile_size", "stain", "mpp", "analysis_freq", "frame_samples")
+        facts = {name: getattr(self, name) for name in names}
+        try:
+            RunStarted(
+                run_id="checked", run_name="checked", producer="rank0", started_at_ns=0, **facts
+            )
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            name, said = problem["loc"][0], problem["msg"]
+            raise ConfigurationError(
+                f"{name} {problem['input']!r}: {said[0].lower()}{said[1:]}"
+            ) from None
 
     @property
     def enabled(self) -> bool:

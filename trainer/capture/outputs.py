@@ -1,8 +1,10 @@
 """What a step gave back: input, reconstruction and scalars, from any LightningModule."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from trainer.capture.values import Numbers, Scalar
@@ -47,11 +49,11 @@ def read_outputs(attributes: dict[str, Any], returned: Any, loss_scale: float = 
 
 def as_scalar(value: Any) -> Scalar | None:
     """A number or a detached tensor of one element; None for anything else."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    if isinstance(value, Tensor) and value.numel() == 1:
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            return None
         return value.detach() if value.requires_grad else value
-    return None
+    return _as_float(value)
 
 
 def as_number(value: Any) -> float | None:
@@ -61,14 +63,15 @@ def as_number(value: Any) -> float | None:
     interpreter's lock, which the sender thread may be waiting for.
     """
     if isinstance(value, Tensor):
-        if value.numel() != 1:
+        try:
+            if value.numel() != 1:
+                return None
+            value = value.tolist()
+            while value.__class__ is list:
+                value = value[0]
+        except Exception:  # it has no memory of its own: sparse, or on no device
             return None
-        value = value.tolist()
-        while value.__class__ is list:
-            value = value[0]
-    if value.__class__ is float:
-        return value
-    return float(value) if isinstance(value, (int, float)) else None
+    return value if value is None or value.__class__ is float else _as_float(value)
 
 
 def name_scalars(numbers: Numbers, logged: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,6 +83,16 @@ def name_scalars(numbers: Numbers, logged: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in logged.items():
         named[f"user_{name}" if name in _OWN_SCALARS else name] = value
     return {name: value for name, value in named.items() if value is not None}
+
+
+def _as_float(value: Any) -> float | None:
+    """The value of a number of Python or NumPy (of an array of one element, too), else None."""
+    if isinstance(value, (Real, np.bool_)) or (isinstance(value, np.ndarray) and value.size == 1):
+        try:
+            return float(value.item() if isinstance(value, np.ndarray) else value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return None
 
 
 def _as_mapping(returned: Any) -> Mapping[str, Any]:

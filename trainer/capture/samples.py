@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from shared.messages import Sample
+from shared.texts import readable
 from trainer.capture.values import Fields
 from trainer.publish.contract import BatchKeys
 
@@ -17,7 +18,11 @@ def fields_of(batch: Any) -> Fields | None:
     # Most batches are no mapping, and an abstract class takes long to say so.
     if batch is None or isinstance(batch, (Tensor, list, tuple)) or not isinstance(batch, Mapping):
         return None
-    return {name: batch[name] for name in _FIELDS if name in batch and _is_readable(batch[name])}
+    try:
+        given = {name: batch[name] for name in _FIELDS if name in batch}
+        return {name: values for name, values in given.items() if _is_readable(values)}
+    except Exception:  # a mapping of the user's, which may do anything
+        return None
 
 
 def name_samples(
@@ -60,4 +65,5 @@ def _is_readable(values: Any) -> bool:
 
 
 def _column(values: Any, n: int) -> list[Any]:
-    return values[:n].tolist() if isinstance(values, Tensor) else list(values[:n])
+    column = values[:n].tolist() if isinstance(values, Tensor) else list(values[:n])
+    return [readable(value) if isinstance(value, str) else value for value in column]

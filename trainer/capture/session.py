@@ -28,6 +28,10 @@ class Receiver(Protocol):
         """Hand a batch over."""
         ...
 
+    def count_lost(self) -> None:
+        """Count a batch that could not be captured."""
+        ...
+
     def epoch_ended(self, epoch: int, global_step: int) -> None:
         """Say that an epoch ended."""
         ...
@@ -126,7 +130,7 @@ class FitSession:
         timer, counters = self.timer, self._counters
         marks = timer.marks(training=phase == "train")
         clean, output, loss, mse = read_outputs(self._attributes, returned, loss_scale)
-        batch_size = clean.shape[0] if isinstance(clean, Tensor) else None
+        batch_size = clean.shape[0] if isinstance(clean, Tensor) and clean.ndim else None
         phase_step = counters.count(phase)
         keys = BatchKeys(
             phase, self.epoch, batch_idx, counters.global_step, phase_step, self._rank, batch_size
@@ -139,6 +143,10 @@ class FitSession:
         timer.idle_since_s = now_s = perf_counter()
         if now_s - began_s > self._receiver.longest_handoff_s:
             self._receiver.longest_handoff_s = now_s - began_s
+
+    def step_lost(self) -> None:
+        """Count a step that `step_ended` could not hand over."""
+        self._receiver.count_lost()
 
     def epoch_ended(self, epoch: int) -> None:
         """Say that an epoch ended, its validation included."""

@@ -1,5 +1,6 @@
 """Host buffers for copies from a device: few large pieces of pinned memory, used again."""
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from typing import Any, Final
 from torch import Tensor
 
 from trainer.capture.device_events import Event
+
+log = logging.getLogger(__name__)
 
 _LEAST_BYTES: Final = 512
 _SLAB_BYTES: Final = 32 << 20
@@ -119,7 +122,12 @@ class SlotPool:
         if room < 1:
             return
         number = 1 << (room.bit_length() - 1)
-        slab = self._allocate(number * size)
+        try:
+            slab = self._allocate(number * size)
+        except Exception:  # asking the driver again in every step would hold training up
+            log.exception("no page-locked memory for copies from the device; what needs it is lost")
+            self._total_bytes = self._bytes
+            return
         self._bytes += number * size
         self._slots += number - self._forget(self._slots + number - self._count)
         self._free.extend(Slot(slab[i * size : (i + 1) * size]) for i in range(number))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.messages import RunStarted
+from trainer.capture.config import plain
 from trainer.capture.counters import RunCounters
 from trainer.capture.options import SidecarOptions
 from trainer.publish.local import LocalAnalyzer
@@ -15,9 +16,6 @@ from trainer.publish.settings import PublishSettings
 
 log = logging.getLogger(__name__)
 
-_MOST_TEXT = 10_000
-_MOST_ITEMS = 1_000
-_MOST_DEPTH = 8
 _LOCAL_START_S = 60.0
 
 
@@ -103,25 +101,3 @@ def start_publisher(
         if analyzer is not None:
             analyzer.stop()
         raise
-
-
-def plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` as JSON values within the limits of a message; what is too large is cut.
-
-    What is no JSON value becomes text; texts end after 10,000 characters, lists after 1,000
-    items, and nesting after 8 levels.
-    """
-    return {str(name)[:_MOST_TEXT]: _plain(value, 1) for name, value in config.items()}
-
-
-def _plain(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, (bool, float)):
-        return value
-    if isinstance(value, int) and abs(value) < 2**63:
-        return value
-    if isinstance(value, Mapping) and depth < _MOST_DEPTH:
-        items = list(value.items())[:_MOST_ITEMS]
-        return {str(name)[:_MOST_TEXT]: _plain(item, depth + 1) for name, item in items}
-    if isinstance(value, (list, tuple, set, frozenset)) and depth < _MOST_DEPTH:
-        return [_plain(item, depth + 1) for item in list(value)[:_MOST_ITEMS]]
-    return str(value)[:_MOST_TEXT]

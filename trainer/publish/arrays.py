@@ -11,16 +11,27 @@ from trainer.publish.contract import BatchKeys, CaptureLost, FrameArrays
 
 
 class ArrayCapture:
-    """Values that nobody else holds; see `trainer.publish.contract.Capture`."""
+    """Values that nobody else holds; see `trainer.publish.contract.Capture`.
 
-    def __init__(self, scalars: dict[str, float], arrays: FrameArrays | None) -> None:
+    Parameters
+    ----------
+    scalars : dict
+        By name.
+    arrays : FrameArrays, Exception or None
+        The frame, or why it could not be made; None where none is offered.
+    """
+
+    def __init__(self, scalars: dict[str, float], arrays: FrameArrays | Exception | None) -> None:
         self._scalars = scalars
         self._arrays = arrays
+        self._nbytes = 0
+        if arrays is not None:  # a frame is offered, whatever becomes of it
+            self._nbytes = arrays.nbytes if isinstance(arrays, FrameArrays) else 1
 
     @property
     def nbytes(self) -> int:
         """Bytes of images and maps."""
-        return 0 if self._arrays is None else self._arrays.nbytes
+        return self._nbytes
 
     def scalars_ready(self) -> bool:
         """Always: the values are here."""
@@ -35,10 +46,12 @@ class ArrayCapture:
         return self._scalars
 
     def frame(self) -> FrameArrays:
-        """The copied arrays."""
+        """The copied arrays; raises what kept them from being made."""
         arrays = self._arrays
         if arrays is None:
             raise CaptureLost("queue_full")
+        if isinstance(arrays, Exception):
+            raise arrays
         return arrays
 
     def drop_frame(self) -> None:
@@ -55,12 +68,12 @@ def capture_arrays(
     samples: tuple[Sample, ...] | None,
     most: int,
 ) -> ArrayCapture:
-    """Copy the first `most` samples of a batch.
+    """Copy the first `most` samples of a batch; what is wrong with them costs the frame only.
 
     Raises
     ------
-    ValueError
-        If an image is neither (N, 3, H, W) nor (N, H, W, 3), with 1 or 3 channels.
+    TypeError, ValueError
+        If a scalar is no number.
     """
     numbers = {
         name: float(value.detach() if hasattr(value, "detach") else value)
@@ -69,13 +82,16 @@ def capture_arrays(
     }
     if any(image is None for image in images):
         return ArrayCapture(numbers, None)
-    clean, output = (as_uint8_images(_to_numpy(image[:most])) for image in images)
+    try:
+        clean, output = (as_uint8_images(_to_numpy(image[:most])) for image in images)
+        maps = {
+            layer: np.array(_to_numpy(gate[:most]), dtype=np.float32)
+            for layer, gate in attention.items()
+        }
+    except Exception as error:
+        return ArrayCapture(numbers, error)
     count = len(clean)
     named = samples[:count] if samples else _stable_samples(keys, count)
-    maps = {
-        layer: np.array(_to_numpy(gate[:most]), dtype=np.float32)
-        for layer, gate in attention.items()
-    }
     return ArrayCapture(numbers, FrameArrays(clean, output, named, maps))
 
 

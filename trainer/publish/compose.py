@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from shared.messages import BatchFrame, BatchMetrics, DropNotice, DropReason, FrameRef, Stream
 from shared.sequences import RangeSet
+from shared.texts import readable
 from trainer.publish.contract import FrameArrays
 from trainer.publish.frames import Drop
 from trainer.publish.inbox import Handed
 
 log = logging.getLogger(__name__)
+
+_MOST_NAME: Final = 200
 
 _FIELDS = (
     "loss",
@@ -109,7 +113,7 @@ def _numbers(scalars: dict[str, float]) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for name, value in scalars.items():
         try:
-            numbers[str(name)[:200]] = float(value)
+            numbers[readable(str(name), _MOST_NAME)] = float(value)
         except (TypeError, ValueError):
             log.warning("scalar %r is not a number (%r); it is left out", name, type(value))
     return numbers

@@ -4,6 +4,7 @@ import logging
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, takewhile
 from typing import Final
 
 from shared.codec import Buffer
@@ -174,6 +175,18 @@ class FrameWindow:
             yield from book.in_flight.values()
         for book in self._books.values():
             yield from book.waiting.values()
+
+    def unjournaled(self) -> list[PendingFrame]:
+        """Encoded frames that stand in no file, each stream's oldest first.
+
+        Frames are written in order, so they are the last ones of their stream: no time is spent
+        on those before them, however many wait.
+        """
+        found: list[PendingFrame] = []
+        for book in self._books.values():
+            newest_first = chain(reversed(book.waiting.values()), reversed(book.in_flight.values()))
+            found += reversed(list(takewhile(lambda frame: not frame.journaled, newest_first)))
+        return found
 
     def drop_waiting(self, reason: DropReason) -> None:
         """Drop every frame that was not sent."""

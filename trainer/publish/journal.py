@@ -77,6 +77,11 @@ class Journal:
         return self._failed_at_s is not None
 
     @property
+    def takes(self) -> bool:
+        """Whether it is worth trying to write: a disk that failed is left alone for 2 s."""
+        return self._failed_at_s is None or time.monotonic() >= self._failed_at_s + _RETRY_S
+
+    @property
     def holds_frames(self) -> bool:
         """Whether any frame was written."""
         return self._frame_bytes > 0
@@ -131,7 +136,7 @@ class Journal:
 
     def flush(self) -> bool:
         """Hand what was written to the operating system; False when it did not take it."""
-        if self._writer is not None and self._dirty and self._may_try():
+        if self._writer is not None and self._dirty and self.takes:
             try:
                 self._writer.flush()
             except (OSError, SidelightError) as error:
@@ -174,7 +179,7 @@ class Journal:
             self._writer = None
 
     def _write(self, channel: str, sequence: int, at_ns: int, parts: list[Buffer]) -> bool:
-        if not self._may_try():
+        if not self.takes:
             return False
         try:
             taken = self._open().write(self._item(channel, sequence, at_ns, parts))
@@ -225,9 +230,6 @@ class Journal:
             captured_at_ns=at_ns,
             payload=join(parts),
         )
-
-    def _may_try(self) -> bool:
-        return self._failed_at_s is None or time.monotonic() >= self._failed_at_s + _RETRY_S
 
     def _fail(self, error: Exception) -> None:
         if self._failed_at_s is None:

@@ -49,7 +49,7 @@ class Keeper:
         if everything:  # before they can be confirmed, and forgotten
             self._write_frames(math.inf)
         elif not connected and now_s - self._looked_at_s >= self._part_s:
-            # Going through all frames at every turn would cost more than what is new.
+            # Looking at every turn would cost more than what is new.
             self._write_frames(now_s + _FRAMES_S)
             self._looked_at_s = now_s
         if now_s - self._flushed_at_s >= self._part_s:
@@ -92,10 +92,10 @@ class Keeper:
             self._window.written(record.cseq)
 
     def _write_frames(self, until_s: float) -> None:
-        for frame in self._frames.unconfirmed():
-            if self._journal.full or time.monotonic() >= until_s:
-                return
-            if not frame.journaled and not self._journal.write_frame(frame):
+        if self._journal.full or not self._journal.takes:
+            return
+        for frame in self._frames.unjournaled():
+            if time.monotonic() >= until_s or not self._journal.write_frame(frame):
                 return
 
     def _confirm(self) -> None:

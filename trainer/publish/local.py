@@ -108,14 +108,18 @@ class LocalAnalyzer:
         return None
 
     def stop(self) -> None:
-        """End it: it commits what it has; after 5 s it is killed."""
+        """End it: it commits what it has; after 5 s it is killed.
+
+        One that a disk holds up does not die before that answers: nobody waits for it.
+        """
         with self._lock:
             self._may_restart.clear()
             self._leave.set()
             self._process.terminate()
         if not self._over.wait(_TERMINATE_GRACE_S):
             self._process.kill()
-            self._over.wait()
+            if not self._over.wait(_TERMINATE_GRACE_S):
+                log.warning("the analyzer (process %d) cannot be ended now", self.pid)
         self._clean_up()
 
     def _watch(self) -> None:

@@ -1,26 +1,25 @@
 """The facade that a training loop talks to: hand over, and go on."""
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from shared.codec import encode
+from shared.errors import ConfigurationError, ContractError
 from shared.messages import EpochEnded, Phase, RunStarted, RunStatus, Sample
-from shared.protocol import Hello
+from shared.texts import readable
 from trainer.forked import put_aside_in_children
 from trainer.publish.arrays import capture_arrays
 from trainer.publish.contract import BatchKeys, Capture
-from trainer.publish.frames import FrameWindow
 from trainer.publish.inbox import Inbox
-from trainer.publish.journal import Journal
 from trainer.publish.outcome import NOTHING_KNOWN, PublishOutcome
 from trainer.publish.progress import Progress, final_books
-from trainer.publish.records import UnackedWindow
-from trainer.publish.sender import Closing, Sender, Stages
+from trainer.publish.sender import Closing, Sender
 from trainer.publish.settings import PublishSettings
+from trainer.publish.stages import make_stages
 from trainer.publish.target import Target
 
 log = logging.getLogger(__name__)
@@ -89,22 +88,21 @@ class Publisher:
         ------
         ConfigurationError
             If `endpoint` has no known form or cannot be connected to, `record` exists or
-            cannot be made, or `keys` cannot be used.
+            cannot be made, `keys` cannot be used, or the run's `config` fits in no message.
         ValueError
             If neither `endpoint` nor `record` is given.
         """
         if endpoint is None and record is None:
             raise ValueError("give an endpoint to send to, a file to record to, or both")
+        _check_fits(run)
         settings = settings or PublishSettings()
-        inbox = Inbox(settings.capture_bytes, batches_bytes=settings.unacked_bytes)
         target = (
             None if endpoint is None else Target(endpoint, keys, own=analyzer_lives is not None)
         )
-        stages = _stages(run, inbox, settings, target, record)
-        stages = replace(stages, analyzer_lives=analyzer_lives)
+        stages = make_stages(run, settings, target, record, analyzer_lives=analyzer_lives)
         sender = Sender(run, stages, settings)
         sender.start()
-        return cls(run, inbox, sender, settings)
+        return cls(run, stages.inbox, sender, settings)
 
     def publish(self, keys: BatchKeys, capture: Capture) -> None:
         """Hand a batch over; takes microseconds, never waits and never raises."""
@@ -151,7 +149,7 @@ class Publisher:
         try:
             if self._taking:
                 step = global_step if phase_step is None else phase_step
-                size = None if input is None else len(input)
+                size = len(input) if hasattr(input, "__len__") else None
                 keys = BatchKeys(phase, epoch, batch_idx, global_step, step, batch_size=size)
                 capture = capture_arrays(
                     keys,
@@ -165,6 +163,11 @@ class Publisher:
         except Exception:
             self._count_failure()
         self.longest_handoff_s = max(self.longest_handoff_s, time.perf_counter() - began_s)
+
+    def count_lost(self) -> None:
+        """Count a batch that could not be captured: its record is lost; never raises."""
+        if self._taking:
+            self._inbox.not_taken += 1
 
     def epoch_ended(self, epoch: int, global_step: int) -> None:
         """Say that an epoch ended, its validation included; never raises."""
@@ -194,7 +197,8 @@ class Publisher:
 
         What was not delivered by then stands in the journal; the outcome names it. While records
         are still being written there, closing goes on for up to 10 s; for a disk that hangs it
-        waits 1 s. Closing again returns the same outcome.
+        waits 1 s. Whatever interrupts the wait (Ctrl-C) ends it: what is there is written, and
+        the exception goes on. Closing again returns the same outcome.
         """
         if not self._own:
             return NOTHING_KNOWN
@@ -202,9 +206,18 @@ class Publisher:
             timeout_s = self._settings.close_timeout_s if timeout_s is None else timeout_s
             self._taking = False
             deadline_s = time.monotonic() + timeout_s
-            self._sender.request_close(Closing(status, reason, timeout_s, deadline_s))
-            self._join(deadline_s, on_progress)
-            self._outcome = self._summarize()
+            reason = None if reason is None else readable(reason)
+            closing = Closing(status, reason, timeout_s, deadline_s)
+            self._sender.request_close(closing)
+            try:
+                self._join(deadline_s, on_progress)
+            except BaseException:
+                now_s = time.monotonic()
+                self._sender.request_close(replace(closing, timeout_s=0.0, deadline_s=now_s))
+                self._join(now_s, None)
+                raise
+            finally:
+                self._outcome = self._summarize()
         return self._outcome
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -223,21 +236,21 @@ class Publisher:
     def _join(self, deadline_s: float, on_progress: Callable[[Progress], None] | None) -> None:
         """Wait for the sender thread: once it saves nothing more, it stands still."""
         saved, saved_at_s = self._sender.saved, deadline_s
-        while self._sender.is_alive():
+        while not self._sender.ended.is_set():
             now_s = time.monotonic()
             if self._sender.saved > saved:
                 saved, saved_at_s = self._sender.saved, max(now_s, deadline_s)
             until_s = min(saved_at_s + _STANDS_STILL_S, deadline_s + _LONGEST_SAVE_S)
             if now_s >= until_s:
                 return
-            self._sender.join(min(_PROGRESS_EVERY_S, until_s - now_s))
+            self._sender.ended.wait(min(_PROGRESS_EVERY_S, until_s - now_s))
             if on_progress is not None:
                 on_progress(self._sender.progress)
 
     def _summarize(self) -> PublishOutcome:
         progress = self._sender.progress
         books = final_books(progress, self._inbox)
-        if self._sender.is_alive():
+        if not self._sender.ended.is_set():
             log.error(
                 "the sidecar's sender thread was not done in time (a disk that hangs?): %d records "
                 "are not delivered, and may stand in no file",
@@ -254,6 +267,14 @@ class Publisher:
         )
 
 
+def _check_fits(run: RunStarted) -> None:
+    """Without its first record, nothing of a run could be read."""
+    try:
+        encode(run)
+    except ContractError as error:
+        raise ConfigurationError(f"this run cannot be announced: {error}") from error
+
+
 def _copy(run: RunStarted) -> Publisher:
     """A publisher that belongs to no process."""
     copied = Publisher.__new__(Publisher)
@@ -261,39 +282,3 @@ def _copy(run: RunStarted) -> Publisher:
     copied._own = copied._taking = False
     copied.longest_handoff_s = 0.0
     return copied
-
-
-def _stages(
-    run: RunStarted,
-    inbox: Inbox,
-    settings: PublishSettings,
-    target: Target | None,
-    record: Path | None,
-) -> Stages:
-    window = UnackedWindow(settings.unacked_bytes)
-    frames = FrameWindow(settings.queue_bytes)
-    path = record or settings.journal_dir / f"{run.run_name}.journal.mcap"
-    limit_bytes = None if record is not None else settings.journal_bytes
-    journal = Journal(run, path, everything=record is not None, limit_bytes=limit_bytes)
-    if target is None:
-        return Stages(inbox, window, frames, journal, delivery=None, link=None)
-    # ZeroMQ is imported only where a socket is wanted: recording alone does without it.
-    from trainer.publish.delivery import Delivery
-    from trainer.publish.link import Link
-
-    sockets = target.connect()
-    link = Link(sockets, _hello(run), unanswered=target.unanswered)
-    delivery = Delivery(sockets, link, window, frames, journal)
-    return Stages(inbox, window, frames, journal, delivery, link)
-
-
-def _hello(run: RunStarted) -> Hello:
-    return Hello(
-        run_id=run.run_id,
-        run_name=run.run_name,
-        producer=run.producer,
-        instance=secrets.token_hex(8),
-        incarnation=run.incarnation,
-        world_size=run.world_size,
-        next_cseq=1,
-    )

@@ -7,21 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shared.messages import Books, RunEnded, RunStarted, RunStatus
-from trainer.publish.frames import FrameWindow
-from trainer.publish.inbox import Inbox
 from trainer.publish.intake import Intake
-from trainer.publish.journal import Journal
 from trainer.publish.keeping import Keeper
 from trainer.publish.progress import Progress, count_books
-from trainer.publish.records import UnackedWindow
 from trainer.publish.settings import PublishSettings
-
-if TYPE_CHECKING:  # a recording without an analyzer must not import ZeroMQ
-    from trainer.publish.delivery import Delivery
-    from trainer.publish.link import Link
+from trainer.publish.stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -43,22 +36,6 @@ class Closing:
     deadline_s: float
 
 
-@dataclass(frozen=True)
-class Stages:
-    """What one sender works with; `delivery` and `link` are None when only recording.
-
-    `analyzer_lives` tells of an analyzer of one's own whether its process still runs.
-    """
-
-    inbox: Inbox
-    window: UnackedWindow
-    frames: FrameWindow
-    journal: Journal
-    delivery: "Delivery | None"
-    link: "Link | None"
-    analyzer_lives: Callable[[], bool] | None = None
-
-
 class Sender(threading.Thread):
     """A daemon thread; nothing else touches its sockets, window, frames or journal.
 
@@ -72,6 +49,12 @@ class Sender(threading.Thread):
         Handed over to this thread for good.
     settings : PublishSettings
         Intervals.
+
+    Attributes
+    ----------
+    ended : threading.Event
+        Set when it has done all that it will do. (Once Ctrl-C has interrupted a `join`, Python
+        3.11 takes a thread that runs for one that has ended.)
     """
 
     def __init__(self, run: RunStarted, stages: Stages, settings: PublishSettings) -> None:
@@ -94,11 +77,13 @@ class Sender(threading.Thread):
         self._contained_failures: Counter[str] = Counter()
         self._shown_at_s = float("-inf")
         self.progress = Progress()
+        self._end_said = False
         self.delivered_everything = False
         self.over = False
+        self.ended = threading.Event()
 
     def request_close(self, closing: Closing) -> None:
-        """Ask the thread to end the run (any thread)."""
+        """Ask the thread to end the run (any thread); asked again, it is the last word."""
         self._closing = closing
         self._wake.set()
 
@@ -115,8 +100,8 @@ class Sender(threading.Thread):
             self._snapshot()  # whatever happens, the books know of it
             while self._closing is None:
                 self._turn()
-            self._drain(self._closing)
-            self._say_goodbye(self._closing)
+            self._drain()
+            self._say_goodbye()
         except Exception:
             log.exception("the sidecar's sender thread failed; training goes on without it")
             with self._contained("saving what was handed over"):
@@ -124,7 +109,10 @@ class Sender(threading.Thread):
                 self._intake.abandon(time.monotonic(), time.time_ns())
         finally:
             self.over = self._stages.inbox.closed = True
-            self._leave()
+            try:
+                self._leave()
+            finally:
+                self.ended.set()
 
     def _turn(self) -> None:
         now_s = time.monotonic()
@@ -175,12 +163,18 @@ class Sender(threading.Thread):
     def _connected(self) -> bool:
         return self._stages.link is not None and self._stages.link.state == "open"
 
-    def _drain(self, closing: Closing) -> None:
-        # A fifth of the time, at most 2 s, is kept for the last records and the goodbye.
+    @property
+    def _leaves(self) -> Closing:
+        """How it is to end, as of now."""
+        assert self._closing is not None
+        return self._closing
+
+    def _drain(self) -> None:
         began_s = time.monotonic()
-        until_s = closing.deadline_s - min(_FAREWELL_S, closing.timeout_s / 5)
         while not self._drained():
-            now_s = time.monotonic()
+            now_s, closing = time.monotonic(), self._leaves
+            # A fifth of the time, at most 2 s, is kept for the last records and the goodbye.
+            until_s = closing.deadline_s - min(_FAREWELL_S, closing.timeout_s / 5)
             if now_s >= until_s or (self._intake.empty and self._in_vain(now_s - began_s)):
                 return
             self._turn()
@@ -198,14 +192,15 @@ class Sender(threading.Thread):
             return True
         return not link.ever_open and waited_s >= self._settings.first_answer_timeout_s
 
-    def _say_goodbye(self, closing: Closing) -> None:
+    def _say_goodbye(self) -> None:
+        closing = self._leaves
         now_s, now_ns = time.monotonic(), time.time_ns()
         frames = self._stages.frames
         self._intake.absorb()
         self._intake.abandon(now_s, now_ns)
         if not frames.idle:  # they did not get through in time: a replay brings them
             with self._contained("writing the journal"):
-                self._keeper.keep_all(until_s=closing.deadline_s)
+                self._keeper.keep_all(until_s=max(closing.deadline_s, now_s + _LEAVE_S))
         frames.drop_waiting("closed")
         # Those that arrive all the same count as delivered there; of the others nothing else tells.
         frames.drop_in_flight("peer_lost")
@@ -218,10 +213,11 @@ class Sender(threading.Thread):
             records=self._books().records,
         )
         self._intake.append(ended, now_ns, now_s)
+        self._end_said = True
         self._snapshot()
-        self._await_finack(closing.deadline_s)
+        self._await_finack()
 
-    def _await_finack(self, deadline_s: float) -> None:
+    def _await_finack(self) -> None:
         delivery, began_s = self._stages.delivery, time.monotonic()
         missing_s = began_s
         while delivery is not None and not delivery.finished:
@@ -229,7 +225,8 @@ class Sender(threading.Thread):
             if not self._all_confirmed:
                 missing_s = now_s
             # All is committed: without the last word, too, after a while.
-            if now_s >= min(deadline_s, missing_s + _FAREWELL_S) or self._in_vain(now_s - began_s):
+            until_s = min(self._leaves.deadline_s, missing_s + _FAREWELL_S)
+            if now_s >= until_s or self._in_vain(now_s - began_s):
                 return
             self._send(now_s, fin=True)
             with self._contained("writing the journal"):
@@ -252,9 +249,8 @@ class Sender(threading.Thread):
                 self._keeper.keep_all(until_s=time.monotonic() + _LEAVE_S)
         self._intake.lost += window.forget_unkept()
         missing = any(total.dropped or total.pending for total in frames.totals().values())
-        self.delivered_everything = (
-            window.all_acked and not missing and self._intake.records_lost == 0
-        )
+        kept = self._end_said and self._intake.records_lost == 0
+        self.delivered_everything = window.all_acked and not missing and kept
         with self._contained("closing the journal"):
             worth_keeping = not window.all_acked or (journal.holds_frames and missing)
             journal.close(keep=journal.everything or worth_keeping)

@@ -32,10 +32,14 @@ class RememberingPublisher:
     events: list[Any] = field(default_factory=list)
     closed: list[tuple[RunStatus, str | None]] = field(default_factory=list)
     longest_handoff_s: float = 0.0
+    lost: int = 0
 
     def publish(self, keys: BatchKeys, capture: Capture) -> None:
         self.batches.append((keys, capture))
         self.events.append((keys.phase, keys.global_step, keys.phase_step))
+
+    def count_lost(self) -> None:
+        self.lost += 1
 
     def epoch_ended(self, epoch: int, global_step: int) -> None:
         self.events.append(("epoch_ended", epoch, global_step))

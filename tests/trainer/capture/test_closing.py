@@ -31,8 +31,23 @@ class Scripted:
         }
         self._outcome = PublishOutcome(books=books, **(defaults | fields))
 
+        self.interrupt = False
+
     def close(self, status: str = "finished", **options: Any) -> PublishOutcome:
+        if self.interrupt:
+            self.interrupt = False
+            raise KeyboardInterrupt
         return self._outcome
+
+
+class Stoppable:
+    """An analyzer that is still at work."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
 
 
 @pytest.fixture
@@ -100,3 +115,17 @@ def test_books_that_do_not_balance_are_called_an_error(
         "ERROR",
         "the books do not balance: this is an error of Sidelight; please report it",
     ) in (lines)
+
+
+@pytest.mark.usefixtures("heard")
+def test_whoever_interrupts_the_end_is_told_what_became_of_the_run(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    publisher = Scripted(WHOLE, complete=False, journal=Path("a.journal.mcap"))
+    publisher.interrupt = True
+    analyzer = Stoppable()
+    with pytest.raises(KeyboardInterrupt):
+        close_run(publisher, analyzer, "finished", reason=None, timeout_s=1.0)  # type: ignore[arg-type]
+    assert analyzer.stopped
+    assert "analyzer_service replay a.journal.mcap" in caplog.text
+    assert "Records: handed over 11" in caplog.text

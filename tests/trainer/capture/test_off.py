@@ -77,7 +77,12 @@ def test_off_publishes_nothing(tmp_path: Path, publishers: list[RememberingPubli
         ({"primary": "other"}, "none of the attention layers"),
         ({"activation": {"bam_6": "net.0"}}, "both attention and activation"),
         ({"activation": {"a b": "net.0"}}, "letters, digits and '_'"),
-        ({"frame_samples": 0}, "at least 1"),
+        ({"frame_samples": 0}, "frame_samples 0: input should be greater than or equal to 1"),
+        ({"analysis_freq": 0}, "analysis_freq 0: input should be greater"),
+        ({"mpp": -0.5}, "mpp -0.5: input should be greater than 0"),
+        ({"tile_size": 0}, "tile_size 0: input should be greater"),
+        ({"stain": "blue"}, "stain 'blue': input should be 'he', 'ihc'"),
+        ({"project": "p" * 2000}, "project 'ppp.*: string should have at most 1024"),
     ],
 )
 def test_bad_settings_are_refused_at_once(options: dict[str, object], message: str) -> None:

@@ -31,6 +31,11 @@ def test_samples_described_by_columns() -> None:
     )
 
 
+def test_file_names_that_are_not_utf_8_cost_no_frame() -> None:
+    batch = {"id": ["bl\udce4u.png:0:0"], "source": ["bl\udce4u.png"]}
+    assert named(batch, 1) == (Sample(id="bl\\udce4u.png:0:0", source="bl\\udce4u.png"),)
+
+
 def test_other_batches_get_names_that_are_stable_over_epochs() -> None:
     first = named(torch.rand(2, 3, 8, 8), 2)
     assert [sample.id for sample in first] == ["val/3/0", "val/3/1"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,3 +158,23 @@ def test_bounds_hold_after_any_history(
             flying.pop(nbytes % len(flying))[1].done = True
         assert pool.allocated_bytes <= total_kib * KIB
         assert len(held) + len(flying) <= count
+
+
+def test_a_driver_that_pins_nothing_more_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[int] = []
+
+    def allocate(nbytes: int) -> torch.Tensor:
+        asked.append(nbytes)
+        if len(asked) > 1:
+            raise RuntimeError("CUDA error: out of memory")
+        return torch.zeros(nbytes, dtype=torch.uint8)
+
+    pool = SlotPool(allocate, count=4, total_bytes=64 * KIB, slab_bytes=KIB)
+    slot = pool.acquire(KIB)
+    assert slot is not None
+    pool.reserve(8 * KIB)
+    assert [pool.acquire(KIB) for _ in range(3)] == [None] * 3
+    assert len(asked) == 2
+    assert len(caplog.records) == 1
+    free(pool, slot)
+    assert pool.acquire(KIB) is slot, "what is pinned is used on"

@@ -182,8 +182,7 @@ def test_a_disk_that_hangs_is_not_waited_for_and_the_books_know_every_record(
     assert not outcome.complete
     assert "12 records are not delivered, and may stand in no file" in caplog.text
     works.set()
-    publisher._sender.join(DEADLINE_S)
-    assert not publisher._sender.is_alive()
+    assert publisher._sender.ended.wait(DEADLINE_S)
 
 
 def test_a_dying_sender_leaves_the_records_and_nobody_waits_for_it(
@@ -216,7 +215,7 @@ def test_a_dying_sender_leaves_the_records_and_nobody_waits_for_it(
 def test_what_was_handed_over_before_the_sender_died_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(self: Sender, closing: object) -> None:
+    def die(self: Sender) -> None:
         raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(Sender, "_drain", die)

@@ -1,3 +1,5 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -182,3 +184,54 @@ def test_the_books_balance_after_any_history(events: list[str]) -> None:
         assert book.dropped == dropped
         assert book.offered == book.delivered + book.dropped + book.pending
         assert sum(frames.drops()["train"].values()) == dropped
+
+
+class Watched(PendingFrame):
+    """Counts how often one asks whether it is in a file."""
+
+    asked = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        Watched.asked += name == "journaled"
+        return super().__getattribute__(name)
+
+
+def test_frames_that_stand_in_a_file_are_not_gone_through_again() -> None:
+    frames = offered(0, room=2000)
+    for fseq in range(1, 1001):
+        frames.offer("train")
+        frames.encoded(Watched("train", fseq, [b""], 0, 10, journaled=fseq < 999))
+    Watched.asked = 0
+    assert [frame.fseq for frame in frames.unjournaled()] == [999, 1000]
+    assert Watched.asked == 3
+
+
+EVENTS = ["train", "val", "send", "confirm", "lost", "write", "drop"]
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=80), st.integers(1, 4))
+def test_what_stands_in_no_file_is_found_after_any_history(events: list[str], most: int) -> None:
+    frames = FrameWindow(12 * FRAME_BYTES)
+    numbers: dict[Stream, int] = {"train": 0, "val": 0}
+    for event in events:
+        if event in ("train", "val"):
+            stream: Stream = "train" if event == "train" else "val"
+            numbers[stream] += 1
+            frames.offer(stream)
+            frames.encoded(pending(stream, numbers[stream]))
+        elif event == "send" and (frame := frames.next_frame()) is not None:
+            frames.sent(frame)
+        elif event == "confirm":
+            for each in ("train", "val"):
+                frames.delivered(each, frames.in_flight(each)[:1])  # type: ignore[arg-type]
+        elif event == "lost":
+            frames.reconnected(credit_bytes=35)
+        elif event == "write":
+            for frame in frames.unjournaled()[:most]:
+                frame.journaled = True
+        elif event == "drop":
+            frames.drop_in_flight("peer_lost")
+        missing = {(f.stream, f.fseq) for f in frames.unconfirmed() if not f.journaled}
+        found = [(f.stream, f.fseq) for f in frames.unjournaled()]
+        assert set(found) == missing
+        assert found == sorted(found), "each stream's oldest first"

@@ -1,3 +1,5 @@
+import _thread
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -272,3 +274,92 @@ def test_images_in_the_usual_forms_become_uint8_rgb() -> None:
     assert as_uint8_images(IMAGES).shape == (2, 32, 32, 3)
     with pytest.raises(ValueError, match="1 or 3 channels"):
         as_uint8_images(np.zeros((2, 5, 8, 8)))
+
+
+def test_wrong_images_cost_the_frame_and_not_the_scalars(tmp_path: Path) -> None:
+    publisher = Publisher.start(make_run_started(), record=tmp_path / "run.mcap")
+    wrong = np.zeros((1, 2, 8, 8))
+    publisher.batch(
+        phase="train",
+        epoch=0,
+        batch_idx=0,
+        global_step=1,
+        loss=0.5,
+        input=wrong,
+        reconstruction=wrong,
+    )
+    outcome = publisher.close()
+    messages = read(tmp_path / "run.mcap")
+    assert [m.loss for m in messages if isinstance(m, BatchMetrics)] == [0.5]
+    assert [m.reason for m in messages if isinstance(m, DropNotice)] == ["capture_failed"]
+    assert outcome.records_lost == 0
+    assert outcome.totals["train"].dropped == 1
+
+
+def test_a_batch_that_could_not_be_captured_is_a_lost_record(tmp_path: Path) -> None:
+    publisher = Publisher.start(make_run_started(), record=tmp_path / "run.mcap")
+    publisher.count_lost()
+    outcome = publisher.close()
+    assert (outcome.books.records.offered, outcome.books.records.lost) == (3, 1)
+    assert not outcome.complete
+
+
+@pytest.mark.parametrize("reason", ["x" * 5000, "bl\udce4u.png is gone"])
+def test_a_run_ends_whatever_its_reason_is(tmp_path: Path, reason: str) -> None:
+    publisher = Publisher.start(make_run_started(), record=tmp_path / "run.mcap")
+    assert publisher.close("failed", reason=reason).complete
+    [ended] = [m for m in read(tmp_path / "run.mcap") if isinstance(m, RunEnded)]
+    assert ended.reason is not None
+    assert ended.reason[:2] == reason[:2]
+
+
+def test_a_run_without_its_end_is_not_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("trainer.publish.sender.RunEnded", fail)
+    publisher = Publisher.start(make_run_started(), record=tmp_path / "run.mcap")
+    assert not publisher.close().complete
+
+
+def test_a_run_that_fits_in_no_message_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="this run cannot be announced: header of"):
+        Publisher.start(make_run_started(config={"a": "x" * (1 << 21)}), record=tmp_path / "r.mcap")
+    assert not (tmp_path / "r.mcap").exists()
+
+
+def test_a_scalar_with_an_odd_name_costs_nothing_else(tmp_path: Path) -> None:
+    publisher = Publisher.start(make_run_started(), record=tmp_path / "run.mcap")
+    publisher.batch(
+        phase="train", epoch=0, batch_idx=0, global_step=1, loss=0.5, scalars={"bl\udce4u": 1.0}
+    )
+    publisher.close()
+    [batch] = [m for m in read(tmp_path / "run.mcap") if isinstance(m, BatchMetrics)]
+    assert (batch.loss, batch.scalars) == (0.5, {"bl\\udce4u": 1.0})
+
+
+def test_ctrl_c_while_closing_leaves_at_once_with_everything_in_the_journal(
+    tmp_path: Path, endpoint: str, analyzer: ScriptedAnalyzer
+) -> None:
+    publisher = Publisher.start(
+        make_run_started(), endpoint=endpoint, settings=settings(tmp_path, close_timeout_s=60.0)
+    )
+    analyzer.until(lambda: analyzer.hellos)
+    analyzer.welcome()  # and not a word more
+    publish_batches(publisher, 5)
+    began_s = time.monotonic()
+    interrupt = threading.Timer(0.3, _thread.interrupt_main)
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        publisher.close()
+    assert time.monotonic() - began_s < 30
+    outcome = publisher.close()
+    assert outcome.journal is not None
+    messages = read(outcome.journal)
+    assert len([m for m in messages if isinstance(m, BatchMetrics)]) == 5
+    assert len([m for m in messages if isinstance(m, BatchFrame)]) == 5
+    assert isinstance(messages[-1], RunEnded)
+    assert outcome.totals["train"].dropped == 5
+    interrupt.join()
