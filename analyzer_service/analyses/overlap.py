@@ -104,8 +104,8 @@ def mean_regrid(field: ArrayLike, shape: tuple[int, ...]) -> Floats:
 def _block_means(values: Floats, rows: int, columns: int) -> Floats:
     """Means of whole blocks; OpenCV's shrinking by area does just that, where sizes divide."""
     if values.ndim == 2:
-        means: Floats = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
-        return means
+        means = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
+        return np.asarray(means, dtype=np.float64)
     stack = values.reshape(-1, *values.shape[-2:])
     shrunk = [_block_means(np.ascontiguousarray(field), rows, columns) for field in stack]
     return np.reshape(shrunk, (*values.shape[:-2], rows, columns))
@@ -193,8 +193,7 @@ def _auc(gates: Floats, inside: Floats) -> Floats:
 
 def _below(gates: Floats) -> Floats:
     """For each cell, how many cells have a lower value, an equal one counting half."""
-    ranks: Floats = midranks(gates.reshape(len(gates), -1)) - 0.5
-    return ranks
+    return midranks(gates.reshape(len(gates), -1)) - 0.5
 
 
 def _ranked(below: Floats, inside: Floats, cells: int) -> Floats:
@@ -206,7 +205,8 @@ def _ranked(below: Floats, inside: Floats, cells: int) -> Floats:
     pairs = inside * (cells - inside)
     result = np.full(np.broadcast_shapes(below.shape, pairs.shape), np.nan)
     np.divide(below - 0.5 * np.square(inside), pairs, out=result, where=pairs > 0)
-    return np.clip(result, 0.0, 1.0)
+    share: Floats = np.clip(result, 0.0, 1.0)
+    return share
 
 
 def _nss(gates: Floats, inside: Floats) -> Floats:
