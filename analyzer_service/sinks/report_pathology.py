@@ -33,9 +33,9 @@ _UNITS: Final = {
     "hematoxylin_intensity": "OD",
     "eosin_intensity": "OD",
     "dab_intensity": "OD",
-    "nuclear_density": "/mm²",
-    "nuclear_area_mean": "µm²",
-    "nuclear_nn_distance": "µm",
+    "nuclear_density": "/mm²; per 10⁴ px without a pixel size",
+    "nuclear_area_mean": "px²",
+    "nuclear_nn_distance": "px",
 }
 _WORDS: Final = {
     "tissue": "dense tissue (summed optical density)",
