@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -20,6 +21,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.stats
 import skimage
+from measure.made_frames import gates, make_frame, tile_pair
 from measure.significance import PairwiseModifiedT, mismatched_pairings, strongest_shift
 from measure.tile_features import Contest, tile_contests
 from skimage.measure import block_reduce, label
@@ -37,7 +39,7 @@ from analyzer_service.analyses.significance import (
     modified_t_tests,
     toroidal_shift_test,
 )
-from shared.messages import BatchFrame, Sample
+from analyzer_service.analyses.tissue_facts import TissueFacts, named_vectors
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def main() -> None:
         *(time_attention(kind, repeats) for kind in ("smooth", "noise")),
         time_peaks(repeats),
         time_stack(repeats),
-        time_frame(repeats),
+        *time_frames(repeats),
         *(time_modified_t(size, repeats) for size in (16, 32)),
         *(time_modified_t_of_tiles(size, repeats) for size in (16, 32)),
         time_toroidal(repeats),
@@ -142,10 +144,21 @@ def time_stack(repeats: int) -> Timing:
     return Timing("attention metrics, a map of 16 in a stack", None, ours, None, None)
 
 
-def time_frame(repeats: int) -> Timing:
-    frame = make_frame(4)
-    ours = time_calls([lambda: analyze_frame(frame)], repeats)[0] / 4
-    return Timing("frame, a tile of 4: SSIM, 2 gates, 2 KAN maps", None, ours, None, None)
+def time_frames(repeats: int) -> list[Timing]:
+    """Everything for one tile of a frame of 4; 20 is a step whose tiles are tested by Dutilleul."""
+    cases = {
+        "two gates, 128 x 128": make_frame(4, kan=False),
+        "two gates, 256 x 256": make_frame(4, size=256, kan=False),
+        "two gates, 128 x 128, tested": make_frame(4, step=20, kan=False),
+        "two gates and two KAN maps, 128 x 128": make_frame(4),
+    }
+    facts = TissueFacts(named_vectors("ruifrok", "ihc"), mpp=0.5)
+    calls = [partial(analyze_frame, frame, facts) for frame in cases.values()]
+    taken = time_calls(calls, repeats)
+    return [
+        Timing(f"everything: {name}", None, ms / 4, None, None)
+        for name, ms in zip(cases, taken, strict=True)
+    ]
 
 
 def time_modified_t(size: int, repeats: int) -> Timing:
@@ -245,42 +258,6 @@ def library_peaks(above: np.ndarray) -> int:
     coarse = block_reduce(above, (above.shape[0] // 16, above.shape[1] // 16), np.sum)
     relief = (coarse - coarse.min()) / np.ptp(coarse)
     return int(label(h_maxima(relief, 0.2), connectivity=2).max())
-
-
-def tile_pair(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A tile of the immunohistochemistry image and a blurred copy."""
-    tile = np.ascontiguousarray(skimage.data.immunohistochemistry()[100:, 100:][:size, :size])
-    return tile, cv2.GaussianBlur(tile, (0, 0), 1.2)
-
-
-def gates(count: int, size: int = 32) -> np.ndarray:
-    rng = np.random.default_rng(count)
-    smooth = [
-        scipy.ndimage.gaussian_filter(rng.normal(size=(size, size)), 3 * size / 32)
-        for _ in range(count)
-    ]
-    return 1 / (1 + np.exp(-5 * np.stack(smooth)))
-
-
-def make_frame(count: int) -> BatchFrame:
-    x, y = (np.stack([image] * count) for image in tile_pair(128))
-    fine = gates(count).astype(np.float32)
-    coarse = np.ascontiguousarray(fine[:, ::2, ::2])
-    return BatchFrame(
-        phase="train",
-        epoch=0,
-        batch_idx=0,
-        global_step=1,
-        phase_step=1,
-        stream="train",
-        fseq=1,
-        captured_at_ns=0,
-        samples=tuple(Sample(id=str(i)) for i in range(count)),
-        input=x,
-        reconstruction=y,
-        attention={"bam_384": fine, "bam_16": coarse},
-        activation={"encoder_kan": coarse, "decoder_kan": fine},
-    )
 
 
 def print_table(timings: list[Timing]) -> None:
