@@ -123,23 +123,29 @@ def _coarse(channel: Image, pixel_um: float) -> Image:
 
 
 def _local_levels(coarse: Image, threshold: float) -> tuple[Image, Image] | None:
-    """Levels of surroundings and of nuclei near each cell; None if there is only one class."""
+    """Levels of surroundings and of nuclei near each cell; None if there is only one class.
+
+    Each is a weighted local average, drawn toward that of the whole tile where its class is rare.
+    """
     limit: Image | float = threshold
     levels = None
+    everything, total = _nearby(coarse), float(coarse.sum(dtype=np.float64))
     for _ in range(_ROUNDS):
         nuclear = (coarse > limit).astype(np.float32)
-        share = float(nuclear.mean())
-        if share in (0.0, 1.0):
+        count = int(np.count_nonzero(nuclear))
+        if count in (0, coarse.size):
             return levels
-        levels = _average_nearby(coarse, 1 - nuclear), _average_nearby(coarse, nuclear)
-        limit = levels[0] + MIDWAY * (levels[1] - levels[0])
+        stained = nuclear * coarse
+        inside = float(stained.sum(dtype=np.float64))
+        weight, sums = _nearby(nuclear), _nearby(stained)
+        high = PRIOR * inside / count
+        low = PRIOR * (total - inside) / (coarse.size - count)
+        background = (everything - sums + low) / (1 - weight + PRIOR)
+        nuclei = (sums + high) / (weight + PRIOR)
+        levels = background, nuclei
+        limit = background + MIDWAY * (nuclei - background)
     return levels
 
 
-def _average_nearby(coarse: Image, weight: Image) -> Image:
-    """Weighted local average, drawn toward that of the whole tile where there is little weight."""
-    sigma = WINDOW_UM / CELL_UM
-    weighted = weight * coarse
-    overall = float(weighted.sum(dtype=np.float64) / weight.sum(dtype=np.float64))
-    average: Image = (smooth(weighted, sigma) + PRIOR * overall) / (smooth(weight, sigma) + PRIOR)
-    return average
+def _nearby(coarse: Image) -> Image:
+    return smooth(coarse, WINDOW_UM / CELL_UM)

@@ -199,7 +199,7 @@ def _pixels_per_unit(mpp: float | None) -> float:
         return PIXELS_PER_UNIT
     if not (math.isfinite(mpp) and mpp > 0):
         raise ArrayError(f"expected a pixel size in micrometers above 0, got {mpp}")
-    return UM2_PER_MM2 / mpp**2
+    return UM2_PER_MM2 / mpp / mpp  # the square of an absurd size may vanish
 
 
 def _numbered(values: NDArray[Any]) -> tuple[Ints, Ints]:
@@ -231,6 +231,8 @@ def _border(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def _solidity(shape: tuple[int, ...], places: Ints, part: Ints) -> Floats:
+    if not places.size:
+        return np.empty(0)
     consecutive = np.zeros(shape, dtype=np.int32)
     consecutive.ravel()[places] = part + 1
     regions = regionprops(consecutive)  # type: ignore[no-untyped-call]

@@ -143,7 +143,7 @@ def _passages(
         codes.append(np.minimum(a, b).astype(np.intp) * count + np.maximum(a, b))
         heights.append(np.minimum(near[row, col], far[row, col]))
     height, code = np.concatenate(heights), np.concatenate(codes)
-    fall = np.lexsort((code, -height))
+    fall = np.argsort(-height, kind="stable")
     highest = fall[np.sort(np.unique(code[fall], return_index=True)[1])]
     pair = code[highest]
     one, other = (pair // count).tolist(), (pair % count).tolist()

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer_service.analyses import attention, color, quality, significance, stain, texture
+from analyzer_service.analyses import (
+    attention,
+    color,
+    nuclei,
+    quality,
+    significance,
+    stain,
+    texture,
+)
+from analyzer_service.analyses.instances import instance_scores
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "metric_vectors.json").read_text()
@@ -164,3 +173,41 @@ def test_glcm(vector):
         expected = vector["expected"][name.removeprefix("texture_")]
         assert value == pytest.approx(expected, abs=vector["tol"]), name
         assert cell[name].item() == pytest.approx(expected, abs=vector["tol"]), name
+
+
+@pytest.mark.parametrize("vector", vectors(only="nuclear_morphology"))
+def test_nuclear_morphology(vector):
+    labels = np.array(vector["inputs"]["labels"])
+    table, values = nuclei.nuclear_table(labels, detail=True), nuclei.features(labels)
+    measured = {
+        "count": values["nuclear_count"],
+        "area": table.area,
+        "eccentricity": table.eccentricity,
+        "solidity": table.solidity,
+        "major": table.major_axis,
+        "minor": table.minor_axis,
+        "equivalent_diameter": table.equivalent_diameter,
+        "centroid": np.stack([table.row, table.col], axis=1),
+        "density_per_px": values["nuclear_density"] / 1e4,
+        "area_fraction": values["nuclear_area_fraction"],
+    }
+    assert set(measured) == set(vector["expected"]) - {"perimeter_crofton"}  # not measured
+    for name, value in measured.items():
+        np.testing.assert_allclose(
+            value, vector["expected"][name], atol=vector["tol"], rtol=0, err_msg=name
+        )
+
+
+@pytest.mark.parametrize("vector", vectors(only="nuclear_spacing"))
+def test_nuclear_spacing(vector):
+    (tile,) = [v for v in VECTORS if v["metric"] == "nuclear_morphology"]
+    centroids, expected = vector["inputs"]["centroids"], vector["expected"]
+    values = nuclei.spacing(centroids, pixels=np.size(tile["inputs"]["labels"]))
+    assert values["nuclear_nn_distance"] == pytest.approx(expected["nn_mean"], abs=vector["tol"])
+    assert values["clark_evans"] == pytest.approx(expected["clark_evans_R"], abs=vector["tol"])
+
+
+@pytest.mark.parametrize("vector", vectors(only="pq_aji"))
+def test_instance_scores(vector):
+    scores = instance_scores(vector["inputs"]["true"], vector["inputs"]["pred"])
+    assert scores == pytest.approx(vector["expected"], abs=vector["tol"])
