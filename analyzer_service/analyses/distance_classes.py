@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from analyzer_service.analyses.arrays import Floats
@@ -87,7 +86,9 @@ def _half_plane(height: int, width: int) -> tuple[Indices, Indices]:
 
 
 def _padded(side: int) -> int:
-    length: int = scipy.fft.next_fast_len(2 * side - 1, real=True)
+    from scipy.fft import next_fast_len  # with the first tile that is tested
+
+    length: int = next_fast_len(2 * side - 1, real=True)
     return length
 
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike
-from scipy.special import betainc
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_map, as_stack
 from analyzer_service.analyses.correlation import unit_rows
@@ -200,6 +198,9 @@ def compared(one: Correlograms, other: Correlograms) -> ModifiedT[Floats]:
     r = np.clip(np.einsum("nlc,nmc->nlm", one.rows, other.rows), -1.0, 1.0)
     ess = 1.0 + _effective_cells(one, other)
     dof = ess - 2.0
+    # Imported here, as scipy.fft below: few frames are tested, and a worker starts without them.
+    from scipy.special import betainc
+
     p = np.full(r.shape, np.nan)
     known = dof > 0.0
     # Student's t in its own terms: t**2 = dof r**2 / (1 - r**2).
@@ -237,9 +238,11 @@ def _class_products(maps: Floats, classes: DistanceClasses) -> Floats:
     """Sum over the pairs of cells of each class of the products of their values."""
     rows, columns = classes.shape
     # Axis by axis, so that rows of nothing but padding are not transformed one by one.
-    spectrum = scipy.fft.fft(scipy.fft.rfft(maps, columns, axis=2), rows, axis=1)
+    from scipy import fft
+
+    spectrum = fft.fft(fft.rfft(maps, columns, axis=2), rows, axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    products = scipy.fft.irfft(scipy.fft.ifft(power, axis=1)[:, : maps.shape[1]], columns, axis=2)
+    products = fft.irfft(fft.ifft(power, axis=1)[:, : maps.shape[1]], columns, axis=2)
     by_class = products.reshape(len(maps), -1)[:, classes.lags]
     result: Floats = np.add.reduceat(by_class, classes.starts, axis=1)
     return result

@@ -6,8 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
-from skimage.measure import regionprops
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_labels
 
@@ -15,6 +13,7 @@ PIXELS_PER_UNIT: Final = 1e4  # of density, where the pixel size is not known
 UM2_PER_MM2: Final = 1e6
 
 Ints = NDArray[np.intp]
+_ROWS_TOGETHER: Final = 512
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def nuclear_table(labels: ArrayLike, *, detail: bool = False) -> NuclearTable:
     array([3])
     """
     image = as_labels(labels)
-    places = np.flatnonzero(image)
+    places = np.flatnonzero(image != 0)  # a bool is searched faster
     row, col = np.divmod(places, max(1, image.shape[1]))
     found, part = _numbered(image.ravel()[places])
     area = np.bincount(part, minlength=len(found))
@@ -186,12 +185,26 @@ def spacing(centroids: ArrayLike, *, pixels: float) -> dict[str, float]:
     points = np.asarray(centroids, dtype=np.float64)
     if len(points) < 2:
         return {"nuclear_nn_distance": math.nan, "clark_evans": math.nan}
-    distances, _ = cKDTree(points).query(points, k=2)
-    mean = float(distances[:, 1].mean())
+    mean = float(np.sqrt(_nearest_squared(points)).mean())
     return {
         "nuclear_nn_distance": mean,
         "clark_evans": 2 * mean * math.sqrt(len(points) / pixels),
     }
+
+
+def _nearest_squared(points: Floats) -> Floats:
+    """Squared distance of each point (N, 2) to the nearest other one, a block of rows at a time.
+
+    For the tens to hundreds of nuclei of a tile this is faster than a tree, and what a worker
+    does not import it does not wait for.
+    """
+    nearest = np.empty(len(points))
+    for first in range(0, len(points), _ROWS_TOGETHER):
+        block = points[first : first + _ROWS_TOGETHER]
+        away = np.square(block[:, None] - points[None]).sum(axis=2)
+        away[np.arange(len(block)), first + np.arange(len(block))] = np.inf
+        nearest[first : first + len(block)] = away.min(axis=1)
+    return nearest
 
 
 def _pixels_per_unit(mpp: float | None) -> float:
@@ -233,6 +246,8 @@ def _border(image: NDArray[Any]) -> NDArray[Any]:
 def _solidity(shape: tuple[int, ...], places: Ints, part: Ints) -> Floats:
     if not places.size:
         return np.empty(0)
+    from skimage.measure import regionprops  # half a second for every worker, for few calls
+
     consecutive = np.zeros(shape, dtype=np.int32)
     consecutive.ravel()[places] = part + 1
     regions = regionprops(consecutive)  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from analyzer_service.analyses import architecture, color, nuclei, stain, texture
 from analyzer_service.analyses.arrays import Floats
 from analyzer_service.analyses.correlation import unit_rows
+from analyzer_service.analyses.dutilleul import Correlograms, compared, correlograms
 from analyzer_service.analyses.overlap import mean_regrid, stack_nuclear_attention
 from analyzer_service.analyses.pathology_names import (
     CORRELATION,
@@ -23,7 +24,6 @@ from analyzer_service.analyses.pathology_names import (
     TISSUE,
     feature_name,
 )
-from analyzer_service.analyses.significance import Correlograms, compared, correlograms
 from analyzer_service.analyses.tissue_facts import TissueFacts
 
 NUCLEI: Final = "nuclei"
