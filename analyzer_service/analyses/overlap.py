@@ -112,12 +112,13 @@ def _block_means(values: Floats, rows: int, columns: int) -> Floats:
     height, width = values.shape[0] // rows, values.shape[1] // columns
     area = height * width
     if area & (area - 1) == 0:
-        means: Floats = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
-        return means
+        means = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
+        return np.asarray(means, dtype=np.float64)
     # OpenCV multiplies by 1 / area in single precision: exact for powers of two only.
     bands = values.reshape(rows, height, -1).sum(axis=1)
-    total: Floats = bands.reshape(rows, columns, width).sum(axis=2)
-    return total / area
+    blocks: Floats = bands.reshape(rows, columns, width).sum(axis=2)
+    blocks /= area
+    return blocks
 
 
 def stack_nuclear_attention(gates: ArrayLike, fractions: ArrayLike) -> dict[str, Floats]:
