@@ -116,8 +116,9 @@ def _block_means(values: Floats, rows: int, columns: int) -> Floats:
         return np.asarray(means, dtype=np.float64)
     # OpenCV multiplies by 1 / area in single precision: exact for powers of two only.
     bands = values.reshape(rows, height, -1).sum(axis=1)
-    means = bands.reshape(rows, columns, width).sum(axis=2) / area
-    return np.asarray(means, dtype=np.float64)
+    blocks: Floats = bands.reshape(rows, columns, width).sum(axis=2)
+    blocks /= area
+    return blocks
 
 
 def stack_nuclear_attention(gates: ArrayLike, fractions: ArrayLike) -> dict[str, Floats]:
