@@ -53,7 +53,8 @@ def typical_radius(distance: NDArray[Any]) -> float:
     if not inside.size:
         return MIN_RADIUS
     rank = (3 * inside.size) // 4
-    return max(MIN_RADIUS, 2.0 * float(np.partition(inside, rank)[rank]))
+    radius = 2.0 * float(np.partition(inside, rank)[rank])
+    return max(MIN_RADIUS, min(radius, float(max(distance.shape))))  # a mask may have no end
 
 
 def _enclosed_pixels(outline: NDArray[Any]) -> float:
