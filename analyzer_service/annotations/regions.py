@@ -71,6 +71,7 @@ FAULTS: Final = {
     "crossing": "outlines that cross themselves or their holes: repaired",
     "unclassified": "annotations without a class: one class of their own",
     "outside": "annotations that reach beyond their tile: clipped",
+    "unplaced": "tiles whose place in their image is not known, left out",
     "unknown_class": "annotations of classes that were not asked for, left out",
     "unknown_tile": "files of no tile that the run kept, left out",
     "training_tile": "files of training tiles, which are flipped and turned, left out",
