@@ -3,11 +3,14 @@
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from analyzer_service.clinical import generate_clinical_validation_report
+    from analyzer_service.clinical import (
+        create_pathologist_annotation_interface,
+        generate_clinical_validation_report,
+    )
 
-__all__ = ["generate_clinical_validation_report"]
+__all__ = ["create_pathologist_annotation_interface", "generate_clinical_validation_report"]
 
-_HOMES: Final = {"generate_clinical_validation_report": "analyzer_service.clinical"}
+_HOMES: Final = dict.fromkeys(__all__, "analyzer_service.clinical")
 
 
 def __getattr__(name: str) -> Any:

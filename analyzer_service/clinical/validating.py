@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,8 @@ from analyzer_service.clinical import summarizing
 from analyzer_service.clinical.matching import CONSENSUS, Reading, Readings, match
 from analyzer_service.clinical.scoring import Masks, agreements, consensus, pairs
 from analyzer_service.clinical.summarizing import OwnOrOthers, PairKey, ScoredTile, Summary
-from analyzer_service.commit.kept_tiles import KeptTile, kept_tiles
+from analyzer_service.commit.kept_tiles import KeptTile, kept_tiles, with_frames
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.sinks.frames import read_frame
 from shared.messages import BatchFrame, RunStarted
 
 
@@ -105,16 +103,14 @@ def validate_run(
 def _scored(
     run: Path, tiles: Sequence[KeptTile], readings: Readings, faults: list[Fault]
 ) -> Iterator[ScoredTile]:
-    """Each tile that anyone annotated; a frame is read once, and one at a time is held."""
+    """Each tile that anyone annotated."""
     read = {tile for by_tile in readings.by_reader.values() for tile in by_tile}
     wanted = [tile for tile in tiles if tile.sample.id in read]
-    for file, group in groupby(wanted, key=lambda tile: tile.file):
-        frame = read_frame(run, file)
-        for tile in group:
-            if frame is None or tile.position >= len(frame.samples):
-                faults.append(Fault("unread_frame", tile.sample.id, file))
-            else:
-                yield _score(tile, frame, readings, faults)
+    for tile, frame in with_frames(run, wanted):
+        if frame is None:
+            faults.append(Fault("unread_frame", tile.sample.id, tile.file))
+        else:
+            yield _score(tile, frame, readings, faults)
 
 
 def _score(

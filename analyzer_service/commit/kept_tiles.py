@@ -1,12 +1,15 @@
 """The tiles whose images and maps a run's folder still holds."""
 
 import json
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from analyzer_service.commit.database import open_reader
-from shared.messages import Phase, Sample
+from analyzer_service.sinks.frames import read_frame
+from shared.messages import BatchFrame, Phase, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,14 @@ def kept_tiles(folder: Path) -> list[KeptTile]:
             latest.pop((tile.phase, tile.sample.id), None)
             latest[tile.phase, tile.sample.id] = tile
     return list(latest.values())
+
+
+def with_frames(
+    folder: Path, tiles: Iterable[KeptTile]
+) -> Iterator[tuple[KeptTile, BatchFrame | None]]:
+    """Each tile with its frame, or None where that is gone or damaged; one frame is held."""
+    for file, group in groupby(tiles, key=lambda tile: tile.file):
+        frame = read_frame(folder, file)
+        for tile in group:
+            whole = frame is not None and tile.position < len(frame.samples)
+            yield tile, frame if whole else None
