@@ -1,4 +1,4 @@
-"""``python -m analyzer_service serve | replay | verify | keys``."""
+"""``python -m analyzer_service serve | replay | verify | validate | keys``."""
 
 import logging
 import os
@@ -184,6 +184,33 @@ def verify(
         typer.echo(line)
     if not findings.sound:
         raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    run: Annotated[Path, typer.Argument(help="A run's folder; it may still be going.")],
+    annotations: Annotated[
+        Path,
+        typer.Option(help="Folder of annotations: QuPath's GeoJSON, or W3C Web Annotation."),
+    ],
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(help="Subfolder of one reader; give it again for each further one."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Class to compare; again for more.  [default: all]"),
+    ] = None,
+) -> None:
+    """Compare a run's attention with what pathologists marked. Evidence, never a verdict."""
+    from analyzer_service.clinical import generate_clinical_validation_report
+    from analyzer_service.clinical.console import lines_of
+
+    report = generate_clinical_validation_report(
+        run, annotations, readers=reader or (), classes=label or ()
+    )
+    for line in lines_of(report):
+        typer.echo(line)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_map
 from analyzer_service.analyses.density import overlap_matrix
-from analyzer_service.analyses.masks import mask_scores
+from analyzer_service.analyses.masks import Mask, mask_scores
 from analyzer_service.analyses.overlap import area_fractions, stack_nuclear_attention
 from analyzer_service.analyses.status import OK, status_codes
 
@@ -59,7 +59,7 @@ def attention_mask_scores(gate: ArrayLike, ref: ArrayLike) -> dict[str, float]:
         "average_precision": average_precision(maps, inside) if usable else math.nan,
         "area_matched": area_matched(maps, inside) if usable else math.nan,
     }
-    half = _half_maximum(maps, mask) if usable else {}
+    half = mask_scores(half_maximum(maps, mask.shape), mask) if usable else {}
     for name in ("iou", "dice", "precision", "recall"):
         scores[f"half_maximum_{name}"] = half.get(name, math.nan)
     scores["ceiling"] = ceiling(mask, maps.shape) if mask.any() else math.nan
@@ -90,6 +90,37 @@ def area_matched(gate: Floats, inside: Floats) -> float:
     return float(np.interp(wanted, np.r_[0.0, area], np.r_[0.0, covered])) / wanted
 
 
+def half_maximum(gate: ArrayLike, shape: tuple[int, ...]) -> Mask:
+    """Where attention is above half of its range, at the resolution of an annotation.
+
+    Parameters
+    ----------
+    gate : array of shape (h, w)
+        Of a constant one all is above.
+    shape : (int, int)
+        Rows and columns of the result. A pixel that has parts of several cells is inside if at
+        least half of it is.
+
+    Returns
+    -------
+    ndarray of shape `shape`, bool
+
+    Raises
+    ------
+    ArrayError
+        If `gate` is no real-valued 2-D array.
+
+    Examples
+    --------
+    >>> half_maximum([[0.0, 1.0]], (1, 4))
+    array([[False, False,  True,  True]])
+    """
+    maps = as_map(gate)
+    above = maps >= (maps.min() + maps.max()) / 2.0
+    inside: Mask = _enlarged(above.astype(np.float64), shape) >= HALF
+    return inside
+
+
 def ceiling(mask: ArrayLike, grid: tuple[int, ...]) -> float:
     """Dice of a mask (H, W) with itself after it was brought to `grid` and back.
 
@@ -98,11 +129,6 @@ def ceiling(mask: ArrayLike, grid: tuple[int, ...]) -> float:
     pixels = np.asarray(mask) != 0
     coarse = area_fractions(pixels, grid) >= HALF
     return mask_scores(_enlarged(coarse.astype(np.float64), pixels.shape) >= HALF, pixels)["dice"]
-
-
-def _half_maximum(gate: Floats, mask: Floats) -> dict[str, float]:
-    above = gate >= (gate.min() + gate.max()) / 2.0
-    return mask_scores(_enlarged(above.astype(np.float64), mask.shape) >= HALF, mask)
 
 
 def _enlarged(cells: Floats, shape: tuple[int, ...]) -> Floats:

@@ -1,13 +1,15 @@
 """Attention as a prediction of an annotation: scikit-learn on the enlarged gate."""
 
+import doctest
 import math
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from analyzer_service.analyses import attention_mask
 from analyzer_service.analyses.arrays import ArrayError
-from analyzer_service.analyses.attention_mask import attention_mask_scores, ceiling
+from analyzer_service.analyses.attention_mask import attention_mask_scores, ceiling, half_maximum
 from analyzer_service.analyses.masks import mask_scores
 from tests.analyzer_service.analyses.maps import noise, smooth
 
@@ -45,6 +47,19 @@ def test_above_half_of_the_range():
     found = attention_mask_scores(gate, mask)
     for name in ("iou", "dice", "precision", "recall"):
         assert found[f"half_maximum_{name}"] == pytest.approx(expected[name])
+
+
+def test_the_example():
+    assert doctest.testmod(attention_mask).failed == 0
+
+
+def test_above_half_at_any_resolution():
+    gate, _, pixels = case(5)
+    above = pixels >= (gate.min() + gate.max()) / 2
+    np.testing.assert_array_equal(half_maximum(gate, (32, 32)), above)
+    assert half_maximum(gate, (20, 12)).shape == (20, 12)
+    with pytest.raises(ArrayError):
+        half_maximum(gate[0], (4, 4))
 
 
 def test_small_marks_have_a_low_ceiling_and_whole_cells_a_full_one():

@@ -1,0 +1,126 @@
+"""Annotation files: what is in one, whichever of the formats it is in, and how one is written."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from analyzer_service.annotations.geojson import collection_of, read_feature
+from analyzer_service.annotations.items import Item, refused
+from analyzer_service.annotations.regions import Fault, Region
+from analyzer_service.annotations.web_annotation import page_of, read_annotation
+from analyzer_service.sinks.replacing import replacing
+
+LARGEST_FILE: Final = 128 << 20
+"""Bytes of a file that is read; a larger one is named and left out."""
+MOST_ANNOTATIONS: Final = 1_000_000
+SUFFIXES: Final = (".geojson", ".json", ".jsonld")
+TO_DO: Final = "sidelight_to_do"
+"""Member of a file of the task list that nobody has annotated yet; no program writes it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFile:
+    """What a file says.
+
+    Attributes
+    ----------
+    usable : bool
+        Whether it says what is in its image, be it nothing. False for one that could not be read
+        as a whole, and for one of the task list that is still to be done.
+    regions : tuple of Region
+        In the order of the file.
+    faults : tuple of Fault
+        What was wrong, with its place: ``name, item 3``.
+    """
+
+    usable: bool
+    regions: tuple[Region, ...]
+    faults: tuple[Fault, ...]
+
+
+def read_annotations(path: Path, *, name: str | None = None) -> AnnotationFile:
+    """Annotations of a file: QuPath's GeoJSON or W3C Web Annotation, told apart by what it says.
+
+    A FeatureCollection, a list of features or a single one; an AnnotationPage, a list of
+    annotations or a single one. Whatever is wrong with the file is in `faults`: nothing is raised.
+
+    Parameters
+    ----------
+    path : Path
+    name : str, optional
+        What to call it in faults; its file name if not given.
+    """
+    where = path.name if name is None else name
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            return _none("not_annotations", where, f"larger than {LARGEST_FILE >> 20} MiB")
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        return _none("not_annotations", where, error.strerror or str(error))
+    except (ValueError, RecursionError) as error:
+        return _none("not_annotations", where, f"not JSON: {error}")
+    if isinstance(content, Mapping) and TO_DO in content:
+        return _none("untouched", where, "")
+    items = _items(content)
+    if items is None or len(items) > MOST_ANNOTATIONS:
+        what = "neither features nor annotations" if items is None else f"{len(items):,} items"
+        return _none("not_annotations", where, what)
+    read = [_read(item, f"{where}, item {n}") for n, item in enumerate(items, 1)]
+    return AnnotationFile(
+        usable=True,
+        regions=tuple(item.region for item in read if item.region is not None),
+        faults=tuple(fault for item in read for fault in item.faults),
+    )
+
+
+def write_geojson(path: Path, regions: Iterable[Region]) -> None:
+    """Write regions as a FeatureCollection that QuPath opens.
+
+    Raises
+    ------
+    SinkError
+        If the file cannot be written.
+    """
+    with replacing(path) as file:
+        json.dump(collection_of(regions), file, allow_nan=False)
+
+
+def write_web_annotations(path: Path, regions: Iterable[Region], *, source: str) -> None:
+    """Write regions of the image `source` (an IRI or a name) as a W3C AnnotationPage.
+
+    Colors, locks and measurements have no place in it.
+
+    Raises
+    ------
+    SinkError
+        If the file cannot be written.
+    """
+    with replacing(path) as file:
+        json.dump(page_of(regions, source), file, allow_nan=False)
+
+
+def _items(content: Any) -> list[Any] | None:
+    if isinstance(content, list):
+        return content
+    if not isinstance(content, Mapping):
+        return None
+    inside = {"FeatureCollection": "features", "AnnotationPage": "items"}
+    if content.get("type") in ("Feature", "Annotation"):
+        return [content]
+    items = content.get(inside.get(str(content.get("type")), ""))
+    return items if isinstance(items, list) else None
+
+
+def _read(item: Any, where: str) -> Item:
+    kind = item.get("type") if isinstance(item, Mapping) else None
+    if kind == "Feature":
+        return read_feature(item, where)
+    if kind == "Annotation":
+        return read_annotation(item, where)
+    return refused("unreadable", where, "neither a Feature nor an Annotation")
+
+
+def _none(kind: str, where: str, what: str) -> AnnotationFile:
+    return AnnotationFile(usable=False, regions=(), faults=(Fault(kind, where, what),))
