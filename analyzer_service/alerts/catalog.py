@@ -15,30 +15,6 @@ from analyzer_service.alerts.stalled import StalledRule
 from analyzer_service.alerts.trends import GrowthRule, PlateauRule
 from analyzer_service.alerts.worsening import WorseningRule
 
-TITLES: Final = {
-    "loss_plateau": "loss plateau",
-    "loss_rise": "loss rising",
-    "ssim_not_improving": "SSIM not improving",
-    "ssim_falling": "SSIM falling",
-    "ssim_low": "SSIM low",
-    "attention_concentrated": "attention too concentrated",
-    "attention_diffuse": "attention too diffuse",
-    "attention_constant": "attention constant",
-    "attention_ignores_content": "attention ignores content",
-    "attention_unstable": "attention unstable",
-    "memory_spike": "memory spike",
-    "memory_growth": "memory growing",
-    "inference_slow": "inference slow",
-    "inference_rising": "inference time rising",
-    "step_time_rising": "step time rising",
-    "data_wait": "waiting for data",
-    "not_finite": "NaN or infinity",
-    "overfitting": "overfitting",
-    "stalled": "trainer stalled",
-    "frames_dropped": "frames dropped",
-}
-"""Every alert by name, and in two or three words."""
-
 _HYSTERESIS: Final = 0.05
 _SPEED: Final = (
     "Look at what else the machine does, at clocks and heat, and at work that grows with the steps."

@@ -1,8 +1,10 @@
 """Read-only view of a run's folder, for figures, sinks, reports and the page."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -10,12 +12,14 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.commit import rollups
 from analyzer_service.commit.database import open_reader, run_database
 from analyzer_service.commit.maps import unpack_maps
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.views import (
+    AlertRecord,
     DashboardRecord,
     EpochRecord,
     Failure,
@@ -29,6 +33,7 @@ from analyzer_service.sinks.frames import read_frame
 from shared.messages import BatchFrame, RunStarted, Sample, Totals
 
 __all__ = [
+    "AlertRecord",
     "DashboardRecord",
     "EpochRecord",
     "Failure",
@@ -218,6 +223,25 @@ class RunReader:
         found = self._connection.execute(query).fetchone()
         return None if found is None else str(json.loads(found[0])[2])
 
+    def alerts(self, *, upto: int | None = None, after_moment: int = -1) -> list[AlertRecord]:
+        """Episodes of alerts that fired up to row `upto`, in the order in which they did.
+
+        None of a run that was written before there were alerts.
+        """
+        if not self._has_table("alerts"):
+            return []
+        names = ", ".join(each.name for each in fields(AlertRecord))
+        query = f"SELECT {names} FROM alerts WHERE moment > ? AND release <= ? ORDER BY moment, id"
+        found = self._connection.execute(query, (after_moment, 2**62 if upto is None else upto))
+        records = [AlertRecord(*values) for values in found]
+        return [each if each.peak is not None else replace(each, peak=math.nan) for each in records]
+
+    def alert_settings(self) -> AlertSettings:
+        """What the run's alerts went by; the defaults where it was never said."""
+        query = "SELECT value FROM state WHERE key = 'alert_settings'"
+        found = self._connection.execute(query).fetchone()
+        return DEFAULT if found is None else AlertSettings.model_validate_json(found[0])
+
     def books(self) -> dict[str, Totals]:
         """Frames by "producer/stream" as of the last committed record, as the analyzer counts."""
         query = (
@@ -263,6 +287,10 @@ class RunReader:
         )
         found = self._connection.execute(query, (phase, number)).fetchone()
         return None if found is None else read_frame(self.folder, found[0])
+
+    def _has_table(self, name: str) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        return self._connection.execute(query, (name,)).fetchone() is not None
 
     def _released(self) -> int:
         (released,) = self._connection.execute("SELECT max(release) FROM batches").fetchone()

@@ -54,6 +54,7 @@ FAILURES = {
     "undecodable": "frames that could not be read",
     "frame_file": "frames that could not be kept for later",
     "file": "files that could not be written",
+    "alerts": "rows at which the rule of an alert failed",
     "frame_mismatch": "frames of another batch than the one that named them: an error",
     "unexplained_frames": "frames that neither arrived nor were dropped by name: an error",
     "missing_records": "gaps in the records: an error",

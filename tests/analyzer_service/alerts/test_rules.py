@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer_service.alerts.catalog import TITLES
 from analyzer_service.alerts.reading import SeenRow
 from analyzer_service.alerts.settings import AlertSettings
+from analyzer_service.alerts.titles import TITLES
 from tests.analyzer_service.alerts.series import (
     LAYERS,
     Fault,

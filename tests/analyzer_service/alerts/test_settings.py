@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from analyzer_service.alerts.catalog import TITLES
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings, default_file, load_settings
+from analyzer_service.alerts.titles import TITLES
 from analyzer_service.figures import ranges
 from shared.errors import ConfigurationError
 
