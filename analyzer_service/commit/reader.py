@@ -1,10 +1,8 @@
 """Read-only view of a run's folder, for figures, sinks, reports and the page."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -12,8 +10,9 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer_service.alerts.settings import DEFAULT, AlertSettings
+from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.commit import rollups
+from analyzer_service.commit.alert_records import read_alert_settings, read_alerts
 from analyzer_service.commit.database import open_reader, run_database
 from analyzer_service.commit.maps import unpack_maps
 from analyzer_service.commit.packing import NameLists
@@ -228,19 +227,11 @@ class RunReader:
 
         None of a run that was written before there were alerts.
         """
-        if not self._has_table("alerts"):
-            return []
-        names = ", ".join(each.name for each in fields(AlertRecord))
-        query = f"SELECT {names} FROM alerts WHERE moment > ? AND release <= ? ORDER BY moment, id"
-        found = self._connection.execute(query, (after_moment, 2**62 if upto is None else upto))
-        records = [AlertRecord(*values) for values in found]
-        return [each if each.peak is not None else replace(each, peak=math.nan) for each in records]
+        return read_alerts(self._connection, upto, after_moment)
 
     def alert_settings(self) -> AlertSettings:
         """What the run's alerts went by; the defaults where it was never said."""
-        query = "SELECT value FROM state WHERE key = 'alert_settings'"
-        found = self._connection.execute(query).fetchone()
-        return DEFAULT if found is None else AlertSettings.model_validate_json(found[0])
+        return read_alert_settings(self._connection)
 
     def books(self) -> dict[str, Totals]:
         """Frames by "producer/stream" as of the last committed record, as the analyzer counts."""
@@ -287,10 +278,6 @@ class RunReader:
         )
         found = self._connection.execute(query, (phase, number)).fetchone()
         return None if found is None else read_frame(self.folder, found[0])
-
-    def _has_table(self, name: str) -> bool:
-        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-        return self._connection.execute(query, (name,)).fetchone() is not None
 
     def _released(self) -> int:
         (released,) = self._connection.execute("SELECT max(release) FROM batches").fetchone()

@@ -43,6 +43,8 @@ class DashboardData:
     nuclei : ndarray of shape (H, W), int32, or None
         Where the first tile's nuclei lie: 0 is background, every other number a nucleus. None
         when they are not to be outlined.
+    alerts : tuple of str
+        Alerts that go on as of this batch, in a few words each, the latest first.
     """
 
     run: RunStarted
@@ -52,6 +54,7 @@ class DashboardData:
     frame: BatchFrame | None = None
     tile: TileQuality | None = None
     nuclei: NDArray[np.int32] | None = None
+    alerts: tuple[str, ...] = ()
 
     def value(self, key: str) -> float:
         """A number of the row; NaN when it is absent or undefined."""

@@ -12,9 +12,10 @@ from analyzer_service.metrics.snapshot import Said
 from analyzer_service.pipeline import Committed, Origin, RunPipeline
 from analyzer_service.receive.ending import Ending
 from analyzer_service.receive.recorder import Recorder
+from analyzer_service.receive.stalls import Stalls
 from analyzer_service.sinks.wandb_sink import WandbSink
 from shared.codec import Buffer, join, size_of
-from shared.messages import BatchFrame, CriticalMessage, RunEnded, RunStarted
+from shared.messages import BatchFrame, BatchMetrics, CriticalMessage, RunEnded, RunStarted
 from shared.recording import Recorded, RecordedChannel
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class LiveRun:
 
     `heard` holds, by producer's start, the clock at its last sign of life, until it has said
     how the run ended or is given up. `said` holds, by producer's start, the books that it
-    itself told last, and `acked` how far it was told that its records are committed.
+    itself told last, and `acked` how far it was told that its records are committed. `stalls`
+    notices trainers that stand still.
     """
 
     pipeline: RunPipeline
@@ -41,6 +43,7 @@ class LiveRun:
     sink: WandbSink
     recorder: Recorder | None = None
     ending: Ending | None = None
+    stalls: Stalls = field(default_factory=lambda: Stalls(""))
     received: dict[Origin, int] = field(default_factory=dict)
     heard: dict[Origin, float] = field(default_factory=dict)
     said: dict[Origin, Said] = field(default_factory=dict)
@@ -114,6 +117,8 @@ class LiveRun:
     ) -> None:
         """Hand a record to the pipeline, in whatever order; `payload` is how it came."""
         self.pipeline.record(origin, cseq, message, payload)
+        if isinstance(message, BatchMetrics):
+            self.stalls.batch(origin)
         self.uncommitted_records += 1
         self.dirty = True
 

@@ -1,6 +1,7 @@
 """The runs that are being received: opened, committed in time, ended."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from analyzer_service.receive.books import log_end
 from analyzer_service.receive.ending import Ending
 from analyzer_service.receive.live_run import LiveRun
 from analyzer_service.receive.recorder import Recorder
+from analyzer_service.receive.stalls import Stalls
 from analyzer_service.sinks.wandb_outcome import Mode
 from analyzer_service.sinks.wandb_sink import WandbSink
 from analyzer_service.workers import Workers
@@ -141,7 +143,14 @@ class Runs:
             settings=self._settings.pipeline,
         )
         folder = Path(self.folder_of(started.run_name))
-        run = LiveRun(pipeline, started, folder, self._sink(started), self._recorder(folder))
+        run = LiveRun(
+            pipeline,
+            started,
+            folder,
+            self._sink(started),
+            self._recorder(folder),
+            stalls=Stalls(started.run_name, self._settings.pipeline.alerts),
+        )
         self._runs[started.run_id] = run
         self._committed_at[started.run_id] = float("-inf")
         logger.info("%s: writing to %s", started.run_name, folder)
@@ -167,6 +176,8 @@ class Runs:
             for origin, heard_at in list(run.heard.items()):
                 if now - heard_at > self._settings.producer_timeout_s:
                     self.lost(run, origin.producer)
+            if not math.isinf(self._settings.producer_timeout_s):  # a replay waits for nobody
+                run.stalls.look(run.heard, now)
             if run.recorder is not None:
                 run.recorder.flush(now)
             self._end(run, now)
@@ -187,6 +198,7 @@ class Runs:
         for run in self:
             for origin in run.heard:
                 run.heard[origin] += seconds
+            run.stalls.forgive(seconds)
 
     def end_all(self) -> list[Ending]:
         """Begin the end of every run, over or not: this process ends."""

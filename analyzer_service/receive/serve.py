@@ -83,7 +83,9 @@ def _make_loop(
             record=settings.record,
             producer_timeout_s=settings.producer_timeout_s,
             pipeline=PipelineSettings(
-                stain_vectors=settings.stain_vectors, nuclei_outline=settings.nuclei_outline
+                stain_vectors=settings.stain_vectors,
+                nuclei_outline=settings.nuclei_outline,
+                alerts=settings.alerts,
             ),
         ),
         SessionSettings(

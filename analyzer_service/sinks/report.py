@@ -9,6 +9,7 @@ from analyzer_service.commit.reader import RunReader, RunState
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.plain import utc
 from analyzer_service.sinks.replacing import replacing
+from analyzer_service.sinks.report_alerts import alert_section
 from analyzer_service.sinks.report_attention import (
     activation_table,
     agreement,
@@ -36,8 +37,8 @@ REPORT_NAME = "final_summary_report.md"
 def write_report(folder: Path, release: int) -> Path:
     """Write ``final_summary_report.md``.
 
-    Its first lines say how the run ended; then training, attention, performance, the books of
-    frames, evidence and every file. What is undefined is shown as such.
+    Its first lines say how the run ended; then alerts, training, attention, performance, the
+    books of frames, evidence and every file. What is undefined is shown as such.
 
     Parameters
     ----------
@@ -94,6 +95,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "activations": activation_table(started.layers, tiles),
         "pathology": pathology_section(reader, batches, tiles),
         "performance": performance_table(batches),
+        "alerts": alert_section(reader, release),
         "delivery": delivery(reader),
         "evidence": table(
             ["Evidence", "Value", "n", "Reference"],

@@ -99,6 +99,21 @@ def percent(share: float) -> str:
     return number(share) if math.isnan(share) else f"{100 * share:.1f} %"
 
 
+def duration(seconds: float) -> str:
+    """A time for readers.
+
+    Examples
+    --------
+    >>> duration(0.42), duration(75.0), duration(4000.0)
+    ('0.4 s', '1 min 15 s', '1 h 6 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
 def size(nbytes: int) -> str:
     """A file size for readers.
 

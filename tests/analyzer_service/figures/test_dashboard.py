@@ -248,3 +248,18 @@ def _mark_beside(sheet: Sheet, label: str) -> str:
     beside = [line for line in texts(sheet) if line.x >= panel.x]
     at = next(line.y for line in beside if line.text == label)
     return max((line for line in beside if line.y == at), key=lambda line: line.x).text
+
+
+def test_alerts_that_go_on_are_one_calm_line() -> None:
+    assert not [line for line in words(normal()) if line.startswith("Alerts")]
+    alerts = ("memory growing since step 120", "attention constant (bam_384) since step 88")
+    line = "Alerts: " + " · ".join(alerts)
+    assert line in words(normal(alerts=alerts))
+
+
+def test_many_alerts_are_counted_where_they_do_not_fit() -> None:
+    alerts = tuple(f"attention too concentrated (layer_{i}) since step {i}" for i in range(40))
+    (line,) = [text for text in words(normal(alerts=alerts)) if text.startswith("Alerts")]
+    shown = line.count("since step")
+    assert 3 <= shown < 40
+    assert line.endswith(f"{40 - shown} more")
