@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.figures.ranges import GUIDE, Ranges
 from shared.messages import BatchFrame, Phase, RunStarted, Sample
 
 Columns = Mapping[str, NDArray[np.float64]]
@@ -45,6 +46,8 @@ class DashboardData:
         when they are not to be outlined.
     alerts : tuple of str
         Alerts that go on as of this batch, in a few words each, the latest first.
+    ranges : Ranges
+        What the metrics are judged by.
     """
 
     run: RunStarted
@@ -55,6 +58,7 @@ class DashboardData:
     tile: TileQuality | None = None
     nuclei: NDArray[np.int32] | None = None
     alerts: tuple[str, ...] = ()
+    ranges: Ranges = GUIDE
 
     def value(self, key: str) -> float:
         """A number of the row; NaN when it is absent or undefined."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.analyses.nuclei import segment
 from analyzer_service.analyses.quality import mse, psnr, ssim
 from analyzer_service.commit.reader import RunReader
@@ -76,6 +77,7 @@ def read_dashboard(
             frame=frame,
             tile=_tile_quality(frame),
             alerts=_alerts(reader, release),
+            ranges=good_ranges(reader.alert_settings().ranges),
         )
     return replace(data, nuclei=_nuclei(data)) if nuclei else data
 

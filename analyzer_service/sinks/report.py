@@ -5,7 +5,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.commit.reader import RunReader, RunState
+from analyzer_service.figures.ranges import GUIDE
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.plain import utc
 from analyzer_service.sinks.replacing import replacing
@@ -75,11 +77,12 @@ def _render(content: dict[str, Any]) -> str:
 
 def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
     started, state = reader.started(), reader.state()
+    ranges = good_ranges(reader.alert_settings().ranges)
     batches = read_batches(reader, release)
     epochs = {phase: batches.epoch_numbers(phase) for phase in batches.phases}
-    tiles = read_tiles(reader, release, epochs=epochs, ranges=judged_ranges(started))
+    tiles = read_tiles(reader, release, epochs=epochs, ranges=judged_ranges(started, ranges))
     phase = "val" if tiles["val"].whole.rows else "train"
-    sections = layer_sections(started.layers, batches, tiles, phase=phase)
+    sections = layer_sections(started.layers, batches, tiles, phase=phase, ranges=ranges)
     return {
         "name": started.run_name,
         "opening": opening(started, state, batches),
@@ -89,6 +92,9 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "epochs": epoch_table(batches),
         "phase": {"train": "training", "val": "validation"}[phase],
         "layers": sections,
+        "whose_ranges": "The ranges are the guide's"
+        if ranges == GUIDE
+        else "The ranges are those that the analyzer was given",
         "analyzed": any(part.whole.rows for part in tiles.values()),
         "agreement": agreement(tiles),
         "explained": explained(sections),
@@ -99,7 +105,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "delivery": delivery(reader),
         "evidence": table(
             ["Evidence", "Value", "n", "Reference"],
-            evidence(reader, batches, tiles, phase=phase),
+            evidence(reader, batches, tiles, phase=phase, ranges=ranges),
             words=(0, 3),
         ),
         "tiles": _tile_words(tiles[phase]),

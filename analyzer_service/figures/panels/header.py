@@ -18,7 +18,7 @@ from analyzer_service.figures.sheet import WIDTH, Sheet
 from analyzer_service.figures.wording import shorten
 
 _BASELINE = 38
-_ALERTS = 71
+_ALERTS = 69
 
 
 def draw_header(sheet: Sheet, data: DashboardData) -> None:

@@ -7,6 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
+from analyzer_service.alerts.good_ranges import good_ranges
+from analyzer_service.alerts.settings import RangeSettings
 from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import ATTENTION_COLORS, color_table
 from analyzer_service.figures.dashboard import DashboardData, draw_sheet, render_dashboard
@@ -263,3 +265,11 @@ def test_many_alerts_are_counted_where_they_do_not_fit() -> None:
     shown = line.count("since step")
     assert 3 <= shown < 40
     assert line.endswith(f"{40 - shown} more")
+
+
+def test_metrics_are_judged_by_the_ranges_that_the_run_was_given() -> None:
+    strict = RangeSettings(entropy=(1.0, 1.5), ssim_min=0.99, peaks=(1.0, 30.0))
+    data = normal(ranges=good_ranges(strict))
+    assert {"1–1.5 nats", "≥ 0.99", "1–30"} <= set(words(data))
+    assert "2–4 nats" not in words(data)
+    assert render_dashboard(data) != render_dashboard(normal())

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from analyzer_service.alerts.settings import AlertSettings, RangeSettings
 from analyzer_service.commit.reader import AlertRecord, RunReader
 from analyzer_service.sinks.report import write_report
 from analyzer_service.sinks.wandb_feed import Position, next_portion
@@ -93,3 +94,18 @@ def test_wandb_is_told_of_each_once_after_its_row(run: RunWriter, folder: Path) 
         assert next_portion(reader, first.position).alerts == []
         put(run, an_alert(24))
         assert [alert.moment for alert in next_portion(reader, first.position).alerts] == [48]
+
+
+def test_the_report_judges_by_the_ranges_that_the_analyzer_was_given(
+    run: RunWriter, folder: Path
+) -> None:
+    guide = write_report(folder, 24).read_text("utf-8")
+    assert "The ranges are the guide's" in guide
+    settings = AlertSettings(ranges=RangeSettings(entropy=(1.0, 2.5), inference_max_ms=7.0))
+    with run.store.transaction():
+        run.store.put(alert_settings=settings.judged())
+    own = write_report(folder, 24).read_text("utf-8")
+    assert "The ranges are those that the analyzer was given" in own
+    assert "1–2.5 nats" in own
+    assert "< 7 ms" in own
+    assert "2–4 nats" not in own
