@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from analyzer_service.alerts.settings import NotifySettings
 from analyzer_service.commit.database import holds_run
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import Committed, PipelineSettings, RunPipeline
@@ -15,6 +16,7 @@ from analyzer_service.receive.ending import Ending
 from analyzer_service.receive.live_run import LiveRun
 from analyzer_service.receive.recorder import Recorder
 from analyzer_service.receive.stalls import Stalls
+from analyzer_service.sinks.notifier import Notifier
 from analyzer_service.sinks.wandb_outcome import Mode
 from analyzer_service.sinks.wandb_sink import WandbSink
 from analyzer_service.workers import Workers
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 _COMMIT_INTERVAL_S: Final = 0.05
 _COMMIT_RECORDS: Final = 64
 _IDLE_COMMIT_INTERVAL_S: Final = 0.25
+_NOTIFY_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class RunsSettings:
     """Where runs are written and what else is done with them.
 
     `project` None takes the W&B project that the producer names. A producer that is silent for
-    `producer_timeout_s` is lost. W&B has `wandb_timeout_s` for its end.
+    `producer_timeout_s` is lost. W&B has `wandb_timeout_s` for its end. Alerts are sent as `notify`
+    says.
     """
 
     output_dir: Path
@@ -43,6 +47,7 @@ class RunsSettings:
     record: bool = False
     producer_timeout_s: float = 30.0
     wandb_timeout_s: float = 10.0
+    notify: NotifySettings = NotifySettings()  # noqa: RUF009 - frozen
     pipeline: PipelineSettings = PipelineSettings()  # noqa: RUF009 - frozen
 
 
@@ -75,6 +80,7 @@ class Runs:
         self._runs: dict[str, LiveRun] = {}
         self._committed_at: dict[str, float] = {}
         self._closing = False
+        self._notifier = Notifier(settings.notify) if settings.notify.urls else None
         self.ended = 0
 
     def __iter__(self) -> Iterator[LiveRun]:
@@ -149,6 +155,7 @@ class Runs:
             folder,
             self._sink(started),
             self._recorder(folder),
+            notifier=self._notifier,
             stalls=Stalls(started.run_name, self._settings.pipeline.alerts),
         )
         self._runs[started.run_id] = run
@@ -212,6 +219,8 @@ class Runs:
         """Close what is open; runs that are not over can be taken up again later."""
         for run in self:
             self._close(run)
+        if self._notifier is not None:
+            self._notifier.close(_NOTIFY_S)
 
     def _due_at(self, run: LiveRun) -> float:
         since = self._committed_at[run.started.run_id]
