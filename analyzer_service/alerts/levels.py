@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from analyzer_service.alerts.reading import Reading, SeenRow, Worst
+from analyzer_service.alerts.reading import JUDGED_EVERY, Reading, SeenRow, Worst
 from analyzer_service.alerts.windows import Window
 from analyzer_service.figures.wording import number, with_unit
 from shared.messages import Phase
@@ -62,12 +62,14 @@ class LevelRule:
         self._windows = [Window(self.window) for _ in self.limits]
 
     def look(self, row: SeenRow) -> Reading | None:
-        """Take a row in; None until a window is full."""
+        """Take a row in; None until a window is full, and between the rows that are judged."""
         self._rows += 1
         if self._rows <= self.after or not self.wanted(row):
             return None
         for limit, window in zip(self.limits, self._windows, strict=True):
             window.push(row.number(limit.key))
+        if self._rows % JUDGED_EVERY:
+            return None
         seen = [place for place, window in enumerate(self._windows) if window.full]
         if not seen:
             return None
@@ -129,14 +131,14 @@ class SpreadRule:
         self._recent = Window(self.window)
 
     def look(self, row: SeenRow) -> Reading | None:
-        """Take a row in; None until the window is full."""
+        """Take a row in; None until the window is full, and between the rows that are judged."""
         self._rows += 1
         if self._rows <= self.after or not self.wanted(row):
             return None
         value = row.number(self.key)
         self._recent.push(abs(value - self._before))
         self._before = value
-        if not self._recent.full:
+        if self._rows % JUDGED_EVERY or not self._recent.full:
             return None
         spread = self._spread()
         return Reading(spread, bad=spread > self.most, good=spread < 0.8 * self.most)

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from shared.messages import Phase
 
 Worst = Literal["high", "low"]
+
+JUDGED_EVERY: Final = 5
+"""Rules of windows take every row in and judge every fifth: a window of 50 moves no faster."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 
-from analyzer_service.alerts.reading import Reading, SeenRow, Worst
+from analyzer_service.alerts.reading import JUDGED_EVERY, Reading, SeenRow, Worst
 from analyzer_service.alerts.windows import Window
 from shared.messages import Phase
 
@@ -40,16 +40,16 @@ class ShareRule:
         self._parts, self._wholes = Window(self.window), Window(self.window)
 
     def look(self, row: SeenRow) -> Reading | None:
-        """Take a row in; None while too few rows are there, or their wholes sum to nothing."""
+        """Take a row in; None between the rows that are judged, and while too few are there."""
         self._rows += 1
         part, whole = self.part(row)
         if self._rows <= self.after or not (isfinite(part) and isfinite(whole)):
             return None
         self._parts.push(part)
         self._wholes.push(whole)
-        share = self._share()
         enough = len(self._parts) >= (self.window if self.least is None else self.least)
-        if not enough or share is None:
+        share = self._share() if enough and self._rows % JUDGED_EVERY == 0 else None
+        if share is None:
             return None
         return Reading(share, bad=share >= self.most, good=share < 0.8 * self.most)
 

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from analyzer_service.alerts.reading import Reading, SeenRow, Worst
+from analyzer_service.alerts.reading import JUDGED_EVERY, Reading, SeenRow, Worst
 from analyzer_service.alerts.windows import Window
 from analyzer_service.figures.wording import with_unit
 from shared.messages import Phase
@@ -20,7 +20,7 @@ _EARLY_TIMES: Final = 3.0
 class WorseningRule:
     """Bad while three quarters of the last rows are worse than three quarters of the best ones.
 
-    The best rows are the `window` in a row with the best median so far. The gap between the two
+    The best rows are those of the window with the best median so far. The gap between the two
     quartiles must be `margin`, of the best median if it is `relative`. Good when half of the rows
     are back within half of the margin. With `early`, a first window in which three quarters are
     worse than three times the very first value is bad, too: worse than untrained.
@@ -51,7 +51,7 @@ class WorseningRule:
         self._recent = Window(self.window)
 
     def look(self, row: SeenRow) -> Reading | None:
-        """Take a row in; None until the window is full."""
+        """Take a row in; None until the window is full, and between the rows that are judged."""
         self._rows += 1
         value = row.number(self.key)
         if self._rows <= self.after or not math.isfinite(value):
@@ -60,7 +60,7 @@ class WorseningRule:
         if self.early and len(self._recent) == 1:
             self._best, self._best_step = value, row.step
             self._edge = value + (_EARLY_TIMES - 1) * abs(value)
-        if not self._recent.full:
+        if self._rows % JUDGED_EVERY or not self._recent.full:
             return None
         first = not self._has_window and self._recent.quantile(0.25) <= self._edge
         if first or self._recent.median() < self._best:

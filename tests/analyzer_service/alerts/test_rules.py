@@ -89,7 +89,9 @@ def test_a_fault_raises_its_own_alert_once_and_it_clears(name: str) -> None:
     assert not cleared.sentence
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", ["loss_rise", "attention_constant", "memory_growth", "not_finite", "stalled"]
+)
 def test_what_ended_may_come_again(name: str) -> None:
     shift = 700
 
