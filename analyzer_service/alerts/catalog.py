@@ -12,10 +12,13 @@ from analyzer_service.alerts.reading import Rule, SeenRow
 from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.alerts.shares import Part, ShareRule
 from analyzer_service.alerts.stalled import StalledRule
-from analyzer_service.alerts.trends import GrowthRule, PlateauRule
+from analyzer_service.alerts.trends import GrowthRule, PlateauRule, StuckRule
 from analyzer_service.alerts.worsening import WorseningRule
 
 _HYSTERESIS: Final = 0.05
+# How many times the improvement that it lacks ends a plateau: losses are noisier than SSIM.
+_LOSS_CLEARS: Final = 10.0
+_SSIM_CLEARS: Final = 3.0
 _SPEED: Final = (
     "Look at what else the machine does, at clocks and heat, and at work that grows with the steps."
 )
@@ -74,6 +77,12 @@ def rules_of_layers(settings: AlertSettings, layers: Sequence[str]) -> Iterator[
 def _loss(settings: AlertSettings) -> list[Rule]:
     loss = settings.loss
     return [
+        StuckRule(
+            improvement=loss.plateau_improvement,
+            batches=loss.stuck_batches,
+            near=loss.stuck_share,
+            clears=_LOSS_CLEARS,
+        ),
         PlateauRule(
             name="loss_plateau",
             key="loss",
@@ -82,6 +91,7 @@ def _loss(settings: AlertSettings) -> list[Rule]:
             relative=True,
             worse=loss.rise,
             batches=loss.plateau_batches,
+            clears=_LOSS_CLEARS,
             advice="Look at the learning rate and its schedule; or the model has learned what it "
             "can from these data.",
         ),
@@ -110,6 +120,7 @@ def _ssim(settings: AlertSettings) -> list[Rule]:
             relative=False,
             worse=ssim.fall,
             batches=ssim.plateau_batches,
+            clears=_SSIM_CLEARS,
             enough=low,
             advice=f"It is below {low:g}. Look at the reconstructions, and at the loss: MSE alone "
             "rewards blur.",

@@ -44,9 +44,11 @@ class RangeSettings(_Section):
 
 
 class LossSettings(_Section):
-    """`loss_plateau` and `loss_rise`."""
+    """`loss_stuck`, `loss_plateau` and `loss_rise`."""
 
     window: Size = 50
+    stuck_batches: Batches = 200
+    stuck_share: Share = 0.5
     plateau_batches: Batches = 1000
     plateau_improvement: Positive = 0.02
     rise: Positive = 0.25

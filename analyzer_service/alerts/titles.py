@@ -3,6 +3,7 @@
 from typing import Final
 
 TITLES: Final = {
+    "loss_stuck": "loss stuck",
     "loss_plateau": "loss plateau",
     "loss_rise": "loss rising",
     "ssim_not_improving": "SSIM not improving",

@@ -1,6 +1,7 @@
 """A series seen as medians of a few rows each, and where it has been going: growth, plateaus."""
 
 import math
+import statistics
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +25,11 @@ class Trend:
     change: float
     steadiness: float
     since: tuple[int, float]
+
+    @property
+    def level(self) -> float:
+        """Median of the points."""
+        return statistics.median(self.points)
 
 
 @dataclass
@@ -119,7 +125,8 @@ class PlateauRule:
     """Bad while a series improved by less than `improvement` over the last `batches` rows.
 
     Of its median in that time if it is `relative`. What got worse by `worse` (counted alike) is
-    no plateau, nor what is as good as `enough`. Good at three times `improvement`.
+    no plateau, nor what is as good as `enough`. Good at `clears` times `improvement`, which noise
+    must not reach.
     """
 
     name: str
@@ -129,6 +136,7 @@ class PlateauRule:
     relative: bool
     worse: float
     batches: int
+    clears: float
     advice: str
     enough: float | None = None
     layer: str | None = None
@@ -154,8 +162,7 @@ class PlateauRule:
         return self._said
 
     def _judge(self, trend: Trend) -> Reading:
-        ordered = sorted(trend.points)
-        level = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+        level = trend.level
         scale = abs(level) if self.relative else 1.0
         improved = trend.change if self.worst == "low" else -trend.change
         enough = self._is_enough(level)
@@ -166,10 +173,64 @@ class PlateauRule:
                 f"{self.label} has not improved by {least} since step {trend.since[0]:,}: its "
                 f"median over {trend.batches} batches is {number(level)}. {self.advice}"
             )
-        good = improved >= 3 * self.improvement * scale or enough
+        good = improved >= self.clears * self.improvement * scale or enough
         return Reading(level, bad=bad, good=good, since=trend.since)
 
     def _is_enough(self, level: float) -> bool:
         if self.enough is None:
             return False
         return level >= self.enough if self.worst == "low" else level <= self.enough
+
+
+@dataclass(kw_only=True)
+class StuckRule:
+    """Bad while the loss is near the very first one and does not fall.
+
+    Near is above `near` of it; it does not fall when it improved by less than `improvement` of its
+    median over the last `batches` rows. Good as soon as it is no longer near, or at `clears` times
+    `improvement`. Such a run learns nothing, which need not wait for a plateau to be seen.
+    """
+
+    improvement: float
+    batches: int
+    near: float
+    clears: float
+    name: str = "loss_stuck"
+    layer: str | None = None
+    phase: Phase | None = "train"
+    worst: Worst = "high"
+    of_process: bool = False
+    _trace: Trace = field(init=False)
+    _first: float | None = field(init=False, default=None)
+    _said: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._trace = Trace(self.batches)
+
+    def look(self, row: SeenRow) -> Reading | None:
+        """Take a row in; None between the medians, and while there are too few."""
+        value = row.number("loss")
+        if not math.isfinite(value):
+            return None
+        self._first = value if self._first is None else self._first
+        trend = self._trace.push(value, row)
+        return None if trend is None else self._judge(trend, self._first)
+
+    def sentence(self) -> str:
+        """Where it began, where it is, and what to look at."""
+        return self._said
+
+    def _judge(self, trend: Trend, first: float) -> Reading:
+        level = trend.level
+        is_near = level > first - (1 - self.near) * abs(first)
+        least = self.improvement * abs(level)
+        bad = is_near and -trend.change < least
+        if bad:
+            self._said = (
+                f"The loss is {number(level)} (median over {trend.batches} batches) and does not "
+                f"fall; the very first one was {number(first)}. The model learns nothing: look at "
+                "the learning rate (too high as well as too low), at the data, and whether "
+                "gradients reach the parameters."
+            )
+        good = not is_near or -trend.change >= self.clears * least
+        return Reading(level, bad=bad, good=good, since=trend.since)

@@ -43,7 +43,7 @@ def test_a_healthy_run_raises_at_most_one_alert(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected", "steps"),
     [
-        ("learning_rate", {"loss_rise", "not_finite"}, 150),
+        ("learning_rate", {"loss_stuck", "loss_rise", "not_finite"}, 250),
         ("constant_attention", {"attention_constant"}, 200),
         ("fixed_attention", {"attention_ignores_content"}, 200),
         ("leaking", {"memory_growth"}, 260),

@@ -113,7 +113,7 @@ def test_a_slow_forward_pass_is_above_the_range_and_rose() -> None:
 
 
 def test_a_loss_that_rests_is_a_plateau_from_where_it_was_best() -> None:
-    rests = between(800, 2200, lambda step, values: {"loss": values["loss"] * (step / 800) ** 0.7})
+    rests = between(800, 2300, lambda step, values: {"loss": values["loss"] * (step / 800) ** 0.7})
     changes = watch(healthy(3600, fault=rests))
     assert said(changes) == [("fired", "loss_plateau"), ("cleared", "loss_plateau")]
     assert 500 <= changes[0].since[0] <= 1200
@@ -145,6 +145,17 @@ def test_a_run_that_is_worse_than_untrained_has_a_rising_loss() -> None:
     changes = watch(healthy(400, fault=fault))
     assert ("fired", "loss_rise") in said(changes)
     assert changes[0].row.step < 100
+
+
+def test_a_loss_near_where_it_began_is_stuck_until_it_falls() -> None:
+    def stuck(step: int, values: dict[str, float]) -> dict[str, float]:
+        noise = values["loss"] / (0.06 * step**-0.7)
+        return {"loss": 0.06 * (1 if step < 3 else 0.75 * noise**0.5)} if step < 500 else {}
+
+    changes = watch(healthy(900, fault=stuck))
+    assert said(changes) == [("fired", "loss_stuck"), ("cleared", "loss_stuck")]
+    assert changes[0].row.step <= 260
+    assert "the very first one was 0.0600" in changes[0].sentence
 
 
 def test_overfitting_is_seen_as_epochs_end() -> None:
@@ -184,7 +195,14 @@ def test_alerts_that_are_off_say_nothing() -> None:
 
 
 def test_every_alert_is_tested_here() -> None:
-    others = {"loss_plateau", "ssim_not_improving", "ssim_low", "inference_slow", "overfitting"}
+    others = {
+        "loss_stuck",
+        "loss_plateau",
+        "ssim_not_improving",
+        "ssim_low",
+        "inference_slow",
+        "overfitting",
+    }
     assert set(FAULTS) | others == set(TITLES)
 
 
