@@ -1,4 +1,4 @@
-"""``python -m analyzer_service serve | replay | verify | validate | keys``."""
+"""``python -m analyzer_service serve | replay | verify | validate | keys | alerts``."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ from typing import Annotated, get_args
 
 import typer
 
+from analyzer_service.alerts.settings import default_file
 from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
@@ -20,6 +21,7 @@ from analyzer_service.settings import (
     default_workers,
     has_wandb_key,
     parse_speed,
+    read_alerts,
 )
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError, RecordingError, SidelightError
@@ -51,6 +53,14 @@ Outline = Annotated[
     typer.Option(
         help="Outline the nuclei that were found, approximately, in the dashboards.",
         envvar="SIDELIGHT_NUCLEI_OUTLINE",
+    ),
+]
+Alerts = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of good ranges and of what alerts go by.  [default: what the command alerts "
+        "shows]",
+        envvar="SIDELIGHT_ALERTS",
     ),
 ]
 
@@ -102,6 +112,7 @@ def serve(
     ] = False,
     stain_vectors: Vectors = "ruifrok",
     nuclei_outline: Outline = True,
+    alerts: Alerts = None,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
     log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -129,6 +140,7 @@ def serve(
             metrics=served_at,
             stain_vectors=check_vectors(stain_vectors),
             nuclei_outline=nuclei_outline,
+            alerts=read_alerts(alerts),
         )
     )
 
@@ -145,6 +157,7 @@ def replay(
     workers: WorkerCount = None,
     stain_vectors: Vectors = "ruifrok",
     nuclei_outline: Outline = True,
+    alerts: Alerts = None,
 ) -> None:
     """Analyze recordings as if they were live."""
     from analyzer_service.receive.replaying import ReplaySettings, replay_files
@@ -158,6 +171,7 @@ def replay(
         speed=parse_speed(speed),
         stain_vectors=check_vectors(stain_vectors),
         nuclei_outline=nuclei_outline,
+        alerts=read_alerts(alerts),
     )
     try:
         lines = replay_files(files, settings)
@@ -231,6 +245,12 @@ def keys(
         "Keep server.key_secret on the analyzer's machine.",
     ):
         typer.echo(line)
+
+
+@app.command()
+def alerts() -> None:
+    """Print the default file of alerts and good ranges, to be changed and given to --alerts."""
+    typer.echo(default_file(), nl=False)
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final, get_args
 from urllib.parse import urlsplit
 
+from analyzer_service.alerts.settings import DEFAULT, AlertSettings, load_settings
+from analyzer_service.alerts.titles import TITLES
 from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.metrics.address import MetricsAddress, parse_metrics_address
 from analyzer_service.sinks.wandb_outcome import Mode
@@ -49,7 +51,7 @@ class ServeSettings:
         Trainers' processes heard at a time; a further one is refused, and records to a file.
     metrics : MetricsAddress or None
         Where /metrics and /healthz are served, if at all.
-    stain_vectors, nuclei_outline
+    stain_vectors, nuclei_outline, alerts
         As of `PipelineSettings`.
     """
 
@@ -68,6 +70,7 @@ class ServeSettings:
     metrics: MetricsAddress | None = None
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
+    alerts: AlertSettings = DEFAULT
 
 
 def default_workers() -> int:
@@ -134,6 +137,11 @@ def check_vectors(text: str) -> VectorChoice:
     raise ConfigurationError(
         f"--stain-vectors {text}: choose one of {', '.join(get_args(VectorChoice))}"
     )
+
+
+def read_alerts(path: Path | None) -> AlertSettings:
+    """Settings of a file, the defaults without one; raises `ConfigurationError` if it is wrong."""
+    return DEFAULT if path is None else load_settings(path, TITLES)
 
 
 def parse_speed(text: str) -> float | None:

@@ -10,12 +10,15 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.commit import rollups
+from analyzer_service.commit.alert_records import read_alert_settings, read_alerts
 from analyzer_service.commit.database import open_reader, run_database
 from analyzer_service.commit.maps import unpack_maps
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.views import (
+    AlertRecord,
     DashboardRecord,
     EpochRecord,
     Failure,
@@ -29,6 +32,7 @@ from analyzer_service.sinks.frames import read_frame
 from shared.messages import BatchFrame, RunStarted, Sample, Totals
 
 __all__ = [
+    "AlertRecord",
     "DashboardRecord",
     "EpochRecord",
     "Failure",
@@ -223,6 +227,17 @@ class RunReader:
         return values.get("stain_choice", "ruifrok"), None if found is None else str(
             json.loads(found)[2]
         )
+
+    def alerts(self, *, upto: int | None = None, after_moment: int = -1) -> list[AlertRecord]:
+        """Episodes of alerts that fired up to row `upto`, in the order in which they did.
+
+        None of a run that was written before there were alerts.
+        """
+        return read_alerts(self._connection, upto, after_moment)
+
+    def alert_settings(self) -> AlertSettings:
+        """What the run's alerts went by; the defaults where it was never said."""
+        return read_alert_settings(self._connection)
 
     def books(self) -> dict[str, Totals]:
         """Frames by "producer/stream" as of the last committed record, as the analyzer counts."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
+from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.commit import rollups
+from analyzer_service.commit.alerts import RunAlerts
 from analyzer_service.commit.probe_tiles import ProbeTiles
 from analyzer_service.commit.rows import build_row
 from analyzer_service.commit.store import FoundFrame, Store
@@ -42,7 +44,8 @@ class Released:
     After a transaction that failed, `load` puts what is held here right.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, alerts: AlertSettings = DEFAULT) -> None:
+        self.alerts = RunAlerts(store, alerts)
         self._store = store
         self._connection = store.connection
         self.release = 0
@@ -57,6 +60,7 @@ class Released:
         query = "SELECT phase, max(ordinal) FROM batches WHERE superseded = 0 GROUP BY phase"
         self.release, self._ordinals = last or 0, dict(self._connection.execute(query).fetchall())
         self._temporal.forget()
+        self.alerts.load()
 
     def add_batch(self, source: Source, batch: BatchMetrics, frame: FoundFrame | None) -> None:
         """Release the row of `batch`, and what it makes due."""
@@ -71,6 +75,7 @@ class Released:
         if frame is not None and batch.phase == "val":
             self._probes.keep(batch, frame.id)
         rollups.add_row(self._connection, lists, batch.phase, ordinal)
+        self.alerts.row(self.release, source.origin, source.started, batch, row)
         detailed = is_detailed(
             batch.phase,
             batch.phase_step,
@@ -88,6 +93,7 @@ class Released:
             "INSERT INTO epochs (epoch, global_step, release, ended_at_ns) VALUES (?, ?, ?, ?)",
             (message.epoch, message.global_step, self.release, message.captured_at_ns),
         )
+        self.alerts.epoch_ended(message.epoch, self.release)
         self.due("epoch", message.epoch, message.global_step)
 
     def due(self, kind: str, number: int, global_step: int, *, phase: str = "") -> None:
@@ -104,6 +110,7 @@ class Released:
         Returns the paths, inside the run's folder, of files to delete once this is committed.
         """
         files = self._files_beyond(incarnation, step)
+        first = self._first_beyond(incarnation, step)
         self._connection.execute(
             "UPDATE frames SET file = NULL, file_bytes = 0 WHERE id IN (SELECT b.frame FROM "
             "batches b JOIN producers p ON p.id = b.origin WHERE p.incarnation < ? "
@@ -126,12 +133,15 @@ class Released:
         self._probes.leave_superseded()
         for phase in list(self._ordinals):
             self._renumber(phase)
+        if first is not None:
+            self.alerts.take_back(first)
         return files
 
     def clear(self) -> None:
         """Delete everything derived, for a rebuild from the facts."""
         for table in _DERIVED:
             self._connection.execute(f"DELETE FROM {table}")
+        self.alerts.clear()
         self._connection.execute(
             "UPDATE producers SET next_release = 1, status = NULL, reason = NULL, "
             "ended_at_ns = NULL"
@@ -140,6 +150,15 @@ class Released:
         self._connection.execute(f"DELETE FROM failures WHERE kind IN {kinds}")
         self._store.put(status=None, reason=None, ended_at_ns=None, rebuild_due=None)
         self.load()
+
+    def _first_beyond(self, incarnation: int, step: int) -> int | None:
+        """The first row that is to be superseded; None where there is none."""
+        query = (
+            "SELECT min(release) FROM batches WHERE global_step > ? AND superseded = 0 AND "
+            "origin IN (SELECT id FROM producers WHERE incarnation < ?)"
+        )
+        found: int | None = self._connection.execute(query, (step, incarnation)).fetchone()[0]
+        return found
 
     def _files_beyond(self, incarnation: int, step: int) -> list[str]:
         written = self._connection.execute(

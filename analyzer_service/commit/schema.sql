@@ -228,6 +228,37 @@ CREATE TABLE IF NOT EXISTS drop_counts (
     PRIMARY KEY (origin, stream, reason)
 ) WITHOUT ROWID;
 
+-- Episodes of alerts, in the order in which they fired; those that go on are not cleared. `moment`
+-- grows from one to the next: twice the row's `release`, and one more as an epoch ended after it.
+-- `step` and `at` are those of the row, `since_…` where it began, `last_…` the last bad row.
+CREATE TABLE IF NOT EXISTS alerts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    layer TEXT,
+    phase TEXT NOT NULL,
+    rank INTEGER NOT NULL,
+    moment INTEGER NOT NULL,
+    release INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    at REAL NOT NULL,
+    since_step INTEGER NOT NULL,
+    since_at REAL NOT NULL,
+    last_step INTEGER NOT NULL,
+    last_at REAL NOT NULL,
+    peak REAL,
+    sentence TEXT NOT NULL,
+    cleared_release INTEGER,
+    cleared_step INTEGER,
+    cleared_at REAL
+);
+CREATE INDEX IF NOT EXISTS alerts_open ON alerts (name) WHERE cleared_release IS NULL;
+
+-- What the rules of the alerts know as of a row, now and then, to go on from there.
+CREATE TABLE IF NOT EXISTS alert_states (
+    release INTEGER PRIMARY KEY,
+    state BLOB NOT NULL
+);
+
 -- What went wrong and was contained: how often, and the last time in words.
 CREATE TABLE IF NOT EXISTS failures (
     kind TEXT PRIMARY KEY,
@@ -236,7 +267,7 @@ CREATE TABLE IF NOT EXISTS failures (
 ) WITHOUT ROWID;
 
 -- The run as a whole: run_id, status, reason, ended_at_ns; stain_choice, and stain_vectors where
--- they are estimated; rebuild_due when facts came late.
+-- they are estimated; alert_settings; rebuild_due when facts came late.
 CREATE TABLE IF NOT EXISTS state (
     key TEXT PRIMARY KEY,
     value

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.alerts.titles import title
 from shared.messages import Phase, RecordTotals, Sample, Totals
 
 Status = Literal["running", "finished", "failed", "interrupted"]
@@ -61,6 +62,54 @@ class EpochRecord:
     global_step: int
     release: int
     ended_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRecord:
+    """An episode of an alert, from firing at row `release` to `cleared_release`, if it has.
+
+    Attributes
+    ----------
+    moment : int
+        Grows from one episode to the next.
+    step, at
+        Global step and time (seconds since the Unix epoch, of the trainer) at which it fired.
+    since_step, since_at
+        Where what it says began.
+    last_step, last_at
+        The last row that was bad.
+    peak : float
+        The worst value so far; NaN where there is none.
+    """
+
+    name: str
+    layer: str | None
+    phase: Phase
+    rank: int
+    moment: int
+    release: int
+    step: int
+    at: float
+    since_step: int
+    since_at: float
+    last_step: int
+    last_at: float
+    peak: float
+    sentence: str
+    cleared_release: int | None = None
+    cleared_step: int | None = None
+    cleared_at: float | None = None
+
+    @property
+    def title(self) -> str:
+        """The alert in a few words, with its layer, and its rank unless it is the first."""
+        rank = f" of rank {self.rank}" if self.rank else ""
+        return f"{title(self.name, self.layer)}{rank}"
+
+    def active(self, release: int) -> bool:
+        """Tell whether it goes on as of row `release`."""
+        cleared = self.cleared_release
+        return self.release <= release and (cleared is None or cleared > release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +174,7 @@ class RunState:
     `failures` holds what was contained, by kind: "analysis" and "undecodable" (of a frame),
     "frame_file" (not kept), "frame_mismatch", "unexplained_frames", "missing_records",
     "books_differ" (from what the producer says of itself), "file" (a picture, JSON file or
-    report that is given up).
+    report that is given up), "alerts" (a rule that raised).
     """
 
     status: Status

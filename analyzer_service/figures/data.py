@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.figures.ranges import GUIDE, Ranges
 from shared.messages import BatchFrame, Phase, RunStarted, Sample
 
 Columns = Mapping[str, NDArray[np.float64]]
@@ -43,6 +44,10 @@ class DashboardData:
     nuclei : ndarray of shape (H, W), int32, or None
         Where the first tile's nuclei lie: 0 is background, every other number a nucleus. None
         when they are not to be outlined.
+    alerts : tuple of str
+        Alerts that go on as of this batch, in a few words each, the latest first.
+    ranges : Ranges
+        What the metrics are judged by.
     """
 
     run: RunStarted
@@ -52,6 +57,8 @@ class DashboardData:
     frame: BatchFrame | None = None
     tile: TileQuality | None = None
     nuclei: NDArray[np.int32] | None = None
+    alerts: tuple[str, ...] = ()
+    ranges: Ranges = GUIDE
 
     def value(self, key: str) -> float:
         """A number of the row; NaN when it is absent or undefined."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.analyses.nuclei import segment
 from analyzer_service.analyses.quality import mse, psnr, ssim
 from analyzer_service.commit.reader import RunReader
@@ -75,12 +76,19 @@ def read_dashboard(
             history={name: _history(reader, name, release) for name in ("train", "val")},
             frame=frame,
             tile=_tile_quality(frame),
+            alerts=_alerts(reader, release),
+            ranges=good_ranges(reader.alert_settings().ranges),
         )
     return replace(data, nuclei=_nuclei(data)) if nuclei else data
 
 
 def _history(reader: RunReader, phase: Phase, release: int) -> Columns:
     return reader.history(phase=phase, upto=release, names=HISTORY_NAMES)
+
+
+def _alerts(reader: RunReader, release: int) -> tuple[str, ...]:
+    active = [alert for alert in reader.alerts(upto=release) if alert.active(release)]
+    return tuple(f"{alert.title} since step {alert.since_step:,}" for alert in reversed(active))
 
 
 def _tile_quality(frame: BatchFrame | None) -> TileQuality | None:

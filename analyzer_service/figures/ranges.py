@@ -84,3 +84,33 @@ CONTRAST_FLOOR = GoodRange("attention_contrast", "Contrast", 0.02, None, scale=(
 
 ATTENTION_RANGES = (ENTROPY, CONCENTRATION, SPARSITY, CENTER_DISTANCE, PEAKS)
 GOOD_RANGES = (SSIM, *ATTENTION_RANGES, INFERENCE_TIME)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The ranges that a run is judged by: the guide's, or what its analyzer was given."""
+
+    ssim: GoodRange = SSIM
+    entropy: GoodRange = ENTROPY
+    concentration: GoodRange = CONCENTRATION
+    sparsity: GoodRange = SPARSITY
+    center_distance: GoodRange = CENTER_DISTANCE
+    peaks: GoodRange = PEAKS
+    inference_time: GoodRange = INFERENCE_TIME
+    contrast: GoodRange = CONTRAST_FLOOR
+
+    @property
+    def attention(self) -> tuple[GoodRange, ...]:
+        """Those of attention metrics, the floor of the contrast last."""
+        return (
+            *(self.entropy, self.concentration, self.sparsity, self.center_distance),
+            *(self.peaks, self.contrast),
+        )
+
+    @property
+    def all(self) -> tuple[GoodRange, ...]:
+        """All of them, in the order in which they are shown."""
+        return (self.ssim, *self.attention[:-1], self.inference_time, self.contrast)
+
+
+GUIDE = Ranges()

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from analyzer_service.alerts.titles import TITLES
 from analyzer_service.commit.books import UNDECODABLE
 from analyzer_service.commit.views import Status
 from analyzer_service.metrics.series import (
@@ -111,6 +112,19 @@ def _runs(runs: tuple[RunCounts, ...]) -> Iterator[Metric]:
         for kind in {**dict.fromkeys(FAILURES), **dict.fromkeys(run.failures)}:
             failures.add_metric((run.name, kind), run.failures.get(kind, 0))
     yield failures
+    yield _alerts(runs)
+
+
+def _alerts(runs: tuple[RunCounts, ...]) -> Metric:
+    active = family(
+        "sidelight_alerts_active",
+        "Alerts that fired and have not cleared.",
+        ("run", "alert"),
+    )
+    for run in runs:
+        for name in TITLES:
+            active.add_metric((run.name, name), run.alerts.get(name, 0))
+    return active
 
 
 def _producers(runs: tuple[RunCounts, ...]) -> Iterator[Metric]:

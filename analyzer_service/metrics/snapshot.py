@@ -53,7 +53,7 @@ class ProducerCounts:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """One run; lags in seconds, sizes in bytes."""
+    """One run; lags in seconds, sizes in bytes, alerts that go on by name."""
 
     run_id: str
     name: str
@@ -66,6 +66,7 @@ class RunCounts:
     producers: tuple[ProducerCounts, ...] = ()
     released: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
+    alerts: Mapping[str, int] = field(default_factory=dict)
     database_bytes: int = 0
     frames_bytes: int = 0
 

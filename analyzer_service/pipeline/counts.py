@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analyzer_service.commit.alert_records import count_active
 from analyzer_service.commit.producers import Origin, ProducerState
 from analyzer_service.commit.views import StreamCounts
 from analyzer_service.pipeline.ledger import Ledger
@@ -22,13 +23,15 @@ class OriginCounts:
 class PipelineCounts:
     """A run as of its latest commit.
 
-    `failures` are by kind; `frames_bytes` is the size of the kept frames.
+    `failures` are by kind, `alerts` that go on by name; `frames_bytes` is the size of the kept
+    frames.
     """
 
     status: RunStatus | None
     released: int
     origins: Mapping[Origin, OriginCounts]
     failures: Mapping[str, int]
+    alerts: Mapping[str, int]
     frames_bytes: int
 
 
@@ -47,6 +50,7 @@ def count(ledger: Ledger) -> PipelineCounts:
         released=ledger.released,
         origins={origin: _origin(state) for origin, state in ledger.producers.items()},
         failures=dict(connection.execute("SELECT kind, count FROM failures").fetchall()),
+        alerts=count_active(connection),
         frames_bytes=ledger.frames_bytes,
     )
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from analyzer_service.alerts.settings import DEFAULT, AlertSettings
+from analyzer_service.commit.alerts import RunAlerts
 from analyzer_service.commit.database import StoreError
 from analyzer_service.commit.failing import Failures
 from analyzer_service.commit.producers import Origin, ProducerState, load_producers
@@ -47,11 +49,16 @@ class Ledger:
     """The producers of a run and everything that is committed about them."""
 
     def __init__(
-        self, store: Store, is_in_work: Callable[[int, str, int], bool], *, frames_limit_bytes: int
+        self,
+        store: Store,
+        is_in_work: Callable[[int, str, int], bool],
+        *,
+        frames_limit_bytes: int,
+        alerts: AlertSettings = DEFAULT,
     ) -> None:
         self.store = store
         self._producers: dict[Origin, ProducerState] = {}
-        self._released = Released(store)
+        self._released = Released(store, alerts)
         self._failures = Failures(store)
         self._sequencer = Sequencer(store, self._released, self._failures, is_in_work)
         self._frames_limit_bytes = frames_limit_bytes
@@ -70,6 +77,11 @@ class Ledger:
     def released(self) -> int:
         """The last row that is released."""
         return self._released.release
+
+    @property
+    def alerts(self) -> RunAlerts:
+        """The run's alerts."""
+        return self._released.alerts
 
     @property
     def frames_bytes(self) -> int:
@@ -122,6 +134,8 @@ class Ledger:
                 stale = note_files()
                 released = self._sequencer.release(list(producers.values()), limit=limit)
                 self._put(touched if not released else producers)
+                if released:
+                    self.alerts.settle()
                 stale += self._evict()
         except BaseException:
             self._unsure = True

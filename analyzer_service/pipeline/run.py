@@ -43,7 +43,10 @@ class RunPipeline:
         self._store = Store(folder)
         self._work = FrameWork(folder, workers, settings)
         self._ledger = Ledger(
-            self._store, self._work.is_running, frames_limit_bytes=settings.frames_limit_bytes
+            self._store,
+            self._work.is_running,
+            frames_limit_bytes=settings.frames_limit_bytes,
+            alerts=settings.alerts,
         )
         self._due = DueFiles(self._store, folder, workers, settings)
         self._staining = RunStaining(self._store, settings.stain_vectors)
@@ -81,6 +84,7 @@ class RunPipeline:
                 pipeline._store.put(run_id=started.run_id)
                 pipeline._staining.keep_choice()
                 pipeline._due.take_up()
+                pipeline._ledger.alerts.adopt()
             pipeline._ledger.join(started)
             pipeline.rebuild()
         except BaseException:
@@ -302,4 +306,5 @@ class RunPipeline:
             origin, frame = analyzed.origin, analyzed.frame
             credit[origin] += self._sizes.pop((origin, frame.stream, frame.fseq), 0)
             delivered.setdefault(origin, {}).setdefault(frame.stream, []).append(frame.fseq)
-        return Committed(acked, delivered, dict(credit))
+        alerts = tuple(self._ledger.alerts.take_fired())
+        return Committed(acked, delivered, dict(credit), alerts)

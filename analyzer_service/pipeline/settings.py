@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
 
 
@@ -34,6 +35,8 @@ class PipelineSettings:
         Named vectors, or ``macenko``: estimated from the run's first tiles, then kept.
     nuclei_outline : bool
         Draw the outlines of nuclei into dashboards.
+    alerts : AlertSettings
+        Good ranges, and what alerts go by.
     accept_late_frames : bool
         Analyze frames of batches that are released without them, for `RunPipeline.rebuild`.
     """
@@ -47,4 +50,5 @@ class PipelineSettings:
     accept_late_frames: bool = False
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
+    alerts: AlertSettings = DEFAULT
     calls: Calls = field(default_factory=Calls)

@@ -45,6 +45,7 @@ def count_run(run: LiveRun, sessions: Sessions, clocks: Clocks) -> RunCounts:
         ),
         released=counts.released,
         failures=counts.failures,
+        alerts=_alerts(counts.alerts, run),
         database_bytes=_database_bytes(run.folder),
         frames_bytes=counts.frames_bytes,
     )
@@ -61,6 +62,12 @@ def without_store(run: LiveRun) -> RunCounts:
         store_failing=run.failing,
         wandb=run.sink.standing(),
     )
+
+
+def _alerts(committed: Mapping[str, int], run: LiveRun) -> dict[str, int]:
+    """Alerts that go on: of the rows, and trainers that stand still at this moment."""
+    still = len(run.stalls.standing)
+    return {**committed, **({"stalled": still} if still else {})}
 
 
 def _count_producer(

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Final, Literal
 
 from analyzer_service.commit.database import StoreError
+from analyzer_service.commit.views import AlertRecord
 from analyzer_service.metrics.snapshot import Said
 from analyzer_service.pipeline import Committed, Origin, RunPipeline
 from analyzer_service.receive.ending import Ending
 from analyzer_service.receive.recorder import Recorder
+from analyzer_service.receive.stalls import Stalls
+from analyzer_service.sinks.notifier import Notifier
 from analyzer_service.sinks.wandb_sink import WandbSink
 from shared.codec import Buffer, join, size_of
-from shared.messages import BatchFrame, CriticalMessage, RunEnded, RunStarted
+from shared.messages import BatchFrame, BatchMetrics, CriticalMessage, RunEnded, RunStarted
 from shared.recording import Recorded, RecordedChannel
 
 logger = logging.getLogger(__name__)
@@ -32,7 +35,8 @@ class LiveRun:
 
     `heard` holds, by producer's start, the clock at its last sign of life, until it has said
     how the run ended or is given up. `said` holds, by producer's start, the books that it
-    itself told last, and `acked` how far it was told that its records are committed.
+    itself told last, and `acked` how far it was told that its records are committed. `stalls`
+    notices trainers that stand still.
     """
 
     pipeline: RunPipeline
@@ -41,6 +45,8 @@ class LiveRun:
     sink: WandbSink
     recorder: Recorder | None = None
     ending: Ending | None = None
+    notifier: Notifier | None = None
+    stalls: Stalls = field(default_factory=lambda: Stalls(""))
     received: dict[Origin, int] = field(default_factory=dict)
     heard: dict[Origin, float] = field(default_factory=dict)
     said: dict[Origin, Said] = field(default_factory=dict)
@@ -52,6 +58,7 @@ class LiveRun:
     failing: bool = False
     closed: bool = False
     _held: list[tuple[Origin, BatchFrame, Sequence[Buffer]]] = field(default_factory=list)
+    _told: int = -1
     _retry_at: float = 0.0
     _retry_s: float = _FIRST_RETRY_S
 
@@ -114,6 +121,8 @@ class LiveRun:
     ) -> None:
         """Hand a record to the pipeline, in whatever order; `payload` is how it came."""
         self.pipeline.record(origin, cseq, message, payload)
+        if isinstance(message, BatchMetrics):
+            self.stalls.batch(origin)
         self.uncommitted_records += 1
         self.dirty = True
 
@@ -161,6 +170,14 @@ class LiveRun:
         for origin, nbytes in committed.credit.items():
             self.waiting_bytes[origin] -= nbytes
         self.sink.notify()
+        self._tell(committed.alerts)
+
+    def _tell(self, alerts: Sequence[AlertRecord]) -> None:
+        """Hand alerts on, each once: a rebuild finds them again."""
+        for alert in alerts:
+            if self.notifier is not None and alert.moment > self._told:
+                self.notifier.tell(self.started.run_name, alert)
+        self._told = max([self._told, *(alert.moment for alert in alerts)])
 
     def _put_off(self, error: Exception, now: float) -> None:
         if not self.failing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.receive.inventory import Inventory
@@ -30,6 +31,7 @@ class ReplaySettings:
     speed: float | None = None
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
+    alerts: AlertSettings = DEFAULT
 
 
 def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
@@ -51,7 +53,9 @@ def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
         wandb_mode=settings.wandb_mode,
         project=settings.project,
         pipeline=PipelineSettings(
-            stain_vectors=settings.stain_vectors, nuclei_outline=settings.nuclei_outline
+            stain_vectors=settings.stain_vectors,
+            nuclei_outline=settings.nuclei_outline,
+            alerts=settings.alerts,
         ),
     )
     with closing(PoolWorkers(settings.workers)) as workers:

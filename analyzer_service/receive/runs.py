@@ -1,11 +1,13 @@
 """The runs that are being received: opened, committed in time, ended."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from analyzer_service.alerts.settings import NotifySettings
 from analyzer_service.commit.database import holds_run
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import Committed, PipelineSettings, RunPipeline
@@ -13,6 +15,8 @@ from analyzer_service.receive.books import log_end
 from analyzer_service.receive.ending import Ending
 from analyzer_service.receive.live_run import LiveRun
 from analyzer_service.receive.recorder import Recorder
+from analyzer_service.receive.stalls import Stalls
+from analyzer_service.sinks.notifier import Notifier
 from analyzer_service.sinks.wandb_outcome import Mode
 from analyzer_service.sinks.wandb_sink import WandbSink
 from analyzer_service.workers import Workers
@@ -25,6 +29,7 @@ logger = logging.getLogger(__name__)
 _COMMIT_INTERVAL_S: Final = 0.05
 _COMMIT_RECORDS: Final = 64
 _IDLE_COMMIT_INTERVAL_S: Final = 0.25
+_NOTIFY_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class RunsSettings:
     """Where runs are written and what else is done with them.
 
     `project` None takes the W&B project that the producer names. A producer that is silent for
-    `producer_timeout_s` is lost. W&B has `wandb_timeout_s` for its end.
+    `producer_timeout_s` is lost. W&B has `wandb_timeout_s` for its end. Alerts are sent as `notify`
+    says.
     """
 
     output_dir: Path
@@ -41,6 +47,7 @@ class RunsSettings:
     record: bool = False
     producer_timeout_s: float = 30.0
     wandb_timeout_s: float = 10.0
+    notify: NotifySettings = NotifySettings()  # noqa: RUF009 - frozen
     pipeline: PipelineSettings = PipelineSettings()  # noqa: RUF009 - frozen
 
 
@@ -73,6 +80,7 @@ class Runs:
         self._runs: dict[str, LiveRun] = {}
         self._committed_at: dict[str, float] = {}
         self._closing = False
+        self._notifier = Notifier(settings.notify) if settings.notify.urls else None
         self.ended = 0
 
     def __iter__(self) -> Iterator[LiveRun]:
@@ -141,7 +149,15 @@ class Runs:
             settings=self._settings.pipeline,
         )
         folder = Path(self.folder_of(started.run_name))
-        run = LiveRun(pipeline, started, folder, self._sink(started), self._recorder(folder))
+        run = LiveRun(
+            pipeline,
+            started,
+            folder,
+            self._sink(started),
+            self._recorder(folder),
+            notifier=self._notifier,
+            stalls=Stalls(started.run_name, self._settings.pipeline.alerts),
+        )
         self._runs[started.run_id] = run
         self._committed_at[started.run_id] = float("-inf")
         logger.info("%s: writing to %s", started.run_name, folder)
@@ -167,6 +183,8 @@ class Runs:
             for origin, heard_at in list(run.heard.items()):
                 if now - heard_at > self._settings.producer_timeout_s:
                     self.lost(run, origin.producer)
+            if not math.isinf(self._settings.producer_timeout_s):  # a replay waits for nobody
+                run.stalls.look(run.heard, now)
             if run.recorder is not None:
                 run.recorder.flush(now)
             self._end(run, now)
@@ -187,6 +205,7 @@ class Runs:
         for run in self:
             for origin in run.heard:
                 run.heard[origin] += seconds
+            run.stalls.forgive(seconds)
 
     def end_all(self) -> list[Ending]:
         """Begin the end of every run, over or not: this process ends."""
@@ -200,6 +219,8 @@ class Runs:
         """Close what is open; runs that are not over can be taken up again later."""
         for run in self:
             self._close(run)
+        if self._notifier is not None:
+            self._notifier.close(_NOTIFY_S)
 
     def _due_at(self, run: LiveRun) -> float:
         since = self._committed_at[run.started.run_id]

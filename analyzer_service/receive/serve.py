@@ -19,6 +19,7 @@ from analyzer_service.receive.loop import IngestLoop
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.receive.seams import SessionSettings
 from analyzer_service.settings import ServeSettings, check_output_dir
+from analyzer_service.sinks.notifier import check_notify
 from analyzer_service.workers import PoolWorkers, Workers
 from shared.transport.server import RouterPair
 
@@ -34,8 +35,10 @@ def serve(settings: ServeSettings) -> None:
     Raises
     ------
     ConfigurationError
-        If an address cannot be bound or the output folder cannot be written.
+        If an address cannot be bound, the output folder cannot be written, or alerts are to be
+        sent and what sends them is not installed.
     """
+    check_notify(settings.alerts.notify)
     _allow_files()
     router, listener, output_dir = _claim(settings)
     board = Board()
@@ -82,8 +85,11 @@ def _make_loop(
             project=settings.project,
             record=settings.record,
             producer_timeout_s=settings.producer_timeout_s,
+            notify=settings.alerts.notify,
             pipeline=PipelineSettings(
-                stain_vectors=settings.stain_vectors, nuclei_outline=settings.nuclei_outline
+                stain_vectors=settings.stain_vectors,
+                nuclei_outline=settings.nuclei_outline,
+                alerts=settings.alerts,
             ),
         ),
         SessionSettings(

@@ -5,10 +5,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.commit.reader import RunReader, RunState
+from analyzer_service.figures.ranges import GUIDE
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.plain import utc
 from analyzer_service.sinks.replacing import replacing
+from analyzer_service.sinks.report_alerts import alert_section
 from analyzer_service.sinks.report_attention import (
     activation_table,
     agreement,
@@ -36,8 +39,8 @@ REPORT_NAME = "final_summary_report.md"
 def write_report(folder: Path, release: int) -> Path:
     """Write ``final_summary_report.md``.
 
-    Its first lines say how the run ended; then training, attention, performance, the books of
-    frames, evidence and every file. What is undefined is shown as such.
+    Its first lines say how the run ended; then alerts, training, attention, performance, the
+    books of frames, evidence and every file. What is undefined is shown as such.
 
     Parameters
     ----------
@@ -74,11 +77,12 @@ def _render(content: dict[str, Any]) -> str:
 
 def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
     started, state = reader.started(), reader.state()
+    ranges = good_ranges(reader.alert_settings().ranges)
     batches = read_batches(reader, release)
     epochs = {phase: batches.epoch_numbers(phase) for phase in batches.phases}
-    tiles = read_tiles(reader, release, epochs=epochs, ranges=judged_ranges(started))
+    tiles = read_tiles(reader, release, epochs=epochs, ranges=judged_ranges(started, ranges))
     phase = "val" if tiles["val"].whole.rows else "train"
-    sections = layer_sections(started.layers, batches, tiles, phase=phase)
+    sections = layer_sections(started.layers, batches, tiles, phase=phase, ranges=ranges)
     return {
         "name": started.run_name,
         "opening": opening(started, state, batches),
@@ -88,16 +92,20 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "epochs": epoch_table(batches),
         "phase": {"train": "training", "val": "validation"}[phase],
         "layers": sections,
+        "whose_ranges": "The ranges are the guide's"
+        if ranges == GUIDE
+        else "The ranges are those that the analyzer was given",
         "analyzed": any(part.whole.rows for part in tiles.values()),
         "agreement": agreement(tiles),
         "explained": explained(sections),
         "activations": activation_table(started.layers, tiles),
         "pathology": pathology_section(reader, batches, tiles),
         "performance": performance_table(batches),
+        "alerts": alert_section(reader, release),
         "delivery": delivery(reader),
         "evidence": table(
             ["Evidence", "Value", "n", "Reference"],
-            evidence(reader, batches, tiles, phase=phase),
+            evidence(reader, batches, tiles, phase=phase, ranges=ranges),
             words=(0, 3),
         ),
         "tiles": _tile_words(tiles[phase]),

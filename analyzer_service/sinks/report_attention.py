@@ -4,14 +4,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analyzer_service.figures.ranges import ATTENTION_RANGES, CONTRAST_FLOOR
+from analyzer_service.figures.ranges import GUIDE, Ranges
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.report_batches import RunBatches
 from analyzer_service.sinks.report_tiles import Tiles
 from analyzer_service.sinks.report_wording import METRICS, change, mean_sd, plural
 from shared.messages import Layer
 
-_RANGES = {good.key: good for good in (*ATTENTION_RANGES, CONTRAST_FLOOR)}
 _COUNTS = ("undefined", "flat", "low_contrast")
 # One value per batch, not per tile: it compares the batch's tiles with each other.
 _PER_BATCH = "attention_position_bias"
@@ -30,14 +29,19 @@ class LayerSection:
 
 
 def layer_sections(
-    layers: Sequence[Layer], batches: RunBatches, tiles: dict[str, Tiles], *, phase: str
+    layers: Sequence[Layer],
+    batches: RunBatches,
+    tiles: dict[str, Tiles],
+    *,
+    phase: str,
+    ranges: Ranges = GUIDE,
 ) -> list[LayerSection]:
     """One section for each attention layer; `phase` is whose epochs are compared."""
     gates = [layer.name for layer in layers if layer.kind == "attention"]
     return [
         LayerSection(
             name=name,
-            table=_layer_table(name, gates, batches, tiles, phase),
+            table=_layer_table(name, gates, batches, tiles, phase=phase, ranges=ranges),
             maps=_maps_in_words(name, batches),
         )
         for name in gates
@@ -81,7 +85,13 @@ def explained(sections: Sequence[LayerSection]) -> list[str]:
 
 
 def _layer_table(
-    name: str, gates: Sequence[str], batches: RunBatches, tiles: dict[str, Tiles], phase: str
+    name: str,
+    gates: Sequence[str],
+    batches: RunBatches,
+    tiles: dict[str, Tiles],
+    *,
+    phase: str,
+    ranges: Ranges,
 ) -> str:
     start = f"attention_{name}_"
     shown = [part for part, found in tiles.items() if found.whole.rows]
@@ -90,14 +100,14 @@ def _layer_table(
         [
             f"`{key}`",
             *(_over_run(tiles[part], start + key) for part in shown),
-            *_evolution(key, *tiles[phase].evolution(start + key)),
+            *_evolution(key, *tiles[phase].evolution(start + key), ranges),
         ]
         for key in _in_order(keys)
     ]
     if any(batches.moments(part, start + _PER_BATCH).n for part in shown):
         means = [mean_sd(batches.moments(part, start + _PER_BATCH)) for part in shown]
         ends = _epoch_ends(batches, phase, start + _PER_BATCH)
-        rows.append([f"`{_PER_BATCH}`", *means, *_evolution(_PER_BATCH, *ends)])
+        rows.append([f"`{_PER_BATCH}`", *means, *_evolution(_PER_BATCH, *ends, ranges)])
     counted = [f"{_TITLES[part]}, {plural(tiles[part].whole.rows, 'tile')}" for part in shown]
     header = ["Metric", *counted, "First → last epoch", "Good range", "Last epoch"]
     return table(header, rows)
@@ -107,8 +117,8 @@ def _over_run(tiles: Tiles, name: str) -> str:
     return mean_sd(tiles.over_run(name)) if name in tiles.whole.columns() else "–"
 
 
-def _evolution(key: str, first: float, last: float) -> list[str]:
-    good = _RANGES.get(key)
+def _evolution(key: str, first: float, last: float, ranges: Ranges) -> list[str]:
+    good = next((each for each in ranges.attention if each.key == key), None)
     judged = [good.text(), _VERDICTS[good.judge(last)]] if good else ["–", "–"]
     return [change(first, last), *judged]
 

@@ -3,13 +3,7 @@
 import math
 
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.figures.ranges import (
-    ATTENTION_RANGES,
-    CONTRAST_FLOOR,
-    INFERENCE_TIME,
-    SSIM,
-    GoodRange,
-)
+from analyzer_service.figures.ranges import GUIDE, GoodRange, Ranges
 from analyzer_service.figures.wording import number, with_unit
 from analyzer_service.sinks.report_batches import RunBatches
 from analyzer_service.sinks.report_tiles import Share, Tiles
@@ -17,14 +11,13 @@ from analyzer_service.sinks.report_wording import mean_sd, percent, plural
 from shared.messages import RunStarted
 
 Line = list[str]
-_ATTENTION = (*ATTENTION_RANGES, CONTRAST_FLOOR)
 
 
-def judged_ranges(started: RunStarted) -> dict[str, GoodRange]:
+def judged_ranges(started: RunStarted, ranges: Ranges = GUIDE) -> dict[str, GoodRange]:
     """Tile metrics whose shares in a good range are counted: SSIM and the primary layer's."""
     layer = primary_layer(started)
-    gates = {f"attention_{layer}_{good.key}": good for good in _ATTENTION} if layer else {}
-    return {SSIM.key: SSIM, **gates}
+    gates = {f"attention_{layer}_{good.key}": good for good in ranges.attention} if layer else {}
+    return {ranges.ssim.key: ranges.ssim, **gates}
 
 
 def primary_layer(started: RunStarted) -> str | None:
@@ -34,7 +27,12 @@ def primary_layer(started: RunStarted) -> str | None:
 
 
 def evidence(
-    reader: RunReader, batches: RunBatches, tiles: dict[str, Tiles], *, phase: str
+    reader: RunReader,
+    batches: RunBatches,
+    tiles: dict[str, Tiles],
+    *,
+    phase: str,
+    ranges: Ranges = GUIDE,
 ) -> list[Line]:
     """Rows of indicator, value, n, reference.
 
@@ -42,32 +40,34 @@ def evidence(
     ----------
     phase : str
         Whose tiles speak: "val" where there are any, else "train".
+    ranges : Ranges
+        The references.
     """
     started = reader.started()
     return [
-        *_reconstruction(tiles[phase]),
-        *_attention(tiles[phase], primary_layer(started)),
+        *_reconstruction(tiles[phase], ranges.ssim),
+        *_attention(tiles[phase], primary_layer(started), ranges),
         *_position_bias(batches, phase, primary_layer(started)),
         *_generalization(batches),
-        _forward_pass(batches, phase),
+        _forward_pass(batches, phase, ranges.inference_time),
         _frames(reader),
     ]
 
 
-def _reconstruction(tiles: Tiles) -> list[Line]:
-    moments = tiles.at_last.moments(SSIM.key)
-    share = tiles.shares.get(SSIM.key, Share())
+def _reconstruction(tiles: Tiles, good: GoodRange) -> list[Line]:
+    moments = tiles.at_last.moments(good.key)
+    share = tiles.shares.get(good.key, Share())
     return [
-        ["SSIM, mean ± SD", mean_sd(moments), plural(moments.n, "tile"), SSIM.text()],
+        ["SSIM, mean ± SD", mean_sd(moments), plural(moments.n, "tile"), good.text()],
         ["Tiles with SSIM in the range", percent(share.value), plural(share.n, "tile"), "–"],
     ]
 
 
-def _attention(tiles: Tiles, layer: str | None) -> list[Line]:
+def _attention(tiles: Tiles, layer: str | None, ranges: Ranges) -> list[Line]:
     if layer is None:
         return []
     lines = []
-    for good in _ATTENTION:
+    for good in ranges.attention:
         share = tiles.shares.get(f"attention_{layer}_{good.key}", Share())
         name = f"Tiles with {good.label.lower()} in the range, {layer}"
         lines.append([name, percent(share.value), plural(share.n, "tile"), good.text()])
@@ -95,11 +95,11 @@ def _generalization(batches: RunBatches) -> list[Line]:
     return [["Validation loss over training loss", number(ratio), n, "1 is no gap"]]
 
 
-def _forward_pass(batches: RunBatches, phase: str) -> Line:
+def _forward_pass(batches: RunBatches, phase: str, good: GoodRange) -> Line:
     part = batches.phases[phase]
-    (median,) = part.quantiles(INFERENCE_TIME.key, 0.5)
-    n = plural(part.timings.moments(INFERENCE_TIME.key).n, "batch")
-    return ["Forward pass, median", with_unit(median, "ms"), n, INFERENCE_TIME.text()]
+    (median,) = part.quantiles(good.key, 0.5)
+    n = plural(part.timings.moments(good.key).n, "batch")
+    return ["Forward pass, median", with_unit(median, "ms"), n, good.text()]
 
 
 def _frames(reader: RunReader) -> Line:

@@ -54,6 +54,7 @@ FAILURES = {
     "undecodable": "frames that could not be read",
     "frame_file": "frames that could not be kept for later",
     "file": "files that could not be written",
+    "alerts": "rows at which the rule of an alert failed",
     "frame_mismatch": "frames of another batch than the one that named them: an error",
     "unexplained_frames": "frames that neither arrived nor were dropped by name: an error",
     "missing_records": "gaps in the records: an error",
@@ -96,6 +97,21 @@ def percent(share: float) -> str:
     ('12.5 %', 'undefined')
     """
     return number(share) if math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """A time for readers.
+
+    Examples
+    --------
+    >>> duration(0.42), duration(75.0), duration(4000.0)
+    ('0.4 s', '1 min 15 s', '1 h 6 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def size(nbytes: int) -> str:

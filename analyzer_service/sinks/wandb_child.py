@@ -65,7 +65,9 @@ class Child:
         with RunReader(self._folder) as reader:
             portion = next_portion(reader, Position.of(request["position"]))
         missing = sum(self._live.log(entry) for entry in portion.entries)
-        if portion.entries:
+        for alert in portion.alerts:
+            self._live.alert(alert)
+        if portion.entries or portion.alerts:
             self._live.settle()
         return {
             "position": asdict(portion.position),

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from analyzer_service.commit.reader import DashboardRecord, EpochRecord, Row, RunReader
+from analyzer_service.commit.reader import AlertRecord, DashboardRecord, EpochRecord, Row, RunReader
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import metrics_of
 from analyzer_service.sinks.replacing import replacing
@@ -29,6 +29,8 @@ class Position:
         Id of the last dashboard.
     epoch_release, epoch : int
         Where the last epoch ended, and its number; -1 before the first.
+    alert_moment : int
+        Moment of the last alert.
     rows, images : int
         How many rows and dashboards were logged.
     summary : dict
@@ -41,6 +43,7 @@ class Position:
     dashboard: int = 0
     epoch_release: int = -1
     epoch: int = -1
+    alert_moment: int = -1
     rows: int = 0
     images: int = 0
     summary: dict[str, float] = field(default_factory=dict)
@@ -76,11 +79,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Portion:
-    """The next entries, the position after them, and whether more was there."""
+    """The next entries and alerts, the position after them, and whether more was there."""
 
     entries: list[Entry]
     position: Position
     more: bool
+    alerts: list[AlertRecord] = field(default_factory=list)
 
 
 def next_portion(reader: RunReader, position: Position) -> Portion:
@@ -96,8 +100,11 @@ def next_portion(reader: RunReader, position: Position) -> Portion:
     for dashboard in drawn:
         entries.append(_image_entry(reader, dashboard))
         reached = replace(reached, dashboard=dashboard.id, images=reached.images + 1)
+    alerts = reader.alerts(upto=reached.release, after_moment=position.alert_moment)
+    if alerts:
+        reached = replace(reached, alert_moment=alerts[-1].moment)
     more = len(rows) == ROWS_AT_ONCE or len(drawn) == IMAGES_AT_ONCE
-    return Portion(entries, reached, more)
+    return Portion(entries, reached, more, alerts)
 
 
 def _after_rows(position: Position, rows: list[Row]) -> Position:

@@ -1,7 +1,6 @@
 """The analyzer's end of the process that runs wandb: start it, ask it, kill it."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 import psutil
 
-import analyzer_service
+from analyzer_service.sinks.children import child_environment
 from shared.errors import SinkError
 
 _SLICE_S: Final = 0.1
@@ -35,7 +34,7 @@ class Link:
             self._process = subprocess.Popen(
                 [*_COMMAND, str(theirs.fileno()), str(folder.resolve())],
                 cwd=folder,
-                env=_environment(),
+                env=child_environment(),
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -123,12 +122,6 @@ class Link:
     def _remember(self) -> None:
         children = _quietly(lambda: psutil.Process(self.pid).children(recursive=True))
         self._others |= {process.pid: process for process in children or []}
-
-
-def _environment() -> dict[str, str]:
-    root = str(Path(analyzer_service.__file__).resolve().parents[1])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _wait(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:

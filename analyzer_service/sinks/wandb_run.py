@@ -1,15 +1,20 @@
 """A W&B run as this project uses it; the only module that imports wandb."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from analyzer_service.commit.reader import AlertRecord
+from analyzer_service.figures.wording import shorten
 from analyzer_service.sinks.wandb_feed import Entry
 from analyzer_service.sinks.wandb_rows import STEP_KEYS, run_config, run_key
 from shared.messages import RunStarted
 
 UPLOAD_TIMEOUT_S: Final = 6.0
 FLUSH_INTERVAL_S: Final = 1.0
+TITLE_LENGTH: Final = 64
+NAN: Final = "not_finite"
 
 
 class LiveRun:
@@ -26,6 +31,7 @@ class LiveRun:
     def __init__(self, run: Any, wandb: Any, *, online: bool) -> None:
         self._run = run
         self._wandb = wandb
+        self._name: str = run.name or run.id
         self.directory: str = run.settings.sync_dir
         self.url: str | None = run.url if online else None
 
@@ -61,6 +67,15 @@ class LiveRun:
         if images or not entry.images:
             self._run.log({**entry.values, **images})
         return len(entry.images) - len(images)
+
+    def alert(self, alert: AlertRecord) -> None:
+        """Tell of an alert that fired; W&B sends it as its user has set."""
+        self._run.alert(
+            title=shorten(f"{self._name}: {alert.title}", lambda text: len(text) < TITLE_LENGTH),
+            text=f"At step {alert.step:,}. {alert.sentence}",
+            level="ERROR" if alert.name == NAN else "WARN",
+            wait_duration=timedelta(milliseconds=1),
+        )
 
     def settle(self) -> None:
         """Wait until W&B's own process has taken what was logged.

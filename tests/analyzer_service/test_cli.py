@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from analyzer_service import cli
+from analyzer_service.alerts.settings import DEFAULT
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.settings import check_bind, default_wandb_mode
+from analyzer_service.settings import check_bind, default_wandb_mode, read_alerts
 from analyzer_service.verify.run_folder import verify_folder
 from shared import protocol
 from shared.errors import ConfigurationError
@@ -61,6 +62,8 @@ def run_in_process(
         (["serve", "--log-file", "{tmp}/no/log"], "cannot be written"),
         (["serve", "--metrics", "9464"], "--metrics 9464: give HOST:PORT, or off"),
         (["serve", "--metrics", "0.0.0.0:9464"], "--allow-plaintext-metrics"),
+        (["serve", "--alerts", "{tmp}/none.toml"], "none.toml cannot be read: No such file"),
+        (["replay", "{tmp}/photo.png", "--alerts", "{tmp}/photo.png"], "photo.png is no TOML"),
         (["replay", "{tmp}/none.mcap"], "none.mcap cannot be read: No such file"),
         (["replay", "{tmp}/photo.png"], "not an MCAP recording"),
         (["replay", "{tmp}/photo.png", "--speed", "fast"], "max, realtime, or a number above 0"),
@@ -84,6 +87,19 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     assert "Traceback" not in error
     assert len(line) < 400
     assert sorted(tmp_path.iterdir()) == before, "something was half-written"
+
+
+def test_alerts_prints_a_file_that_serve_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sidelight-analyzer", "alerts"])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert not exit_.value.code
+    path = tmp_path / "alerts.toml"
+    path.write_text(capsys.readouterr().out.replace("ssim_min = 0.8", "ssim_min = 0.9"), "utf-8")
+    assert read_alerts(path).ranges.ssim_min == 0.9
+    assert read_alerts(None) == DEFAULT
 
 
 def test_keys_says_what_goes_where_and_never_writes_over(

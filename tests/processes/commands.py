@@ -14,7 +14,9 @@ TINY = (
 )
 
 
-def run(*command: str | Path, cwd: Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
+def run(
+    *command: str | Path, cwd: Path, check: bool = True, limit_s: float = LIMIT_S
+) -> "subprocess.CompletedProcess[str]":
     """Run ``python -m …`` to its end; with `check`, show what it said when it fails."""
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],
@@ -22,7 +24,7 @@ def run(*command: str | Path, cwd: Path, check: bool = True) -> "subprocess.Comp
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=limit_s,
         check=False,
     )
     if check:

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer_service.figures import ranges
 from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import ERROR_COLORS, ERROR_LIMIT, error_image
 from analyzer_service.figures.data import DashboardData
@@ -56,7 +55,7 @@ def draw_reconstruction(sheet: Sheet, box: Box, data: DashboardData) -> None:
     _draw_image(sheet, content, data.frame.reconstruction[0], "reconstruction")
     if data.tile is None:
         return
-    verdict = mark(ranges.SSIM.judge(data.tile.ssim))
+    verdict = mark(data.ranges.ssim.judge(data.tile.ssim))
     facts = [
         ("MSE", number(data.tile.mse)),
         ("PSNR", with_unit(data.tile.psnr, "dB")),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyzer_service.figures import ranges
 from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BAD, CAPTION, INK, SMALL, text_width
@@ -17,7 +16,7 @@ from analyzer_service.figures.panels.charts import (
     shade,
 )
 from analyzer_service.figures.panels.layout import open_panel
-from analyzer_service.figures.ranges import GoodRange
+from analyzer_service.figures.ranges import GUIDE, GoodRange
 from analyzer_service.figures.series import (
     Scale,
     Series,
@@ -31,8 +30,7 @@ from shared.messages import Phase
 
 _LEFT = 46
 _PHASES: tuple[Phase, ...] = ("train", "val")
-_SMALL_CHARTS = (*ranges.ATTENTION_RANGES, ranges.CONTRAST_FLOOR)
-HISTORY_NAMES = ("loss", "ssim", *(good.key for good in _SMALL_CHARTS))
+HISTORY_NAMES = ("loss", "ssim", *(good.key for good in GUIDE.attention))
 
 
 def draw_progress(sheet: Sheet, box: Box, data: DashboardData) -> None:
@@ -43,7 +41,7 @@ def draw_progress(sheet: Sheet, box: Box, data: DashboardData) -> None:
     left, width = content.x + _LEFT, content.width - _LEFT - 2
     _draw_loss(sheet, Box(left, content.y + 18, width, 104), steps, data)
     _draw_ssim(sheet, Box(left, content.y + 148, width, 72), steps, data)
-    for index, good in enumerate(_SMALL_CHARTS):
+    for index, good in enumerate(data.ranges.attention):
         row, column = divmod(index, 3)
         at = Box(left + column * 160, content.y + 280 + row * 84, 121, 52)
         _draw_small(sheet, at, (good, steps), data)
@@ -75,8 +73,10 @@ def _draw_loss(sheet: Sheet, box: Box, steps: Scale, data: DashboardData) -> Non
 def _draw_ssim(sheet: Sheet, box: Box, steps: Scale, data: DashboardData) -> None:
     scale = fixed_scale(0.0, 1.0, finite(_joined(data, "ssim")))
     chart = Chart(box, steps, scale)
-    shade(sheet, chart, ranges.SSIM)
-    label_values(sheet, chart, (0.8, 0.0, 1.0, 0.5))
+    good = data.ranges.ssim
+    shade(sheet, chart, good)
+    limit = 0.8 if good.low is None else good.low
+    label_values(sheet, chart, (limit, 0.0, 1.0, 0.5))
     label_steps(sheet, chart)
     sheet.text((box.x, box.y - 7), "SSIM, mean of the analyzed tiles", SMALL.colored(INK))
     _draw_phases(sheet, chart, "ssim", data)

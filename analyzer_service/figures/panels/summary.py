@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from analyzer_service.figures import ranges
 from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.data import DashboardData
 from analyzer_service.figures.lettering import BODY, FAINT, INK, MUTED, SMALL, STRONG
@@ -21,7 +20,6 @@ from analyzer_service.figures.ranges import GoodRange
 from analyzer_service.figures.sheet import Sheet
 from analyzer_service.figures.wording import UNDEFINED, number, of_total, with_unit
 
-_ROWS = (*ranges.GOOD_RANGES, ranges.CONTRAST_FLOOR)
 _VALUE, _RANGE, _MARK = 232, 258, 378
 _HEAD = 21
 _FACTS = 4
@@ -46,9 +44,9 @@ def draw_summary(sheet: Sheet, box: Box, data: DashboardData) -> None:
     content = open_panel(sheet, box, "Summary", _caption(data))
     pitches = _DENSE if has_pathology(data) else _ROOMY
     _draw_head(sheet, content)
-    for index, good in enumerate(_ROWS):
+    for index, good in enumerate(data.ranges.all):
         _draw_row(sheet, content, content.y + _HEAD + (index + 1) * pitches.rows, (good, data))
-    top = content.y + _HEAD + len(_ROWS) * pitches.rows
+    top = content.y + _HEAD + len(data.ranges.all) * pitches.rows
     if has_pathology(data):
         top = _draw_pathology(sheet, Box(content.x, top, content.width, 0), data)
     height = _FACTS * pitches.facts

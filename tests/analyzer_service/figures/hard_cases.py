@@ -192,6 +192,11 @@ def _biased_values() -> dict[str, float]:
     }
 
 
+def alarmed() -> DashboardData:
+    """More alerts than fit in one line."""
+    return normal(alerts=tuple(f"attention too diffuse (bam_{i}) since step {i}" for i in range(9)))
+
+
 CASES: dict[str, Callable[[], DashboardData]] = {
     "normal": normal,
     "dropped": dropped,
@@ -208,4 +213,5 @@ CASES: dict[str, Callable[[], DashboardData]] = {
     "outlined": outlined,
     "blank_tile": blank_tile,
     "biased": biased,
+    "alarmed": alarmed,
 }

@@ -7,6 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
+from analyzer_service.alerts.good_ranges import good_ranges
+from analyzer_service.alerts.settings import RangeSettings
 from analyzer_service.figures.boxes import Box
 from analyzer_service.figures.colormaps import ATTENTION_COLORS, color_table
 from analyzer_service.figures.dashboard import DashboardData, draw_sheet, render_dashboard
@@ -248,3 +250,26 @@ def _mark_beside(sheet: Sheet, label: str) -> str:
     beside = [line for line in texts(sheet) if line.x >= panel.x]
     at = next(line.y for line in beside if line.text == label)
     return max((line for line in beside if line.y == at), key=lambda line: line.x).text
+
+
+def test_alerts_that_go_on_are_one_calm_line() -> None:
+    assert not [line for line in words(normal()) if line.startswith("Alerts")]
+    alerts = ("memory growing since step 120", "attention constant (bam_384) since step 88")
+    line = "Alerts: " + " · ".join(alerts)
+    assert line in words(normal(alerts=alerts))
+
+
+def test_many_alerts_are_counted_where_they_do_not_fit() -> None:
+    alerts = tuple(f"attention too concentrated (layer_{i}) since step {i}" for i in range(40))
+    (line,) = [text for text in words(normal(alerts=alerts)) if text.startswith("Alerts")]
+    shown = line.count("since step")
+    assert 3 <= shown < 40
+    assert line.endswith(f"{40 - shown} more")
+
+
+def test_metrics_are_judged_by_the_ranges_that_the_run_was_given() -> None:
+    strict = RangeSettings(entropy=(1.0, 1.5), ssim_min=0.99, peaks=(1.0, 30.0))
+    data = normal(ranges=good_ranges(strict))
+    assert {"1–1.5 nats", "≥ 0.99", "1–30"} <= set(words(data))
+    assert "2–4 nats" not in words(data)
+    assert render_dashboard(data) != render_dashboard(normal())

@@ -51,6 +51,7 @@ def make_run(name: str = "demo", **overrides: Any) -> RunCounts:
         "producers": (make_producer(),),
         "released": 33,
         "failures": {"analysis": 2},
+        "alerts": {"memory_growth": 1},
         "database_bytes": 8192,
         "frames_bytes": 100,
     }

@@ -70,6 +70,8 @@ def value(board: Board, name: str, **labels: str) -> float:
         ("sidelight_store_failing", DEMO, 0),
         ("sidelight_failures_total", {**DEMO, "kind": "analysis"}, 2),
         ("sidelight_failures_total", {**DEMO, "kind": "unexplained_frames"}, 0),
+        ("sidelight_alerts_active", {**DEMO, "alert": "memory_growth"}, 1),
+        ("sidelight_alerts_active", {**DEMO, "alert": "overfitting"}, 0),
         ("sidelight_run_status", {**DEMO, "status": "running"}, 1),
         ("sidelight_run_status", {**DEMO, "status": "failed"}, 0),
         ("sidelight_run_status", {"run": "other", "status": "failed"}, 1),

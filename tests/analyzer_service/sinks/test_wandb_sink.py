@@ -16,6 +16,7 @@ from analyzer_service.sinks import wandb_link, wandb_session
 from analyzer_service.sinks.wandb_sink import Mode, WandbOutcome, WandbSink
 from tests.analyzer_service.sinks import wandb_files
 from tests.analyzer_service.sinks.runs import RunWriter, write_run
+from tests.analyzer_service.sinks.test_report_alerts import an_alert, put
 from tests.builders import LAYERS
 
 pytestmark = pytest.mark.process
@@ -96,6 +97,27 @@ def test_offline_file_holds_the_run(
     _check_history(folder, wandb_files.history(outcome.directories[0]))
     _check_images(outcome.directories[0], dashboards)
     _check_run(outcome.directories[0])
+
+
+def test_alerts_are_handed_over_once(
+    folder: Path, start: Callable[..., WandbSink], keep: Keep
+) -> None:
+    run = keep(write_run(folder))
+    put(run, an_alert(10), an_alert(12, name="not_finite", layer="a_layer_with_a_" + 60 * "long_"))
+    run.end()
+    sink = start()
+    wait_logged(sink, run.release)
+    assert finish(sink, 10.0).complete
+    (directory,) = sink._session.position.directories
+    told = [
+        record["alert"]
+        for record in wandb_files.records(folder / directory)
+        if record["type"] == "alert"
+    ]
+    assert [alert["level"] for alert in told] == ["WARN", "ERROR"]
+    assert told[0]["title"] == "demo: memory growing"
+    assert told[0]["text"] == "At step 10. Memory grows steadily: from 512 MiB to 632 MiB."
+    assert len(told[1]["title"]) < 64
 
 
 def _check_history(folder: Path, items: list[dict[str, object]]) -> None:

@@ -1,0 +1,236 @@
+"""A series seen as medians of a few rows each, and where it has been going: growth, plateaus."""
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from typing import Final
+
+from analyzer_service.alerts.reading import Reading, SeenRow, Worst
+from analyzer_service.alerts.windows import Window, theil_sen
+from analyzer_service.figures.wording import number, with_unit
+from shared.messages import Phase
+
+POINTS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Where a series went: `change` is its Theil-Sen slope over all of `points`.
+
+    `steadiness` is Kendall's tau; `since` the step and time of the first row.
+    """
+
+    points: list[float]
+    batches: int
+    change: float
+    steadiness: float
+    since: tuple[int, float]
+
+    @property
+    def level(self) -> float:
+        """Median of the points."""
+        return statistics.median(self.points)
+
+
+@dataclass
+class Trace:
+    """The last `batches` rows of a series as 40 medians of as many rows each."""
+
+    batches: int
+    least: int = POINTS
+    _chunk: Window = field(init=False)
+    _points: Window = field(init=False)
+    _steps: Window = field(init=False)
+    _times: Window = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._chunk = Window(max(1, self.batches // POINTS))
+        self._points, self._steps, self._times = (Window(POINTS) for _ in range(3))
+
+    def push(self, value: float, row: SeenRow) -> Trend | None:
+        """Take a finite value in; a trend with each median, from `least` of them on."""
+        if not len(self._chunk):
+            self._steps.push(row.step)
+            self._times.push(row.at_s)
+        self._chunk.push(value)
+        if not self._chunk.full:
+            return None
+        self._points.push(self._chunk.median())
+        self._chunk.clear()
+        if len(self._points) < self.least:
+            return None
+        points = self._points.values()
+        slope, tau = theil_sen(points)
+        since = int(self._steps.values()[0]), self._times.values()[0]
+        batches = len(points) * max(1, self.batches // POINTS)
+        return Trend(points, batches, slope * (len(points) - 1), tau, since)
+
+
+@dataclass(kw_only=True)
+class GrowthRule:
+    """Bad while memory grows steadily over the last `batches` rows.
+
+    Its change in that time must be `share` of what it was and `least_mib`, and steady. Judged
+    from half of the rows on. Good below half of either.
+    """
+
+    batches: int
+    share: float
+    least_mib: float
+    steadiness: float
+    after: int
+    name: str = "memory_growth"
+    layer: str | None = None
+    phase: Phase | None = "train"
+    worst: Worst = "high"
+    of_process: bool = True
+    _trace: Trace = field(init=False)
+    _rows: int = field(init=False, default=0)
+    _said: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._trace = Trace(self.batches, POINTS // 2)
+
+    def look(self, row: SeenRow) -> Reading | None:
+        """Take a row in; None between the medians, and while there are too few."""
+        self._rows += 1
+        value = row.number("memory_mb")
+        if self._rows <= self.after or not math.isfinite(value):
+            return None
+        trend = self._trace.push(value, row)
+        return None if trend is None else self._judge(trend)
+
+    def sentence(self) -> str:
+        """How much it grew in which time."""
+        return self._said
+
+    def _judge(self, trend: Trend) -> Reading:
+        first, last = trend.points[0], trend.points[-1]
+        most = max(self.share * abs(first), self.least_mib)
+        bad = trend.change >= most and trend.steadiness >= self.steadiness
+        if bad:
+            rate = 1000 * trend.change / trend.batches
+            self._said = (
+                f"Memory grows steadily: from {with_unit(first, 'MiB')} at step "
+                f"{trend.since[0]:,} to {with_unit(last, 'MiB')}, {with_unit(rate, 'MiB')} in "
+                "1,000 batches. Look for tensors that are kept with their graph (a loss that is "
+                "summed up without .item(), lists of outputs), and for caches."
+            )
+        good = trend.change < most / 2 or trend.steadiness < self.steadiness / 2
+        return Reading(trend.change, bad=bad, good=good, since=trend.since)
+
+
+@dataclass(kw_only=True)
+class PlateauRule:
+    """Bad while a series improved by less than `improvement` over the last `batches` rows.
+
+    Of its median in that time if it is `relative`. What got worse by `worse` (counted alike) is
+    no plateau, nor what is as good as `enough`. Good at `clears` times `improvement`, which noise
+    must not reach.
+    """
+
+    name: str
+    key: str
+    label: str
+    improvement: float
+    relative: bool
+    worse: float
+    batches: int
+    clears: float
+    advice: str
+    enough: float | None = None
+    layer: str | None = None
+    phase: Phase | None = "train"
+    worst: Worst = "high"
+    of_process: bool = False
+    _trace: Trace = field(init=False)
+    _said: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._trace = Trace(self.batches)
+
+    def look(self, row: SeenRow) -> Reading | None:
+        """Take a row in; None between the medians, and while there are too few."""
+        value = row.number(self.key)
+        if not math.isfinite(value):
+            return None
+        trend = self._trace.push(value, row)
+        return None if trend is None else self._judge(trend)
+
+    def sentence(self) -> str:
+        """Since when it rests at what, and what to look at."""
+        return self._said
+
+    def _judge(self, trend: Trend) -> Reading:
+        level = trend.level
+        scale = abs(level) if self.relative else 1.0
+        improved = trend.change if self.worst == "low" else -trend.change
+        enough = self._is_enough(level)
+        bad = -self.worse * scale < improved < self.improvement * scale and not enough
+        if bad:
+            least = f"{100 * self.improvement:g} %" if self.relative else f"{self.improvement:g}"
+            self._said = (
+                f"{self.label} has not improved by {least} since step {trend.since[0]:,}: its "
+                f"median over {trend.batches} batches is {number(level)}. {self.advice}"
+            )
+        good = improved >= self.clears * self.improvement * scale or enough
+        return Reading(level, bad=bad, good=good, since=trend.since)
+
+    def _is_enough(self, level: float) -> bool:
+        if self.enough is None:
+            return False
+        return level >= self.enough if self.worst == "low" else level <= self.enough
+
+
+@dataclass(kw_only=True)
+class StuckRule:
+    """Bad while the loss is near the very first one and does not fall.
+
+    Near is above `near` of it; it does not fall when it improved by less than `improvement` of its
+    median over the last `batches` rows. Good as soon as it is no longer near, or at `clears` times
+    `improvement`. Such a run learns nothing, which need not wait for a plateau to be seen.
+    """
+
+    improvement: float
+    batches: int
+    near: float
+    clears: float
+    name: str = "loss_stuck"
+    layer: str | None = None
+    phase: Phase | None = "train"
+    worst: Worst = "high"
+    of_process: bool = False
+    _trace: Trace = field(init=False)
+    _first: float | None = field(init=False, default=None)
+    _said: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._trace = Trace(self.batches)
+
+    def look(self, row: SeenRow) -> Reading | None:
+        """Take a row in; None between the medians, and while there are too few."""
+        value = row.number("loss")
+        if not math.isfinite(value):
+            return None
+        self._first = value if self._first is None else self._first
+        trend = self._trace.push(value, row)
+        return None if trend is None else self._judge(trend, self._first)
+
+    def sentence(self) -> str:
+        """Where it began, where it is, and what to look at."""
+        return self._said
+
+    def _judge(self, trend: Trend, first: float) -> Reading:
+        level = trend.level
+        is_near = level > first - (1 - self.near) * abs(first)
+        least = self.improvement * abs(level)
+        bad = is_near and -trend.change < least
+        if bad:
+            self._said = (
+                f"The loss is {number(level)} (median over {trend.batches} batches) and does not "
+                f"fall; the very first one was {number(first)}. The model learns nothing: look at "
+                "the learning rate (too high as well as too low), at the data, and whether "
+                "gradients reach the parameters."
+            )
+        good = not is_near or -trend.change >= self.clears * least
+        return Reading(level, bad=bad, good=good, since=trend.since)
