@@ -57,6 +57,16 @@ class FrameWork:
         return len(self._running) + len(self.held)
 
     @property
+    def at_work(self) -> bool:
+        """Whether the workers have frames; those that are held they have not."""
+        return len(self._running) > 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Size of the frames that are held."""
+        return sum(len(frame.payload) for frame in self.held.values())
+
+    @property
     def oldest_ms(self) -> float:
         """For how long the oldest frame at work has been there."""
         starts = [since for _, since in self._running.values()][:1]

@@ -1,7 +1,6 @@
 """`RunPipeline`: one run, from arriving records and frames to finished files."""
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from analyzer_service.pipeline.counts import PipelineCounts, count
 from analyzer_service.pipeline.due import DueFiles
 from analyzer_service.pipeline.folder import FolderLock, claim_folder
 from analyzer_service.pipeline.frames import FrameWork
+from analyzer_service.pipeline.grace import EndGrace
 from analyzer_service.pipeline.ledger import Intake, Ledger, TakenRecord
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.pipeline.staining import RunStaining
@@ -51,7 +51,7 @@ class RunPipeline:
         self._sizes: dict[tuple[Origin, str, int], int] = {}
         self._held_already: dict[Origin, dict[str, list[int]]] = {}
         self._returned: defaultdict[Origin, int] = defaultdict(int)
-        self._ended_since: dict[Origin, float] = {}
+        self._grace = EndGrace(settings.end_grace_s)
         self._stirred = True
 
     @classmethod
@@ -79,6 +79,7 @@ class RunPipeline:
         try:
             with pipeline._store.transaction():
                 pipeline._store.put(run_id=started.run_id)
+                pipeline._staining.keep_choice()
                 pipeline._due.take_up()
             pipeline._ledger.join(started)
             pipeline.rebuild()
@@ -93,9 +94,14 @@ class RunPipeline:
         return len(self._work)
 
     @property
+    def held_bytes(self) -> int:
+        """Size of the frames that wait until it is known what to measure them with."""
+        return self._work.held_bytes
+
+    @property
     def at_work(self) -> bool:
         """Whether workers have frames to analyze, or files to write."""
-        return len(self._work) > 0 or self._due.at_work
+        return self._work.at_work or self._due.at_work
 
     @property
     def work_lag_ms(self) -> float:
@@ -273,7 +279,7 @@ class RunPipeline:
             return
         producers = list(self._ledger.producers.values())
         payloads = {key: frame.payload for key, frame in self._work.held.items()}
-        if self._staining.advance(producers, payloads):
+        if self._staining.advance(producers, payloads, self._grace.is_over):
             self._work.let_go(self._staining.known)
 
     def _nothing_new(self) -> bool:
@@ -283,14 +289,8 @@ class RunPipeline:
 
     def _end_waiting(self) -> None:
         """Stop waiting for frames of producers that said everything a while ago."""
-        for origin, state in self._ledger.producers.items():
-            complete = state.ended is not None and state.committed_cseq == state.highest_cseq
-            if not complete or state.frames_over or state.drained:
-                self._ended_since.pop(origin, None)
-                continue
-            since = self._ended_since.setdefault(origin, time.monotonic())
-            over = time.monotonic() - since >= self._settings.end_grace_s
-            if over and not self._work.of(state):
+        for state in self._grace.overdue(self._ledger.producers):
+            if not self._work.of(state):
                 state.frames_over = self._stirred = True
 
     def _answer(self, intake: Intake) -> Committed:

@@ -1,5 +1,6 @@
 """Which stain vectors a run is measured with, and that they do not depend on what came when."""
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ import pytest
 from analyzer_service.analyses.macenko import macenko_from_od, tissue_pixels
 from analyzer_service.analyses.stain_vectors import STAIN_VECTORS
 from analyzer_service.analyses.tissue_facts import TissueFacts
+from analyzer_service.commit.database import StoreError
+from analyzer_service.commit.reader import RunReader
 from analyzer_service.commit.store import Store
 from analyzer_service.pipeline import Origin, RunPipeline
 from analyzer_service.pipeline import staining as staining_module
 from analyzer_service.pipeline.staining import RunStaining
 from analyzer_service.workers import InlineWorkers, Workers
+from shared.codec import encode, size_of
 from shared.messages import DropNotice, RunStarted
 from tests.analyzer_service.pipeline.driving import (
     SETTINGS,
@@ -65,7 +69,7 @@ def expected(said: Said, frames: list[int], tiles: int) -> np.ndarray:
 def test_named_vectors_follow_the_stain(
     tmp_path: Path, workers: Workers, stain: str, choice: str, name: str
 ) -> None:
-    pipeline = open_run(tmp_path, workers)
+    pipeline = open_run(tmp_path, workers, settings=replace(SETTINGS, stain_vectors=choice))
     started = make_run_started(stain=stain)
     facts = RunStaining(Store(pipeline.folder), choice).facts(started)  # type: ignore[arg-type]
     pipeline.close()
@@ -215,3 +219,121 @@ def test_an_estimate_that_cannot_be_decoded_leaves_the_frame_to_its_analysis(
     assert facts is not None
     np.testing.assert_allclose(facts.vectors.rows, expected(said, [*range(2, 10)], 16), atol=1e-6)
     assert [row["samples"] for row in rows_of(pipeline.folder)][:2] == [0, 2]
+
+
+def test_a_frame_that_never_came_is_not_waited_for_after_the_end(
+    tmp_path: Path, workers: Workers
+) -> None:
+    said = make_said()
+    pipeline = open_run(tmp_path, workers, settings=MACENKO)
+    feed_records(pipeline, said.records)
+    feed_frames(pipeline, said.without(2).frames)
+    drain(pipeline)
+    facts = vectors_of(pipeline, said.started)
+    pipeline.close()
+    assert facts is not None
+    np.testing.assert_allclose(
+        facts.vectors.rows, expected(said, [1, *range(3, 10)], 16), atol=1e-6
+    )
+    with RunReader(pipeline.folder) as reader:
+        assert reader.state().failures["unexplained_frames"].count == 1
+        books = reader.books()["rank0/train"]
+    assert (books.offered, books.delivered, books.pending) == (20, 19, 1)
+
+
+def test_a_run_whose_first_rank_is_never_heard_comes_to_an_end(
+    tmp_path: Path, workers: Workers
+) -> None:
+    said = make_said(producer="rank1", world_size=2)
+    folder = run_whole(tmp_path, workers, said, settings=MACENKO)
+    facts = RunStaining(Store(folder), "macenko").facts(said.started)
+    assert facts is not None
+    np.testing.assert_allclose(facts.vectors.rows, expected(said, [*range(1, 9)], 16), atol=1e-6)
+    assert sum(row["samples"] for row in rows_of(folder)) == 46  # one analysis fails on purpose
+
+
+def test_frames_are_not_held_beyond_their_producers_credit(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = make_said(producer="rank1", world_size=2)
+    monkeypatch.setattr(staining_module, "MOST_HELD", 3 * size_of(encode(said.frames[0])))
+    pipeline = open_run(tmp_path, workers, started=said.started, settings=MACENKO)
+    feed_records(pipeline, said.records[:8], origin=said.origin)
+    for count, held in ((1, 1), (2, 2), (4, 0)):
+        feed_frames(pipeline, said.frames[:count], origin=said.origin)
+        pipeline.commit()
+        pipeline.commit()
+        pipeline.commit()
+        assert pipeline.frames_waiting == held
+    pipeline.close()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_start_without_a_tile_leaves_the_estimate_to_the_next(
+    tmp_path: Path, workers: Workers, late: bool
+) -> None:
+    """A run that died before its first batch, then resumed; its first start is heard of last."""
+    again = make_said(incarnation=2, resumed_from_step=0)
+    starts = [
+        (Origin("rank0", 1), [make_run_started(analysis_freq=4)]),
+        (again.origin, again.records),
+    ]
+    pipeline = open_run(tmp_path, workers, started=again.started, settings=MACENKO)
+    for origin, records in reversed(starts) if late else starts:
+        feed_records(pipeline, records, origin=origin)
+        feed_frames(pipeline, again.frames if origin == again.origin else [], origin=origin)
+    drain(pipeline)
+    facts = vectors_of(pipeline, again.started)
+    pipeline.close()
+    assert facts is not None
+    np.testing.assert_allclose(facts.vectors.rows, expected(again, [*range(1, 9)], 16), atol=1e-6)
+
+
+def test_a_store_that_fails_does_not_change_the_estimate(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = make_said()
+    monkeypatch.setattr(staining_module, "MOST_BYTES", 1)
+    pipeline = open_run(tmp_path, workers, settings=MACENKO)
+    feed_records(pipeline, said.records[:3])
+    feed_frames(pipeline, said.frames[:2])
+    pipeline.commit()
+    with monkeypatch.context() as failing:
+        failing.setattr(Store, "put", refuse)
+        with pytest.raises(StoreError):
+            pipeline.commit()
+    pipeline.commit()
+    facts = vectors_of(pipeline, said.started)
+    pipeline.close()
+    assert facts is not None
+    np.testing.assert_allclose(facts.vectors.rows, expected(said, [1], 2), atol=1e-6)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [("macenko", "ruifrok"), ("ruifrok", "macenko"), ("qupath", "ruifrok")]
+)
+def test_a_taken_up_run_keeps_its_choice(
+    tmp_path: Path, workers: Workers, caplog: pytest.LogCaptureFixture, first: str, then: str
+) -> None:
+    said = make_said()
+    folder = run_whole(tmp_path, workers, said, settings=replace(SETTINGS, stain_vectors=first))
+    before = RunStaining(Store(folder), first).facts(said.started)  # type: ignore[arg-type]
+    pipeline = open_run(tmp_path, workers, settings=replace(SETTINGS, stain_vectors=then))
+    pipeline.close()
+    assert f"measured with {first} stain vectors since it began" in caplog.text
+    assert RunStaining(Store(folder), then).facts(said.started) == before  # type: ignore[arg-type]
+    assert before is not None
+
+
+def test_held_frames_are_no_work_that_an_end_waits_for(tmp_path: Path, workers: Workers) -> None:
+    said = make_said()
+    pipeline = open_run(tmp_path, workers, settings=MACENKO)
+    feed_frames(pipeline, said.frames[:2])
+    pipeline.commit()
+    assert (pipeline.frames_waiting, pipeline.at_work) == (2, False)
+    assert pipeline.held_bytes == sum(size_of(encode(frame)) for frame in said.frames[:2])
+    pipeline.close()

@@ -260,6 +260,19 @@ def test_memory_is_bounded_by_the_budget(tmp_path: Path) -> None:
     assert max(seen) <= 3 * largest
 
 
+def test_frames_that_wait_for_stain_vectors_need_no_room(tmp_path: Path) -> None:
+    """Ranks whose first rank comes late, or not at all, and whose frames exceed the budget."""
+    pipeline = replace(STUBS, stain_vectors="macenko")
+    items = items_of(make_said(producer="rank1", world_size=2))
+    largest = max(len(item.payload) for item in items)
+    file = write(tmp_path / "a.mcap", items)
+    found = replay([file], tmp_path / "out", pipeline=pipeline, budget_bytes=2 * largest)
+    with RunReader(found.runs[0].folder) as reader:
+        assert reader.state().status == "finished"
+        assert reader.books()["rank1/train"].delivered == 20
+        assert "from the first 16 tiles" in (reader.stain_vectors() or "")
+
+
 def test_realtime_keeps_the_distances_of_the_messages(tmp_path: Path) -> None:
     # Batches are captured every 0.25 s (tests.builders.STEP_NS): ten of them in 2.5 s.
     items = items_of(make_said(epochs=1))[:19]
