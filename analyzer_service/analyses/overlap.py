@@ -23,6 +23,8 @@ NAMES: Final = (
     "nuclear_attention_nss",
 )
 
+_LEAST_SHARE: Final = 1e-10  # of a tile: no image has so many pixels
+
 
 def nuclear_attention(gate: ArrayLike, mask: ArrayLike) -> dict[str, float]:
     """How attention of one tile relates to its nuclei, or to any other mask.
@@ -102,13 +104,21 @@ def mean_regrid(field: ArrayLike, shape: tuple[int, ...]) -> Floats:
 
 
 def _block_means(values: Floats, rows: int, columns: int) -> Floats:
-    """Means of whole blocks; OpenCV's shrinking by area does just that, where sizes divide."""
-    if values.ndim == 2:
+    """Means of whole blocks, where sizes divide."""
+    if values.ndim > 2:
+        stack = values.reshape(-1, *values.shape[-2:])
+        shrunk = [_block_means(np.ascontiguousarray(field), rows, columns) for field in stack]
+        return np.reshape(shrunk, (*values.shape[:-2], rows, columns))
+    height, width = values.shape[0] // rows, values.shape[1] // columns
+    area = height * width
+    if area & (area - 1) == 0:
         means = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
         return np.asarray(means, dtype=np.float64)
-    stack = values.reshape(-1, *values.shape[-2:])
-    shrunk = [_block_means(np.ascontiguousarray(field), rows, columns) for field in stack]
-    return np.reshape(shrunk, (*values.shape[:-2], rows, columns))
+    # OpenCV multiplies by 1 / area in single precision: exact for powers of two only.
+    bands = values.reshape(rows, height, -1).sum(axis=1)
+    blocks: Floats = bands.reshape(rows, columns, width).sum(axis=2)
+    blocks /= area
+    return blocks
 
 
 def stack_nuclear_attention(gates: ArrayLike, fractions: ArrayLike) -> dict[str, Floats]:
@@ -193,7 +203,8 @@ def _auc(gates: Floats, inside: Floats) -> Floats:
 
 def _below(gates: Floats) -> Floats:
     """For each cell, how many cells have a lower value, an equal one counting half."""
-    return midranks(gates.reshape(len(gates), -1)) - 0.5
+    ranks: Floats = midranks(gates.reshape(len(gates), -1)) - 0.5
+    return ranks
 
 
 def _ranked(below: Floats, inside: Floats, cells: int) -> Floats:
@@ -202,11 +213,14 @@ def _ranked(below: Floats, inside: Floats, cells: int) -> Floats:
     `below` counts pairs of a pixel inside with any pixel. Those with both inside are half of
     their number, whatever the gate is, since each pair counts once and its mirror not.
     """
-    pairs = inside * (cells - inside)
-    result = np.full(np.broadcast_shapes(below.shape, pairs.shape), np.nan)
-    np.divide(below - 0.5 * np.square(inside), pairs, out=result, where=pairs > 0)
-    share: Floats = np.clip(result, 0.0, 1.0)
-    return share
+    outside = cells - inside
+    pairs = inside * outside
+    result: Floats = np.full(np.broadcast_shapes(below.shape, pairs.shape), np.nan)
+    # Of a full mask rounding may leave something outside, but far less than any pixel.
+    both = np.minimum(inside, outside) > _LEAST_SHARE * cells
+    np.divide(below - 0.5 * np.square(inside), pairs, out=result, where=both)
+    np.clip(result, 0.0, 1.0, out=result)
+    return result
 
 
 def _nss(gates: Floats, inside: Floats) -> Floats:

@@ -66,6 +66,28 @@ def test_means_over_cells_are_scikit_images():
     )
 
 
+@pytest.mark.parametrize("block", [(7, 7), (3, 3), (5, 2), (1, 6), (4, 4)])
+def test_means_of_whole_blocks_are_of_double_precision(block):
+    field = noise(6 * block[0], 5 * block[1], seed=3)
+    np.testing.assert_allclose(
+        mean_regrid(field, (6, 5)), block_reduce(field, block, np.mean), rtol=1e-14
+    )
+
+
+@pytest.mark.parametrize(("side", "grid"), [(224, 32), (112, 16), (147, 3), (100, 33), (101, 7)])
+def test_a_full_mask_has_no_auc_whatever_rounding_leaves(side, grid):
+    gate = noise(grid, grid, seed=1)
+    found = nuclear_attention(gate, np.ones((side, side)))
+    assert found[OVERLAP] == pytest.approx(1.0, abs=1e-12)
+    assert found[ENRICHMENT] == pytest.approx(1.0, abs=1e-12)
+    assert np.isnan(found[AUC])
+    shares = area_fractions(np.ones((side, side)), (grid, grid))
+    assert np.isnan(auc_matrix(gate[None], shares[None])).all()
+    mask = np.ones((side, side))
+    mask[0, 0] = 0
+    assert 0.0 <= nuclear_attention(gate, mask)[AUC] <= 1.0  # one pixel outside is enough
+
+
 def test_means_by_shared_area_are_those_of_the_least_common_multiple():
     field = noise(6, 10, seed=4)
     fine = np.kron(field, np.ones((2, 3)))  # 12 x 30
