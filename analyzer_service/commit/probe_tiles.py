@@ -6,26 +6,14 @@ maps are kept for the last two validation epochs, so that one that is broken off
 one behind. Maps of other tiles go as their rows are released.
 """
 
-from hashlib import blake2b
 from typing import Final
 
+from analyzer_service.analyses.tile_choice import MOST_TILES, tile_key
 from analyzer_service.commit.store import Store
 from shared.messages import BatchMetrics
 
-MOST_TILES: Final = 512
 MOST_BYTES: Final = 64 << 20
-"""Most bytes of maps that are kept of one epoch."""
-
-
-def tile_key(sample_id: str) -> str:
-    """Place of a tile in the choice: equal everywhere, unrelated to what the tile shows.
-
-    Examples
-    --------
-    >>> tile_key("slide_3/0_128")
-    '65fc504003af7ace'
-    """
-    return blake2b(sample_id.encode(), digest_size=8).hexdigest()
+"""Size of an epoch's maps from which on no further tile is kept."""
 
 
 class ProbeTiles:
@@ -71,13 +59,18 @@ class ProbeTiles:
         )
 
     def _leave_beyond(self, epoch: int) -> None:
+        """Keep the first tiles in the order of their keys, as many as may be.
+
+        The one that fills the space is kept: without it there would be room again, for tiles
+        that come after it in that order and have smaller maps.
+        """
         query = "SELECT key, nbytes FROM probe_tiles WHERE epoch = ? ORDER BY key"
         total = 0
         for place, (key, nbytes) in enumerate(self._connection.execute(query, (epoch,)).fetchall()):
-            total += nbytes
-            if place >= MOST_TILES or total > MOST_BYTES:
+            if place >= MOST_TILES or total >= MOST_BYTES:
                 self._delete("epoch = ? AND key >= ?", epoch, key)
                 return
+            total += nbytes
 
     def _delete(self, where: str, *given: int | str) -> None:
         self._connection.execute(

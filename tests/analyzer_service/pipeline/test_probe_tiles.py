@@ -1,18 +1,21 @@
 """Which validation tiles are kept for the run's tests of attention against tissue."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from analyzer_service.analyses.tile_choice import tile_key
 from analyzer_service.commit import probe_tiles
-from analyzer_service.commit.probe_tiles import tile_key
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import Origin
 from analyzer_service.workers import InlineWorkers, Workers
 from shared.messages import BatchFrame
 from tests.analyzer_service.pipeline.driving import (
+    SETTINGS,
     Said,
     drain,
     feed_frames,
@@ -104,6 +107,27 @@ def test_no_more_bytes_are_kept_than_may_be(
     assert chosen(folder) == (0, ids(*range(6))[:2])
 
 
+def test_maps_of_different_sizes_do_not_make_the_choice_depend_on_the_order(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_tiles, "MOST_BYTES", 9000)
+    pairs = [[0, 1], [2, 3], [4, 5], [6, 7]]
+    found = []
+    for number, order in enumerate(permutations(pairs, 4)):
+        said = validated([tile for pair in order for tile in pair])
+        frames = [
+            resized(frame, 32 if frame.samples[0].id in ids(0, 4) else 8) for frame in said.frames
+        ]
+        folder = run_whole(tmp_path / str(number), workers, replace(said, frames=frames))
+        found.append(chosen(folder))
+    assert all(choice == found[0] for choice in found)
+
+
+def resized(frame: BatchFrame, side: int) -> BatchFrame:
+    gates = np.full((len(frame.samples), side, side), 0.5, np.float32)
+    return frame.model_copy(update={"attention": {"bam_384": gates}})
+
+
 def test_an_epoch_that_is_broken_off_does_not_replace_a_whole_one(
     tmp_path: Path, workers: Workers
 ) -> None:
@@ -143,10 +167,6 @@ def test_a_late_frame_takes_its_place(tmp_path: Path, workers: Workers) -> None:
 
 def replay_in_two(output: Path, workers: Workers, said: Said, late: BatchFrame) -> Path:
     """The run without one frame, then that frame."""
-    from dataclasses import replace
-
-    from tests.analyzer_service.pipeline.driving import SETTINGS
-
     settings = replace(SETTINGS, accept_late_frames=True)
     run_whole(output, workers, replace(said, frames=said.frames[1:]), settings=settings)
     pipeline = open_run(output, workers, started=said.started, settings=settings)
