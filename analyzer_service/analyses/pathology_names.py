@@ -54,9 +54,9 @@ FEATURES: Final = (
 """Maps that attention is correlated with; `TISSUE` is the summed optical density."""
 
 COUNTS: Final = ("tiles_without_tissue", "tiles_without_nuclei")
-"""Of a row: tiles whose stain intensities, or whose nuclei's shapes, are undefined."""
+"""Of a row: tiles without stain intensities, and tiles in which no nucleus was found."""
 LAYER_COUNT: Final = "nuclear_attention_undefined"
-"""Of a row and a layer: tiles whose attention could not be compared with nuclei."""
+"""Of a row and a layer: tiles without an overlap of attention with nuclei."""
 
 STARTS: Final = (
     *("tissue_", "hematoxylin_", "eosin_", "dab_", "color_variance", "texture_"),

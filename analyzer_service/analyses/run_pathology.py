@@ -21,7 +21,9 @@ from analyzer_service.analyses.pathology_names import FEATURES
 
 FEWEST_TILES: Final = 4
 """With fewer there are too few ways to mismatch them for any p-value below 0.05."""
+FEWEST_SLIDES: Final = 2
 LEVEL: Final = 0.95
+ALPHA: Final = 0.05
 
 Kind = Literal["correlation", "enrichment", "auc"]
 CHANCE: Final[Mapping[Kind, float]] = {"correlation": 0.0, "enrichment": 1.0, "auc": 0.5}
@@ -84,7 +86,7 @@ class TissueTest:
     @property
     def significant(self) -> bool:
         """Whether attention follows this tissue, or keeps away from it, beyond a habit."""
-        return self.p_adjusted < 1.0 - LEVEL
+        return self.p_adjusted <= ALPHA
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def test_run(
         Of the permutations and resamples.
     """
     known = {slide for slide in slides if slide is not None}
-    by_slide = len(known) > 1 and None not in slides
+    by_slide = len(known) >= FEWEST_SLIDES and None not in slides
     groups = [str(slide) for slide in slides] if by_slide else None
     tests = [
         _test(matrix, groups, (layer, kind, feature), seed)
@@ -151,7 +153,7 @@ def _test(
     pairs = matrix[np.ix_(defined, defined)]
     kept = None if groups is None else [g for g, ok in zip(groups, defined, strict=True) if ok]
     own = np.diagonal(pairs)
-    if len(own) < FEWEST_TILES:
+    if len(own) < FEWEST_TILES or (kept is not None and len(set(kept)) < FEWEST_SLIDES):
         return _too_few(names, own)
     outcome = significance.mismatched_test_of(pairs, groups=kept, seed=seed)
     of_own = significance.cluster_bootstrap(own, kept, level=LEVEL, seed=seed)

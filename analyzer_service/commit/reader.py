@@ -212,11 +212,16 @@ class RunReader:
             for text, layout, blob in found
         ]
 
-    def stain_vectors(self) -> str | None:
-        """How the stain vectors were estimated of the run's tiles; None where they were not."""
-        query = "SELECT value FROM state WHERE key = 'stain_vectors'"
-        found = self._connection.execute(query).fetchone()
-        return None if found is None else str(json.loads(found[0])[2])
+    def stain_vectors(self) -> tuple[str | None, str | None]:
+        """Which stain vectors the run is measured with, and how they were estimated.
+
+        The first is None for a run of an earlier version, the second where they were not
+        estimated, or are not yet.
+        """
+        query = "SELECT key, value FROM state WHERE key IN ('stain_choice', 'stain_vectors')"
+        values = dict(self._connection.execute(query))
+        found = values.get("stain_vectors")
+        return values.get("stain_choice"), None if found is None else str(json.loads(found)[2])
 
     def books(self) -> dict[str, Totals]:
         """Frames by "producer/stream" as of the last committed record, as the analyzer counts."""

@@ -235,8 +235,8 @@ CREATE TABLE IF NOT EXISTS failures (
     last TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- The run as a whole: run_id, status, reason, ended_at_ns, stain_vectors; rebuild_due when facts
--- came late.
+-- The run as a whole: run_id, status, reason, ended_at_ns; stain_choice, and stain_vectors where
+-- they are estimated; rebuild_due when facts came late.
 CREATE TABLE IF NOT EXISTS state (
     key TEXT PRIMARY KEY,
     value

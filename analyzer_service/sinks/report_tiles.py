@@ -28,6 +28,24 @@ class Share:
 
 
 @dataclass
+class Scale:
+    """Pixel sizes of tiles, in micrometers: how many are known or not, and the extremes."""
+
+    known: int = 0
+    unknown: int = 0
+    finest: float = math.inf
+    coarsest: float = 0.0
+
+    def add(self, mpp: float | None) -> None:
+        """Take one tile's."""
+        if mpp is None:
+            self.unknown += 1
+            return
+        self.known += 1
+        self.finest, self.coarsest = min(self.finest, mpp), max(self.coarsest, mpp)
+
+
+@dataclass
 class Tiles:
     """Statistics of a phase's tiles: over the whole run, its first and its last epoch.
 
@@ -37,6 +55,8 @@ class Tiles:
         For the metrics that were asked for: tiles of the last epoch in the good range.
     ids, sources, slides : set of str
         Which tiles the last epoch holds, and where they come from.
+    scale : Scale
+        Of all tiles, as each tile says it.
     """
 
     first: int = -1
@@ -48,10 +68,12 @@ class Tiles:
     ids: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
     slides: set[str] = field(default_factory=set)
+    scale: Scale = field(default_factory=Scale)
 
     def add(self, row: SampleRow, ranges: Mapping[str, GoodRange]) -> None:
         """Take one tile."""
         self.whole.add(row.values)
+        self.scale.add(row.sample.mpp)
         if row.epoch == self.first:
             self.at_first.add(row.values)
         if row.epoch == self.last:

@@ -129,7 +129,8 @@ def _is_analysis(name: str) -> bool:
 def _tells(name: str, layers: Sequence[Layer]) -> bool:
     if name in _GUIDE_WHOLE or name in _TISSUE:
         return True
-    if any(name in (layer_key(of, layer.name) for of in layer_names()) for layer in layers):
+    pathology = (*layer_names(), pathology_names.LAYER_COUNT)
+    if any(name in (layer_key(of, layer.name) for of in pathology) for layer in layers):
         return True
     return any(name.startswith(f"{layer.kind}_{layer.name}_") for layer in layers)
 

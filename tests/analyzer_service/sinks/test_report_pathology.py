@@ -10,9 +10,11 @@ import pytest
 import skimage
 
 from analyzer_service.analyses.overlap import mean_regrid
+from analyzer_service.analyses.run_pathology import Kind, RunPathology, TissueTest
 from analyzer_service.analyses.stain import stain_densities
 from analyzer_service.pipeline import Calls, Origin, PipelineSettings
 from analyzer_service.sinks.report import REPORT_NAME
+from analyzer_service.sinks.report_tissue_tests import _reading, _sentence
 from analyzer_service.workers import InlineWorkers, Workers
 from shared.messages import BatchFrame, Layer, Sample
 from tests.analyzer_service.pipeline.driving import Said, run_whole
@@ -131,7 +133,7 @@ def test_too_few_tiles_are_said_to_be_too_few(tmp_path: Path, workers: Workers) 
 
 def test_the_tissue_stands_there_in_numbers(report: str) -> None:
     tissue = section(report, "## Pathology", "### Does attention")
-    assert "hematoxylin and DAB; fixed stain vectors" in tissue
+    assert "hematoxylin and DAB; fixed stain vectors (Ruifrok's). Scale: 0.5 µm a pixel." in tissue
     for name in ("tissue_fraction", "dab_intensity", "nuclear_count", "texture_contrast"):
         assert f"`{name}`" in tissue
     assert "eosin" not in tissue
@@ -144,3 +146,99 @@ def without_tiles(frame: BatchFrame, kept: int) -> BatchFrame:
     return frame.model_copy(
         update={**arrays, "attention": attention, "samples": frame.samples[:kept]}
     )
+
+
+def text_of(tmp_path: Path, workers: Workers, said: Said) -> str:
+    return (run_whole(tmp_path, workers, said, settings=SETTINGS) / REPORT_NAME).read_text()
+
+
+@pytest.mark.parametrize("kind", ["other grid", "fewer layers"])
+def test_tiles_with_other_maps_are_left_out_by_number(
+    tmp_path: Path, workers: Workers, kind: str
+) -> None:
+    said = validated()
+    maps = said.frames[2].attention
+    other = (
+        {name: np.kron(gates, np.ones((1, 2, 2), np.float32)) for name, gates in maps.items()}
+        if kind == "other grid"
+        else {"seeing": maps["seeing"]}
+    )
+    frames = list(said.frames)
+    frames[2] = frames[2].model_copy(update={"attention": other})
+    text = text_of(tmp_path, workers, replace(said, frames=frames))
+    assert f"{TILES - 4} distinct validation tiles of epoch 0" in text
+    assert "(4 more are left out: their maps have other sizes or layers)" in text
+    assert "#### `seeing`" in text
+    assert "#### `habit`" in text
+
+
+def test_tiles_of_unknown_slides_are_not_said_to_be_of_the_known_one(
+    tmp_path: Path, workers: Workers
+) -> None:
+    text = text_of(tmp_path, workers, validated(slides=("a", None)))
+    assert "of epoch 0, 1 slide and 12 tiles whose slide is not named." in text
+    assert "they hold for the slides of these tiles and say nothing of others" in text
+
+
+def test_a_run_that_names_no_gate_is_not_said_to_lack_tiles(
+    tmp_path: Path, workers: Workers
+) -> None:
+    said = validated()
+    started = said.started.model_copy(update={"layers": (), "primary_layer": None})
+    nameless = replace(said, started=started, records=[started, *said.records[1:]])
+    text = text_of(tmp_path, workers, nameless)
+    assert "None of the run's attention layers has maps of the validation tiles" in text
+    assert "are needed" not in text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "unit", "words"),
+    [
+        ((None,), "px²", "pixel size not known, so sizes are in pixels"),
+        ((0.25, 0.5), "µm²", "0.25 to 0.5 µm a pixel."),
+        ((0.5, None), "µm² or px²", "0.5 µm a pixel; not known of 2 tiles"),
+    ],
+)
+def test_sizes_have_the_unit_that_they_were_measured_in(
+    tmp_path: Path, workers: Workers, sizes: tuple[float | None, ...], unit: str, words: str
+) -> None:
+    said = validated(tiles=4)
+    started = said.started.model_copy(update={"mpp": None})
+    samples = tuple(
+        sample.model_copy(update={"mpp": sizes[i % len(sizes)]})
+        for i, sample in enumerate(said.frames[0].samples)
+    )
+    frame = said.frames[0].model_copy(update={"samples": samples})
+    unscaled = replace(said, started=started, records=[started, *said.records[1:]], frames=[frame])
+    text = text_of(tmp_path, workers, unscaled)
+    (line,) = [line for line in text.splitlines() if line.startswith("| `nuclear_area_mean`")]
+    assert line.split("|")[-2].strip() == unit
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "other", "cell", "sentence"),
+    [
+        ("enrichment", 1.5, 1.1, "attention seeks nuclei", "seeks the nuclei of the tile"),
+        ("enrichment", 0.5, 0.9, "attention avoids nuclei", "avoids the nuclei of the tile"),
+        (
+            *("enrichment", 1.5, 2.0),
+            *("attention seeks nuclei, less than by habit", "falls on nuclei, but less than"),
+        ),
+        (
+            *("enrichment", 0.7, 0.5),
+            *("attention avoids nuclei, less than by habit", "keeps away from nuclei, but less"),
+        ),
+        ("correlation", -0.1, -0.3, "attention avoids dense nuclei, less than by habit", ""),
+        ("auc", 0.4, 0.3, "attention avoids nuclei, less than by habit", ""),
+    ],
+)
+def test_words_do_not_contradict_the_numbers_beside_them(
+    kind: Kind, own: float, other: float, cell: str, sentence: str
+) -> None:
+    feature = "nuclear_density" if kind == "correlation" else "nuclei"
+    effect = (own - other, own - other - 0.1, own - other + 0.1)
+    test = TissueTest("gate", kind, feature, 20, own, own, own, other, *effect, 0.001, 0.002)
+    assert _reading(test) == cell
+    if sentence:
+        assert sentence in _sentence("gate", RunPathology(20, 0, False, (test,)))
