@@ -35,9 +35,8 @@ class ProbeTiles:
         if not tiles:
             return
         self._leave_earlier(batch.epoch)
-        insert = "INSERT INTO probe_tiles VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        rows = [(batch.epoch, tile_key(id_), frame, at, nbytes) for at, nbytes, id_ in tiles]
-        self._connection.executemany(insert, rows)
+        for position, nbytes, id_ in tiles:
+            self._put(batch, frame, position, (tile_key(id_), nbytes))
         self._leave_beyond(batch.epoch)
         self._connection.execute(
             "DELETE FROM tile_maps WHERE frame = ? AND position NOT IN "
@@ -49,6 +48,17 @@ class ProbeTiles:
         """Choose no tile of a row that is superseded now."""
         self._delete(
             "frame IN (SELECT frame FROM batches WHERE superseded = 1 AND frame IS NOT NULL)"
+        )
+
+    def _put(self, batch: BatchMetrics, frame: int, position: int, tile: tuple[str, int]) -> None:
+        """Choose a tile; the same one of a later place gives way, whichever was released first."""
+        (key, nbytes), place = tile, (batch.rank, batch.phase_step, position)
+        later = "(rank, phase_step, position) > (?, ?, ?)"
+        self._delete(f"epoch = ? AND key = ? AND {later}", batch.epoch, key, *place)
+        self._connection.execute(
+            "INSERT INTO probe_tiles (epoch, key, frame, rank, phase_step, position, nbytes) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (batch.epoch, key, frame, *place, nbytes),
         )
 
     def _leave_earlier(self, epoch: int) -> None:

@@ -216,17 +216,16 @@ class RunReader:
             for text, layout, blob in found
         ]
 
-    def stain_vectors(self) -> tuple[str, str | None]:
+    def stain_vectors(self) -> tuple[str | None, str | None]:
         """Which stain vectors the run is measured with, and how they were estimated.
 
-        The second is None where they were not, or are not yet.
+        The first is None for a run of an earlier version, the second where they were not
+        estimated, or are not yet.
         """
         query = "SELECT key, value FROM state WHERE key IN ('stain_choice', 'stain_vectors')"
         values = dict(self._connection.execute(query))
         found = values.get("stain_vectors")
-        return values.get("stain_choice", "ruifrok"), None if found is None else str(
-            json.loads(found)[2]
-        )
+        return values.get("stain_choice"), None if found is None else str(json.loads(found)[2])
 
     def alerts(self, *, upto: int | None = None, after_moment: int = -1) -> list[AlertRecord]:
         """Episodes of alerts that fired up to row `upto`, in the order in which they did.

@@ -150,11 +150,14 @@ CREATE TABLE IF NOT EXISTS recent_frames (
 CREATE INDEX IF NOT EXISTS recent_by_epoch ON recent_frames (rank, epoch, release);
 
 -- The tiles of the last two validation epochs that attention is tested on: `key` is a hash of a
--- tile's id, and the lowest ones are chosen.
+-- tile's id, and the lowest ones are chosen. Of a tile that comes twice it is that of the lowest
+-- rank, then step, then position.
 CREATE TABLE IF NOT EXISTS probe_tiles (
     epoch INTEGER NOT NULL,
     key TEXT NOT NULL,
     frame INTEGER NOT NULL REFERENCES frames (id),
+    rank INTEGER NOT NULL,
+    phase_step INTEGER NOT NULL,
     position INTEGER NOT NULL,
     nbytes INTEGER NOT NULL,
     PRIMARY KEY (epoch, key)

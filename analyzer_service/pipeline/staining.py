@@ -71,6 +71,7 @@ class RunStaining:
                 choice,
             )
         self._gathered = _Gathered()
+        self._full = False
         kept = store.get(STATE_KEY)
         self._vectors = None if kept is None else _parsed(kept)
 
@@ -107,7 +108,8 @@ class RunStaining:
         """
         if self._choice != "macenko" or self._vectors is not None:
             return True
-        full = max(_bytes_by_producer(held).values(), default=0) >= MOST_HELD
+        # As of the last call: since then the records that came with those frames are committed.
+        full, self._full = self._full, _most_held(held) >= MOST_HELD
         try:
             over = self._gather(producers, held, lambda state: full or is_over(state))
         except sqlite3.Error as error:
@@ -217,11 +219,12 @@ def _may_come(state: ProducerState, key: FrameKey) -> bool:
     return fseq not in books.arrived and books.reason(fseq) is None
 
 
-def _bytes_by_producer(held: Mapping[FrameKey, Buffer]) -> Counter[int]:
+def _most_held(held: Mapping[FrameKey, Buffer]) -> int:
+    """Bytes that are held of the producer with the most."""
     total: Counter[int] = Counter()
     for (producer, _, _), payload in held.items():
         total[producer] += memoryview(payload).nbytes
-    return total
+    return max(total.values(), default=0)
 
 
 def _estimate(tiles: list[Any], stains: tuple[str, str]) -> StainVectors | None:

@@ -154,6 +154,9 @@ class Replay:
         # What is held waits for messages that are yet to be fed: waiting would last for ever.
         while sum(map(_bytes_at_work, self._runs)) > self._budget_bytes:
             self._step(_LONGEST_WAIT_S)
+            # What is held may wait for messages that are yet to be fed: it would for ever.
+            if sum(map(_bytes_at_work, self._runs)) <= self._budget_bytes:
+                return
 
     def _finish(self) -> None:
         for live in self._live.values():

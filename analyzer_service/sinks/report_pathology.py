@@ -103,11 +103,12 @@ def _staining(started: RunStarted, reader: RunReader) -> str:
     stains = {"ihc": "hematoxylin and DAB", "he": "hematoxylin and eosin"}
     named = stains.get(started.stain, "hematoxylin and eosin, assumed: the trainer did not say")
     choice, estimated = reader.stain_vectors()
-    vectors = "stain vectors not estimated yet"
-    if choice in _VECTORS:
-        vectors = f"fixed stain vectors ({_VECTORS[choice]})"
-    elif estimated is not None:
+    if estimated is not None:
         vectors = f"stain vectors {estimated}"
+    elif choice == "macenko":
+        vectors = "stain vectors not estimated, as no frame came"
+    else:
+        vectors = f"fixed stain vectors ({_VECTORS[choice or 'ruifrok']})"
     return f"Stains: {named}; {vectors}."
 
 

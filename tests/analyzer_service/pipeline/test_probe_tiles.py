@@ -128,6 +128,54 @@ def resized(frame: BatchFrame, side: int) -> BatchFrame:
     return frame.model_copy(update={"attention": {"bam_384": gates}})
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_a_tile_that_two_ranks_have_is_that_of_the_first(
+    tmp_path: Path, workers: Workers, order: list[int]
+) -> None:
+    """A distributed sampler gives some ranks tiles of others, so that all have as many."""
+    ranks = [of_rank(validated([0, 1, 2, 3]), rank) for rank in range(2)]
+    pipeline = open_run(tmp_path, workers, started=ranks[0].started)
+    for said in ranks:
+        feed_records(pipeline, said.records[:1], origin=said.origin)
+    for rank in order:
+        said = ranks[rank]
+        feed_records(pipeline, said.records[1:-1], origin=said.origin, first=2)
+        feed_frames(pipeline, said.frames, origin=said.origin)
+        drain(pipeline)
+    for said in ranks:
+        feed_records(pipeline, said.records[-1:], origin=said.origin, first=len(said.records))
+    drain(pipeline)
+    pipeline.close()
+    with RunReader(pipeline.folder) as reader:
+        tiles = reader.probe_tiles()[1]
+    assert [tile.sample.id for tile in tiles] == ids(0, 1, 2, 3)
+    assert all((tile.maps["attention/bam_384"] == 0.25).all() for tile in tiles)
+    assert kept_maps(pipeline.folder) == 4
+
+
+def of_rank(said: Said, rank: int) -> Said:
+    """The same as rank 0 or 1 says it, with maps that tell them apart."""
+    changes = {"rank": rank}
+    started = said.started.model_copy(update={"producer": f"rank{rank}", "world_size": 2})
+    frames = [
+        frame.model_copy(
+            update={
+                **changes,
+                "attention": {
+                    name: np.full_like(maps, 0.25 + rank / 2)
+                    for name, maps in frame.attention.items()
+                },
+            }
+        )
+        for frame in said.frames
+    ]
+    records = [
+        record.model_copy(update=changes) if hasattr(record, "rank") else record
+        for record in said.records
+    ]
+    return Said(Origin(f"rank{rank}", 1), started, [started, *records[1:]], frames)
+
+
 def test_an_epoch_that_is_broken_off_does_not_replace_a_whole_one(
     tmp_path: Path, workers: Workers
 ) -> None:

@@ -268,6 +268,21 @@ def test_frames_are_not_held_beyond_their_producers_credit(
     pipeline.close()
 
 
+def test_frames_that_come_at_once_wait_for_their_records(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = make_said()
+    monkeypatch.setattr(staining_module, "MOST_HELD", 1)
+    pipeline = open_run(tmp_path, workers, settings=MACENKO)
+    feed_records(pipeline, said.records)
+    feed_frames(pipeline, said.frames)
+    drain(pipeline)
+    facts = vectors_of(pipeline, said.started)
+    pipeline.close()
+    assert facts is not None
+    np.testing.assert_allclose(facts.vectors.rows, expected(said, [*range(1, 9)], 16), atol=1e-6)
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_start_without_a_tile_leaves_the_estimate_to_the_next(
     tmp_path: Path, workers: Workers, late: bool

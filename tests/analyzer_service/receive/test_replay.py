@@ -77,6 +77,38 @@ def test_a_recorded_run_replays_byte_for_byte_with_any_number_of_workers(
     assert len(result_files(live)) == 5 + 4 + 2 + 1  # train and val dashboards, epochs, the whole
 
 
+@pytest.mark.parametrize("first", ["frames", "records"])
+def test_an_estimate_of_stain_vectors_replays_byte_for_byte(
+    address: Address, tmp_path: Path, first: str
+) -> None:
+    """One of the first frames is dropped; frames come all before, or all behind the records."""
+    calls = replace(STUBS.calls, analyze="analyzer_service.analyses.frame:analyze_frame")
+    pipeline = replace(STUBS, calls=calls, stain_vectors="macenko")
+    said = make_said(epochs=1)
+    said.records[-1:] = [make_drop(2), *said.records[-1:]]
+    said = said.without(2)
+    with analyzer(address, tmp_path / "live", once=True, record=True, pipeline=pipeline) as running:
+        with Client(address, said.started) as client:
+            client.greet()
+            last = 1 if first == "frames" else client.records(said.records)
+            for frame in said.frames:
+                client.frame(frame)
+            if first == "frames":
+                client.records(said.records[:1])
+                last = client.records(said.records[1:], first=2)
+            client.say(protocol.Fin(last_cseq=last))
+            client.expect(protocol.FinAck)
+        running.join()
+    live = tmp_path / "live" / "auto_analysis_demo"
+    replayed = replay([live / "stream.mcap"], tmp_path / "again", pipeline=pipeline)
+    assert result_files(replayed.runs[0].folder) == result_files(live)
+    for folder in (live, replayed.runs[0].folder):
+        with RunReader(folder) as reader:
+            assert "from the first 16 tiles" in (reader.stain_vectors()[1] or "")
+            books = reader.books()["rank0/train"]
+            assert (books.offered, books.delivered, books.dropped) == (10, 9, 1)
+
+
 def test_a_journal_and_a_recording_of_one_run_merge(tmp_path: Path) -> None:
     said = make_said()
     items = items_of(said)
