@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shapely.errors import GEOSException
+
 from analyzer_service.annotations.geojson import collection_of, read_feature
 from analyzer_service.annotations.items import Item, refused
 from analyzer_service.annotations.regions import Fault, Region
@@ -115,10 +117,13 @@ def _items(content: Any) -> list[Any] | None:
 
 def _read(item: Any, where: str) -> Item:
     kind = item.get("type") if isinstance(item, Mapping) else None
-    if kind == "Feature":
-        return read_feature(item, where)
-    if kind == "Annotation":
-        return read_annotation(item, where)
+    try:
+        if kind == "Feature":
+            return read_feature(item, where)
+        if kind == "Annotation":
+            return read_annotation(item, where)
+    except GEOSException as error:  # an outline that cannot even be repaired
+        return refused("unreadable", where, str(error))
     return refused("unreadable", where, "neither a Feature nor an Annotation")
 
 

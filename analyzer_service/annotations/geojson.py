@@ -174,7 +174,8 @@ def _region(
 
 
 def _is_measurement(part: Any) -> bool:
-    return isinstance(part, Mapping) and "name" in part and _is_number(part.get("value"))
+    named = isinstance(part, Mapping) and isinstance(part.get("name"), str)
+    return named and _is_number(part.get("value"))
 
 
 def _is_number(value: Any) -> bool:

@@ -28,8 +28,12 @@ def polygons_of(areas: Sequence[Sequence[Ring]]) -> tuple[tuple[Polygon, ...], f
     repairs: set[str] = set()
     polygons: list[Polygon] = []
     for rings in areas:
-        shape = _sound([_closed(ring, repairs) for ring in rings], repairs)
-        polygons += _parts(shape)
+        closed = [_closed(ring, repairs) for ring in rings]
+        drawn = _drawn(closed)
+        if shapely.is_valid(drawn) and drawn.area > 0:
+            polygons.append(Polygon(tuple(ring for ring in closed if _encloses(ring))))
+        else:
+            polygons += _parts(_repaired(drawn, repairs))
     return tuple(polygons), frozenset(repairs)
 
 
@@ -38,7 +42,9 @@ def even_odd(rings: Sequence[Ring]) -> tuple[tuple[Polygon, ...], frozenset[str]
     repairs: set[str] = set()
     shape: Any = shapely.Polygon()
     for ring in rings:
-        shape = shapely.symmetric_difference(shape, _sound([_closed(ring, repairs)], repairs))
+        drawn = _drawn([_closed(ring, repairs)])
+        sound = drawn if shapely.is_valid(drawn) else _repaired(drawn, repairs)
+        shape = shapely.symmetric_difference(shape, sound)
     return tuple(_parts(shape)), frozenset(repairs)
 
 
@@ -49,16 +55,20 @@ def _closed(ring: Ring, repairs: set[str]) -> Ring:
     return np.concatenate([ring, ring[:1]])
 
 
-def _sound(rings: Sequence[Ring], repairs: set[str]) -> Any:
-    """A valid shape; of lines that enclose nothing an empty one."""
-    usable = [len(np.unique(ring, axis=0)) >= 3 for ring in rings]
-    if not usable[:1] or not usable[0]:
+def _drawn(rings: Sequence[Ring]) -> Any:
+    """Shape of an outline and its holes, sound or not; empty if the outline is but a line."""
+    if not rings or not _encloses(rings[0]):
         return shapely.Polygon()
-    holes = [ring for ring, use in zip(rings[1:], usable[1:], strict=True) if use]
-    shape = shapely.Polygon(rings[0], holes)
-    if shapely.is_valid(shape):
-        return shape
-    fixed = shapely.make_valid(shape, method="structure", keep_collapsed=False)
+    return shapely.Polygon(rings[0], [ring for ring in rings[1:] if _encloses(ring)])
+
+
+def _encloses(ring: Ring) -> bool:
+    """Whether it has the corners of a triangle at least, with the first one again at the end."""
+    return len(ring) > 3
+
+
+def _repaired(drawn: Any, repairs: set[str]) -> Any:
+    fixed = shapely.make_valid(drawn, method="structure", keep_collapsed=False)
     if shapely.area(fixed) > 0:
         repairs.add("crossing")
     return fixed

@@ -100,7 +100,7 @@ def match(
     folders = {name: folder / name for name in readers} or {ONLY_READER: folder}
     for reader, place in folders.items():
         for path in _files_in(place):
-            matcher.add(reader, path, path.relative_to(folder).as_posix())
+            matcher.add(reader, path, _in_words(path.relative_to(folder)))
     return matcher.readings(folders)
 
 
@@ -202,6 +202,11 @@ def _files_in(folder: Path) -> list[Path]:
     if not paths:
         raise ConfigurationError(f"no annotations in {folder}: expected {', '.join(SUFFIXES)}")
     return sorted(paths, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _in_words(path: Path) -> str:
+    """A path as it can be written anywhere: a file's name may be no text at all."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
 
 
 def _name_of(where: str, reader: str) -> str:

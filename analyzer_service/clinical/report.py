@@ -12,6 +12,7 @@ from analyzer_service.clinical.tables import (
     agreement_table,
     by_layer,
     fault_table,
+    interval,
     own_or_others_table,
     questions,
     score_table,
@@ -120,6 +121,7 @@ def _by_question(validation: Validation) -> list[str]:
         marked = by_layer(validation.attention, reader, label)
         if marked:
             parts += [_how_many(next(iter(marked.values()))), score_table(marked)]
+            parts += _readers_ceiling(validation, label)
         if (own := own_or_others_table(validation, reader, label)) is not None:
             parts += [_OWN_OR_OTHERS, own]
         if (slides := slide_table(validation, reader, label)) is not None:
@@ -127,6 +129,17 @@ def _by_question(validation: Validation) -> list[str]:
         if empty := by_layer(validation.without_annotation, reader, label):
             parts += [_without(next(iter(empty.values()))), score_table(empty, empty=True)]
     return parts or ["No annotated tile could be compared; see below for what was left out."]
+
+
+def _readers_ceiling(validation: Validation, label: str) -> list[str]:
+    """What the Dice of attention is to be held against: that of the readers."""
+    pairs = [
+        f"{' and '.join(map(quoted, between))} {interval(summary.means['dice'])}"
+        for (of, between), summary in validation.agreement.items()
+        if of == label and between
+    ]
+    said = "No Dice of attention says more than the readers' own"
+    return [f"{said}: {'; '.join(pairs)}."] if pairs else []
 
 
 _OWN_OR_OTHERS: Final = (

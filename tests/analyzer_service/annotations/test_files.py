@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shapely.errors import GEOSException
 
 from analyzer_service.annotations import (
     FAULTS,
@@ -71,6 +72,8 @@ def test_several_areas_and_older_spellings(tmp_path: Path) -> None:
         ([BOW], "crossing", 12 + 20),  # two triangles; centers on outlines go to the right one
         ([SQUARE[:-1]], "open", 64),
         ([[[0, 0], [4, 4], [8, 8], [0, 0]]], "no_area", 0),
+        ([[[1, 1]] * 5], "no_area", 0),
+        ([[[1, 1], [5, 1], [1, 1], [5, 1], [1, 1]]], "no_area", 0),
         ([[]], "no_area", 0),
         ([], "no_area", 0),
     ],
@@ -80,6 +83,18 @@ def test_outlines_that_are_not_sound(rings: list, kind: str, pixels: int, tmp_pa
     assert kinds(found) == [kind]
     assert found.usable
     assert area(found) == pixels
+
+
+def test_an_outline_beyond_repair_does_not_cost_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise GEOSException("TopologyException: side location conflict")
+
+    monkeypatch.setattr("shapely.make_valid", fail)
+    found = read(tmp_path, collection(feature(BOW), feature(SQUARE)))
+    assert kinds(found) == ["unreadable"]
+    assert area(found) == 64
 
 
 @pytest.mark.parametrize("kind", ["Point", "MultiPoint", "LineString", "MultiLineString"])

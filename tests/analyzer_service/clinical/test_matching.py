@@ -1,5 +1,6 @@
 """Files in a folder, and the tiles that they go to."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def test_readers_have_folders(tmp_path: Path) -> None:
     assert found.labels == {"anna": ["a"], "ben": ["b"]}
     assert all(tile.id in by_tile for by_tile in found.by_reader.values())
     assert found.files == 2
+
+
+def test_a_file_name_that_is_no_text_is_named_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.geojson")).write_text("[]")
+    (fault,) = match(tmp_path, kept(make_tiles(1))).faults
+    assert (fault.kind, fault.where) == ("unknown_tile", "caf\\udce9.geojson")
 
 
 def test_folders_without_annotations_are_refused(tmp_path: Path) -> None:

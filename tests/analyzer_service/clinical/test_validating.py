@@ -150,7 +150,9 @@ def test_readers_against_each_other(new_run: NewRun, tmp_path: Path) -> None:
     )
     consensus = found.attention[PairKey("consensus", "tumor", "bam_384")]
     assert consensus.means["annotated_fraction"].mean == pytest.approx(64 / SIZE**2, rel=0.2)
-    assert "## Between readers" in markdown(found)
+    text = markdown(found)
+    assert "## Between readers" in text
+    assert "readers' own: `anna` and `ben` 0.875 (0.875 to 0.875); `anna` and `eva` 0.625" in text
     two = validate_run(run.folder, tmp_path, readers=["anna", "ben"])
     assert not any(key.reader == "consensus" for key in two.attention)
     assert "A consensus takes 3 readers" in markdown(two)
