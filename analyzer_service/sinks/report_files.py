@@ -13,11 +13,14 @@ _KINDS: Final = (
     ("epoch_*_metrics.json", "statistics of one epoch, over batches and over tiles"),
     ("final_training_metrics.json", "every batch, with statistics and the run's facts"),
     ("final_summary_report.md", "this report"),
+    ("clinical_validation_report.md", "attention against annotations, by `validate`"),
+    ("clinical_validation_report.json", "the same in numbers"),
     ("metrics.sqlite", "database that everything here is made from; still open"),
     ("*.mcap", "recording, for `python -m analyzer_service replay`"),
 )
 _FOLDERS: Final = {
     "frames": "images and maps of detailed batches",
+    "annotations": "tiles to annotate, and what readers marked",
     "wandb": "W&B's own files of this run",
 }
 
