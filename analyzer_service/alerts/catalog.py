@@ -77,12 +77,7 @@ def rules_of_layers(settings: AlertSettings, layers: Sequence[str]) -> Iterator[
 def _loss(settings: AlertSettings) -> list[Rule]:
     loss = settings.loss
     return [
-        StuckRule(
-            improvement=loss.plateau_improvement,
-            batches=loss.stuck_batches,
-            near=loss.stuck_share,
-            clears=_LOSS_CLEARS,
-        ),
+        StuckRule(batches=loss.stuck_batches, near=loss.stuck_share),
         PlateauRule(
             name="loss_plateau",
             key="loss",

@@ -48,7 +48,7 @@ class LossSettings(_Section):
 
     window: Size = 50
     stuck_batches: Batches = 200
-    stuck_share: Share = 0.5
+    stuck_share: Share = 0.3
     plateau_batches: Batches = 1000
     plateau_improvement: Positive = 0.02
     rise: Positive = 0.25

@@ -11,6 +11,7 @@ from analyzer_service.figures.wording import number, with_unit
 from shared.messages import Phase
 
 POINTS: Final = 40
+_FALLING: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +185,16 @@ class PlateauRule:
 
 @dataclass(kw_only=True)
 class StuckRule:
-    """Bad while the loss is near the very first one and does not fall.
+    """Bad while the loss is near the very first one and does not fall steadily.
 
-    Near is above `near` of it; it does not fall when it improved by less than `improvement` of its
-    median over the last `batches` rows. Good as soon as it is no longer near, or at `clears` times
-    `improvement`. Such a run learns nothing, which need not wait for a plateau to be seen.
+    Near is above `near` of it. It does not fall steadily when Kendall's tau of the medians of the
+    last `batches` rows is above -0.25: more than two standard deviations from none at all. Good as
+    soon as it is no longer near, or at -0.5. Such a run learns nothing, and need not wait until a
+    plateau is seen.
     """
 
-    improvement: float
     batches: int
     near: float
-    clears: float
     name: str = "loss_stuck"
     layer: str | None = None
     phase: Phase | None = "train"
@@ -223,14 +223,13 @@ class StuckRule:
     def _judge(self, trend: Trend, first: float) -> Reading:
         level = trend.level
         is_near = level > first - (1 - self.near) * abs(first)
-        least = self.improvement * abs(level)
-        bad = is_near and -trend.change < least
+        bad = is_near and trend.steadiness > -_FALLING
         if bad:
             self._said = (
                 f"The loss is {number(level)} (median over {trend.batches} batches) and does not "
-                f"fall; the very first one was {number(first)}. The model learns nothing: look at "
-                "the learning rate (too high as well as too low), at the data, and whether "
+                f"fall steadily; the very first one was {number(first)}. The model hardly learns: "
+                "look at the learning rate (too high as well as too low), at the data, and whether "
                 "gradients reach the parameters."
             )
-        good = not is_near or -trend.change >= self.clears * least
+        good = not is_near or trend.steadiness < -2 * _FALLING
         return Reading(level, bad=bad, good=good, since=trend.since)
