@@ -12,6 +12,7 @@ from analyzer_service.alerts.keeping import dump, restore
 from analyzer_service.alerts.overfitting import OverfittingRule
 from analyzer_service.alerts.reading import Reading, Rule, SeenRow
 from analyzer_service.alerts.settings import AlertSettings
+from shared.messages import Phase
 
 _FIRST_RANK: Final = 0
 
@@ -86,6 +87,23 @@ class _Rank:
     layers: tuple[str, ...]
     watches: dict[str, Watch]
     last: SeenRow | None = None
+    _looking: dict[tuple[Phase, bool], list[Watch]] = field(default_factory=dict)
+
+    def looking(self, row: SeenRow) -> list[Watch]:
+        """Those that look at such a row: of layers only where tiles were analyzed."""
+        key = row.phase, row.number("samples") > 0
+        if key not in self._looking:
+            self._looking[key] = [
+                watch
+                for watch in self.watches.values()
+                if watch.rule.phase in (None, row.phase) and (watch.rule.layer is None or key[1])
+            ]
+        return self._looking[key]
+
+    def begin_anew(self, start: int, layers: tuple[str, ...], watches: dict[str, Watch]) -> None:
+        """Go on with another start of the rank."""
+        self.start, self.layers, self.watches = start, layers, watches
+        self._looking.clear()
 
 
 class AlertEngine:
@@ -107,9 +125,7 @@ class AlertEngine:
         elif rank.start != row.start:
             changes += self._start_anew(rank, row, tuple(layers))
         rank.last = row
-        for watch in rank.watches.values():
-            if watch.rule.phase is not None and watch.rule.phase != row.phase:
-                continue
+        for watch in rank.looking(row):
             reading = watch.rule.look(row)
             change = None if reading is None else watch.take(row, reading)
             if change is not None:
@@ -177,7 +193,7 @@ class AlertEngine:
                 fresh[key] = watch
             elif watch.active:
                 changes.append(watch.clear(row))
-        rank.start, rank.layers, rank.watches = row.start, layers, fresh
+        rank.begin_anew(row.start, layers, fresh)
         return changes
 
 

@@ -1,7 +1,6 @@
-"""The last values of a series, sorted as they come, and a slope that outliers do not move."""
+"""The last values of a series, and a slope that outliers do not move."""
 
 import math
-from bisect import bisect_left, insort
 from collections import deque
 from functools import lru_cache
 
@@ -12,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 class Window:
     """The last `size` numbers that are not NaN; memory and time do not grow with the series.
 
+    They are put in order when that is asked for, which is rarer than a number comes.
+
     Examples
     --------
     >>> window = Window(3)
@@ -21,33 +22,31 @@ class Window:
     ([1.0, 2.0, 3.0], 2.0, 1.5)
     """
 
+    __slots__ = ("_sorted", "_values", "size")
+
     def __init__(self, size: int) -> None:
         self.size = size
         self._values: deque[float] = deque(maxlen=size)
         self._sorted: list[float] = []
 
     def __len__(self) -> int:
-        return len(self._sorted)
+        return len(self._values)
 
     @property
     def full(self) -> bool:
         """Whether it holds as many numbers as it can."""
-        return len(self._sorted) == self.size
+        return len(self._values) == self.size
 
     def push(self, value: float) -> None:
         """Take `value` in and let the oldest one go; NaN is left out."""
-        if value != value:
-            return
-        ordered = self._sorted
-        if len(ordered) == self.size:
-            del ordered[bisect_left(ordered, self._values[0])]
-        self._values.append(value)
-        insort(ordered, value)
+        if value == value:
+            self._values.append(value)
+            self._sorted = []
 
     def clear(self) -> None:
         """Forget everything."""
         self._values.clear()
-        self._sorted.clear()
+        self._sorted = []
 
     def median(self) -> float:
         """The middle value; NaN of none."""
@@ -57,7 +56,9 @@ class Window:
         """Linear quantile, as ``numpy.quantile`` has it; NaN of no values."""
         ordered = self._sorted
         if not ordered:
-            return math.nan
+            if not self._values:
+                return math.nan
+            ordered = self._sorted = sorted(self._values)
         place = share * (len(ordered) - 1)
         below = int(place)
         low = ordered[below]
@@ -77,7 +78,6 @@ class Window:
         """Hold exactly `values`, which `values` gave."""
         self.clear()
         self._values.extend(values)
-        self._sorted = sorted(self._values)
 
 
 def theil_sen(values: ArrayLike) -> tuple[float, float]:
@@ -102,7 +102,8 @@ def theil_sen(values: ArrayLike) -> tuple[float, float]:
     y = np.asarray(values, dtype=np.float64)
     first, second, apart = _pairs(len(y))
     rises = y[second] - y[first]
-    return float(np.median(rises / apart)), float(np.sign(rises).mean())
+    balance = np.count_nonzero(rises > 0) - np.count_nonzero(rises < 0)
+    return float(np.median(rises / apart)), balance / len(rises)
 
 
 @lru_cache(maxsize=64)

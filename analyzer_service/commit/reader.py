@@ -228,10 +228,7 @@ class RunReader:
         return values.get("stain_choice"), None if found is None else str(json.loads(found)[2])
 
     def alerts(self, *, upto: int | None = None, after_moment: int = -1) -> list[AlertRecord]:
-        """Episodes of alerts that fired up to row `upto`, in the order in which they did.
-
-        None of a run that was written before there were alerts.
-        """
+        """Episodes of alerts that fired up to row `upto`, in the order in which they did."""
         return read_alerts(self._connection, upto, after_moment)
 
     def alert_settings(self) -> AlertSettings:
