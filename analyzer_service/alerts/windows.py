@@ -103,7 +103,7 @@ def theil_sen(values: ArrayLike) -> tuple[float, float]:
     first, second, apart = _pairs(len(y))
     rises = y[second] - y[first]
     balance = np.count_nonzero(rises > 0) - np.count_nonzero(rises < 0)
-    return float(np.median(rises / apart)), balance / len(rises)
+    return float(np.median(rises / apart)), float(balance / len(rises))
 
 
 @lru_cache(maxsize=64)

@@ -1,13 +1,17 @@
 """Whole runs over real sockets, from a producer that only these tests know."""
 
 import json
+import math
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from analyzer_service.commit.reader import RunReader
+from analyzer_service.alerts.settings import NotifySettings
+from analyzer_service.commit.reader import AlertRecord, RunReader
+from analyzer_service.sinks.notifier import Notifier
 from analyzer_service.workers import InlineWorkers
 from shared import protocol
 from shared.recording import RecordingReader
@@ -268,3 +272,28 @@ def test_a_run_of_two_ranks_ends_when_both_have(
     with RunReader(tmp_path / "auto_analysis_demo") as reader:
         assert reader.state().status == "finished"
         assert sum(1 for _ in reader.rows()) == 2
+
+
+def test_an_alert_is_handed_on_once_as_its_row_is_committed(
+    address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    notify = NotifySettings(urls=("json://localhost",))
+
+    def tell(_: Notifier, run_name: str, alert: AlertRecord) -> None:
+        told.append((run_name, alert.title))
+
+    monkeypatch.setattr(Notifier, "tell", tell)
+    said = make_said()
+    nan = said.records[5].model_copy(update={"loss": math.nan})
+    broken = replace(said, records=[*said.records[:5], nan, *said.records[6:]])
+    with (
+        analyzer(address, tmp_path, once=True, notify=notify) as running,
+        Client(address, said.started) as client,
+    ):
+        client.greet()
+        send_all(client, broken)
+        running.join()
+    assert told == [("demo", "NaN or infinity")]
+    with RunReader(tmp_path / "auto_analysis_demo") as reader:
+        assert [alert.step for alert in reader.alerts()] == [5]

@@ -198,3 +198,22 @@ def test_being_watched_ends_nothing(
         monkeypatch.undo()
         assert len(watch.look(3.0)) == 1
         assert watch.board.latest.contained == 2
+
+
+def test_alerts_that_go_on_are_counted_and_trainers_that_stand_still(
+    tmp_path: Path,
+) -> None:
+    with wire(tmp_path) as made:
+        begin(made)
+        (run,) = made.runs
+        with run.pipeline._store.transaction():
+            run.pipeline._store.connection.execute(
+                "INSERT INTO alerts (name, phase, rank, moment, release, step, at, since_step, "
+                "since_at, last_step, last_at, sentence) VALUES "
+                "('memory_growth', 'train', 0, 2, 1, 1, 0, 1, 0, 1, 0, '')"
+            )
+        watch = Watch(made, tmp_path)
+        assert [counts.alerts for counts in watch.look(1.0)] == [{"memory_growth": 1}]
+        run.stalls.standing[run.pipeline.open_origins()[0]] = 0.0
+        found = [counts.alerts for counts in watch.look(2.0 + 1)]
+        assert found == [{"memory_growth": 1, "stalled": 1}]
