@@ -11,6 +11,7 @@ from analyzer_service.figures.wording import number, with_unit
 from shared.messages import Phase
 
 POINTS: Final = 40
+_JUDGED_POINTS: Final = 4
 _FALLING: Final = 0.25
 
 
@@ -43,13 +44,14 @@ class Trace:
     _points: Window = field(init=False)
     _steps: Window = field(init=False)
     _times: Window = field(init=False)
+    _count: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._chunk = Window(max(1, self.batches // POINTS))
         self._points, self._steps, self._times = (Window(POINTS) for _ in range(3))
 
     def push(self, value: float, row: SeenRow) -> Trend | None:
-        """Take a finite value in; a trend with each median, from `least` of them on."""
+        """Take a finite value in; a trend with every fourth median, from `least` of them on."""
         if not len(self._chunk):
             self._steps.push(row.step)
             self._times.push(row.at_s)
@@ -58,7 +60,8 @@ class Trace:
             return None
         self._points.push(self._chunk.median())
         self._chunk.clear()
-        if len(self._points) < self.least:
+        self._count += 1
+        if len(self._points) < self.least or self._count % _JUDGED_POINTS:
             return None
         points = self._points.values()
         slope, tau = theil_sen(points)
