@@ -19,7 +19,7 @@ FAILURES = {
     20: "MemoryError: ",
     30: f"{DIED} with exit code 3",
     40: f"{DIED} by signal 11",
-    50: "TimeoutError: ran for more than 3.0 s",
+    50: f"TimeoutError: ran for more than {other_analysis.FRAME_TIMEOUT_S} s",
 }
 HANGS = 50
 LONGEST_LAG_S = 0.5
