@@ -1,4 +1,4 @@
-"""``python -m analyzer_service serve | replay | verify | validate | keys | alerts``."""
+"""``python -m analyzer_service serve | replay | verify | validate | export | keys | alerts``."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ from typing import Annotated, get_args
 
 import typer
 
+from analyzer_service import results_cli
 from analyzer_service.alerts.settings import default_file
 from analyzer_service.settings import (
     DEFAULT_BIND,
@@ -251,6 +252,9 @@ def keys(
 def alerts() -> None:
     """Print the default file of alerts and good ranges, to be changed and given to --alerts."""
     typer.echo(default_file(), nl=False)
+
+
+results_cli.add_to(app)
 
 
 def main() -> None:

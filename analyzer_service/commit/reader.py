@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.commit import rollups
 from analyzer_service.commit.alert_records import read_alert_settings, read_alerts
 from analyzer_service.commit.database import open_reader, run_database
+from analyzer_service.commit.frame_books import read_books, read_drops
 from analyzer_service.commit.maps import unpack_maps
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.record_books import read_record_books
@@ -149,6 +150,18 @@ class RunReader:
             raise KeyError(f"row {release} is not released")
         return Row(release, self._values(*found))
 
+    def names(self, of: Literal["batches", "tiles"], *, upto: int) -> list[str]:
+        """Names of every number of the rows up to release `upto`, or of their tiles."""
+        join = " JOIN samples s ON s.frame = b.frame" if of == "tiles" else ""
+        query = (
+            f"SELECT DISTINCT {'s' if join else 'b'}.name_list FROM batches b{join} "
+            "WHERE b.superseded = 0 AND b.release <= ?"
+        )
+        lists = [
+            self._lists.names(number) for (number,) in self._connection.execute(query, (upto,))
+        ]
+        return list(dict.fromkeys(name for names in lists for name in names))
+
     def history(
         self, *, phase: str, upto: int, names: Sequence[str], points: int = 1000
     ) -> dict[str, NDArray[np.float64]]:
@@ -184,14 +197,15 @@ class RunReader:
         """Analyzed tiles of the released rows, in release order, then in their batch's order."""
         tests, given = _filters(phase, epoch, upto)
         batches = (
-            "SELECT release, frame, phase, epoch, global_step FROM batches WHERE superseded = 0 "
-            f"AND frame IS NOT NULL AND release > ?{tests} ORDER BY release LIMIT {_PAGE}"
+            "SELECT release, frame, phase, epoch, global_step, phase_step, rank FROM batches "
+            f"WHERE superseded = 0 AND frame IS NOT NULL AND release > ?{tests} "
+            f"ORDER BY release LIMIT {_PAGE}"
         )
         after = 0
         while page := self._connection.execute(batches, (after, *given)).fetchall():
-            for _, frame, of_phase, of_epoch, step in page:
+            for _, frame, of_phase, *numbers in page:
                 for sample, values in self._samples_of(frame):
-                    yield SampleRow(sample, of_phase, of_epoch, step, values)
+                    yield SampleRow(sample, values, of_phase, *numbers)
             after = page[-1][0]
 
     def probe_tiles(self) -> tuple[int | None, list[ProbeTile]]:
@@ -237,16 +251,7 @@ class RunReader:
 
     def books(self) -> dict[str, Totals]:
         """Frames by "producer/stream" as of the last committed record, as the analyzer counts."""
-        query = (
-            "SELECT p.producer || '/' || s.stream, sum(s.offered), sum(s.delivered), "
-            "sum(s.dropped), sum(s.pending) FROM streams s JOIN producers p ON p.id = s.origin "
-            "GROUP BY p.producer, s.stream HAVING sum(s.offered + s.delivered + s.dropped + "
-            "s.pending) > 0 ORDER BY p.producer, s.stream"
-        )
-        return {
-            name: Totals(offered=offered, delivered=delivered, dropped=dropped, pending=pending)
-            for name, offered, delivered, dropped, pending in self._connection.execute(query)
-        }
+        return read_books(self._connection)
 
     def drops(self) -> dict[str, int]:
         """Dropped frames by reason."""
@@ -257,15 +262,7 @@ class RunReader:
 
     def drops_by_stream(self) -> dict[str, dict[str, int]]:
         """Dropped frames by "producer/stream" and reason."""
-        query = (
-            "SELECT p.producer || '/' || d.stream, d.reason, sum(d.frames) FROM drop_counts d "
-            "JOIN producers p ON p.id = d.origin GROUP BY p.producer, d.stream, d.reason "
-            "HAVING sum(d.frames) > 0 ORDER BY p.producer, d.stream, d.reason"
-        )
-        found: dict[str, dict[str, int]] = {}
-        for name, reason, frames in self._connection.execute(query):
-            found.setdefault(name, {})[reason] = frames
-        return found
+        return read_drops(self._connection)
 
     def record_books(self) -> list[RecordBooks]:
         """Books of the critical records of each start of each producer."""

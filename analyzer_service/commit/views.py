@@ -23,13 +23,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One analyzed tile; undefined values are NaN."""
+    """One analyzed tile and its batch; undefined values are NaN."""
 
     sample: Sample
+    values: dict[str, float]
     phase: Phase
     epoch: int
     global_step: int
-    values: dict[str, float]
+    phase_step: int
+    rank: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,30 @@ from shared.errors import SinkError
 def replacing(path: Path) -> Iterator[TextIO]:
     """Open a text file that takes the place of `path` when the block ends without an error.
 
-    What is written goes to ``.{name}.tmp`` beside `path`; after an error that file is removed
-    and `path` stays as it was.
+    As `replacing_path`, with the file opened.
+    """
+    with (
+        replacing_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        yield file
+
+
+@contextmanager
+def replacing_path(path: Path) -> Iterator[Path]:
+    """Path of a file that takes the place of `path` when the block ends without an error.
+
+    It is ``.{name}.{process}.tmp`` beside `path`, so that two processes that write the same file
+    do not meet; after an error it is removed and `path` stays as it was.
 
     Raises
     ------
     SinkError
         If the file cannot be written (folder gone, disk full).
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         raise SinkError(f"cannot write {path}: {error.strerror or error}") from error

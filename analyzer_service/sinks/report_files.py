@@ -15,6 +15,8 @@ _KINDS: Final = (
     ("final_summary_report.md", "this report"),
     ("clinical_validation_report.md", "attention against annotations, by `validate`"),
     ("clinical_validation_report.json", "the same in numbers"),
+    ("batch_metrics.*", "every batch, exported"),
+    ("tile_metrics.*", "every analyzed tile, exported"),
     ("metrics.sqlite", "database that everything here is made from; still open"),
     ("*.mcap", "recording, for `python -m analyzer_service replay`"),
 )

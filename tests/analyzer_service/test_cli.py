@@ -23,6 +23,7 @@ from shared.transport.addresses import Address, parse_address
 from tests.analyzer_service.pipeline.driving import make_said
 from tests.analyzer_service.receive.client import Client
 from tests.analyzer_service.receive.recorded import items_of, write
+from tests.analyzer_service.sinks.runs import write_run
 from tests.builders import (
     make_batch,
     make_drop,
@@ -120,6 +121,23 @@ def test_keys_says_what_goes_where_and_never_writes_over(
     code, error = run_in_process(monkeypatch, capsys, "keys", str(folder))
     assert (code, (folder / "server.key_secret").read_bytes()) == (2, before)
     assert "is not empty, and nothing is written over" in error
+
+
+def test_export_says_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "auto_analysis_demo").close()
+    out = tmp_path / "rows.csv"
+    run = str(tmp_path / "auto_analysis_demo")
+    arguments = ["sidelight-analyzer", "export", run, "--to", "csv", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"{out}: 24 rows\n"
+    assert len(out.read_text("utf-8").splitlines()) == 25
+    code, error = run_in_process(monkeypatch, capsys, "export", run, "--to", "xlsx")
+    assert (code, error) == (2, "error: --to xlsx: choose one of csv, parquet, json\n")
 
 
 def test_a_network_needs_keys_or_the_flag_that_says_what_it_does(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from analyzer_service.sinks.json_files import write_epoch, write_final
-from tests.analyzer_service.sinks.runs import RunWriter, write_epoch_rows, write_run
+from tests.analyzer_service.sinks.runs import RunWriter, repeat_rows, write_epoch_rows, write_run
 
 Keep = Callable[[RunWriter], RunWriter]
 
@@ -248,31 +248,13 @@ def test_memory_does_not_grow_with_the_run(folder: Path, keep: Keep) -> None:
     for number in range(1, 501):
         run.batch(number, epoch=0, batch_idx=number - 1, framed=False)
     small = _peak(folder, run.release)
-    _repeat_rows(run, times=40)
+    repeat_rows(run, times=40)
 
     large = _peak(folder, run.release * 40)
 
     rows = load(folder / "final_training_metrics.json")["batch_metrics"]
     assert len(rows) == 20_000
     assert large < small + 1_000_000
-
-
-def _repeat_rows(run: RunWriter, *, times: int) -> None:
-    """The released rows `times` over, by copying them: writing 20,000 anew takes long."""
-    columns = [
-        name
-        for (name,) in run.store.connection.execute("SELECT name FROM pragma_table_info('batches')")
-        if name not in ("release", "ordinal", "frame")
-    ]
-    names = ", ".join(columns)
-    rows = run.release
-    with run.store.transaction():
-        for i in range(1, times):
-            run.store.connection.execute(
-                f"INSERT INTO batches (release, ordinal, {names}) "
-                f"SELECT release + {i * rows}, ordinal + {i * rows}, {names} FROM batches "
-                f"WHERE release <= {rows}"
-            )
 
 
 def _peak(folder: Path, release: int) -> int:
