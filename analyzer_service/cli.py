@@ -1,4 +1,4 @@
-"""``python -m analyzer_service serve | replay | verify | validate | export | keys | alerts``."""
+"""``python -m analyzer_service COMMAND``: receive runs, analyze recordings, ask about results."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Commands about runs that are there: ``export``."""
+"""Commands about runs that are there: ``export``, ``report``, ``compare``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +28,36 @@ def export(
     typer.echo(f"{path}: {rows:,} rows")
 
 
+def report(run: Run) -> None:
+    """Write the report of a run as it stands; the run itself is only read."""
+    from analyzer_service.commit.reader import RunReader
+    from analyzer_service.sinks.report import write_report
+
+    with RunReader(run) as reader:
+        release = reader.state().released
+    typer.echo(write_report(run, release))
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the first is the base.")],
+    md: Annotated[Path | None, typer.Option(help="Write it as Markdown, too.")] = None,
+) -> None:
+    """Put runs side by side: settings that differ, then the last epoch's results."""
+    from rich.console import Console
+
+    from analyzer_service.compare import compare_runs
+    from analyzer_service.compare.printing import as_markdown, show
+    from analyzer_service.sinks.replacing import replacing
+
+    comparison = compare_runs(runs)
+    show(comparison, Console())
+    if md is not None:
+        with replacing(md) as file:
+            file.write(as_markdown(comparison))
+        typer.echo(md)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    app.command()(export)
+    for command in (export, report, compare):
+        app.command()(command)

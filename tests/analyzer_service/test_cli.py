@@ -140,6 +140,44 @@ def test_export_says_what_it_wrote(
     assert (code, error) == (2, "error: --to xlsx: choose one of csv, parquet, json\n")
 
 
+def test_report_is_written_of_a_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "auto_analysis_demo")
+    before = run.store.connection.execute("SELECT count(*) FROM jobs").fetchone()
+    monkeypatch.setattr(sys, "argv", ["sidelight-analyzer", "report", str(run.folder)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 0
+    report = run.folder / "final_summary_report.md"
+    assert capsys.readouterr().out.splitlines()[0] == str(report)
+    assert "The run **has not ended**" in report.read_text("utf-8")
+    assert run.store.connection.execute("SELECT count(*) FROM jobs").fetchone() == before
+    run.close()
+
+
+def test_compare_prints_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = []
+    for name in ("a", "b"):
+        write_run(tmp_path / name, run_name=name, config={"lr": len(folders)}).close()
+        folders.append(str(tmp_path / name))
+    out = tmp_path / "compared.md"
+    arguments = ["sidelight-analyzer", "compare", *folders, "--md", str(out)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 0
+    said = capsys.readouterr().out
+    assert "config.lr" in said
+    assert said.splitlines()[-1] == str(out)
+    assert out.read_text("utf-8").startswith("# Runs compared: a, b")
+    code, error = run_in_process(monkeypatch, capsys, "compare", folders[0])
+    assert code == 2
+    assert "at least two runs" in error
+
+
 def test_a_network_needs_keys_or_the_flag_that_says_what_it_does(tmp_path: Path) -> None:
     text = "tcp://0.0.0.0:5555"
     with pytest.raises(ConfigurationError, match="open to other machines"):
