@@ -111,7 +111,7 @@ def _layer_numbers(maps: Floats, kind: str) -> tuple[Columns, dict[str, float]]:
     codes = status_codes(maps)
     whole = {
         "attention_position_bias": position_bias(maps),
-        "undefined": float(np.isin(codes, (NONFINITE, TINY)).sum()),
+        "undefined": float(((codes == NONFINITE) | (codes == TINY)).sum()),
         "flat": float((codes == FLAT).sum()),
     }
     if kind == ATTENTION:  # the limit is one of sigmoid gates

@@ -71,7 +71,7 @@ def whole_area(levels: Levels, count: int, offsets: Offsets) -> Floats:
     symmetric = counts + counts.transpose(0, 2, 1)
     symmetric = symmetric.reshape(len(offsets), -1)
     symmetric /= symmetric.sum(axis=1, keepdims=True)
-    weights = _weights(np.subtract.outer(np.arange(count), np.arange(count)).ravel())
+    weights = _square(count)
     energy = np.sqrt(np.einsum("ij,ij->i", symmetric, symmetric))
     times = np.array([count for _, _, count in offsets])
     features = np.column_stack([symmetric @ weights, energy])
@@ -105,19 +105,19 @@ def each_cell(stack: Levels, offsets: Offsets) -> Floats:
     low = low.astype(wide)
     high = low * (low + 1) // 2 + np.arange(cells, dtype=wide) * wide(bins)
     weights, same = _triangle(count)
-    result = np.zeros((3, cells))
+    result = np.zeros((cells, 3))
+    counts = np.empty((cells, bins))
     for row, column, times in offsets:
         codes = np.maximum(*_pairs(high, row, column))
         codes += np.minimum(*_pairs(low, row, column))
-        pairs = codes.shape[0] * codes.shape[1]
-        counted = np.bincount(codes.ravel(), minlength=cells * bins).reshape(cells, bins)
-        shares = counted / pairs
-        result[:2] += times * (shares @ weights).T
-        equal = shares[:, same]
-        squares = np.einsum("ij,ij->i", shares, shares) + np.einsum("ij,ij->i", equal, equal)
-        result[2] += times * np.sqrt(squares / 2)
+        np.copyto(counts, np.bincount(codes.ravel(), minlength=cells * bins).reshape(cells, bins))
+        equal = counts[:, same]
+        squares = np.vecdot(counts, counts) + np.vecdot(equal, equal)
+        share = times / (codes.shape[0] * codes.shape[1])
+        result[:, :2] += share * (counts @ weights)
+        result[:, 2] += share * np.sqrt(squares / 2)
     result /= sum(times for _, _, times in offsets)
-    return result
+    return result.T
 
 
 def _pairs(area: NDArray[Any], row: int, column: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -134,6 +134,14 @@ def _triangle(count: int) -> tuple[Floats, NDArray[np.intp]]:
     weights, same = _weights(high - low), np.flatnonzero(high == low)
     weights.flags.writeable = same.flags.writeable = False
     return weights, same
+
+
+@lru_cache(maxsize=64)
+def _square(count: int) -> Floats:
+    """Weights (count * count, 2) of ordered pairs."""
+    weights = _weights(np.subtract.outer(np.arange(count), np.arange(count)).ravel())
+    weights.flags.writeable = False
+    return weights
 
 
 def _weights(differences: NDArray[np.intp]) -> Floats:

@@ -5,7 +5,7 @@ the densities that attention is correlated with; the nuclei feed counts, shapes 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,18 +40,18 @@ class TileTissue:
     ----------
     numbers : dict of str to float
         By the names of `TISSUE_NUMBERS`; undefined is NaN.
-    fields : dict of str to ndarray
-        The maps of `FEATURES`, at the tile's resolution or on the 8 x 8 grid of local texture.
-    labels : ndarray of shape (H, W), int32
-        Nuclei.
+    cells : dict of (int, int) to dict of str to ndarray
+        The maps of `FEATURES` and `NUCLEI` on each grid. Those of full resolution are not kept:
+        a frame's would push each other out of the processor's cache.
     """
 
     numbers: dict[str, float]
-    fields: dict[str, Floats]
-    labels: NDArray[np.int32]
+    cells: dict[Grid, dict[str, Floats]]
 
 
-def tile_tissue(image: NDArray[Any], facts: TissueFacts, mpp: float | None) -> TileTissue:
+def tile_tissue(
+    image: NDArray[Any], facts: TissueFacts, mpp: float | None, grids: Iterable[Grid] = ()
+) -> TileTissue:
     """Measure one tile (H, W, 3), uint8 or float in [0, 1], of `mpp` micrometers a pixel."""
     stains = stain.stain_maps(image, facts.vectors)
     absorbed = np.ascontiguousarray(stains[..., 2])
@@ -76,7 +76,10 @@ def tile_tissue(image: NDArray[Any], facts: TissueFacts, mpp: float | None) -> T
         **_named_texture(texture.local_glcm_of_levels(levels)),
         NUCLEI: (labels > 0).astype(np.float64),
     }
-    return TileTissue(numbers, fields, labels)
+    cells = {
+        grid: {name: _to_grid(field, grid) for name, field in fields.items()} for grid in grids
+    }
+    return TileTissue(numbers, cells)
 
 
 def _named_texture(local: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -106,10 +109,9 @@ class GridTissue:
 
 
 def on_grid(tiles: Sequence[TileTissue], grid: Grid, *, tested: bool) -> GridTissue:
-    """Bring the maps of tiles, at least one, to the grid of a gate."""
+    """Tissue of tiles, at least one, that were measured on the grid of a gate, too."""
     fields = {
-        name: np.stack([_to_grid(tile.fields[name], grid) for tile in tiles])
-        for name in tiles[0].fields
+        name: np.stack([tile.cells[grid][name] for tile in tiles]) for name in tiles[0].cells[grid]
     }
     features = tuple(name for name in fields if name != NUCLEI)
     maps = np.stack([fields[name] for name in features], axis=1)

@@ -117,4 +117,4 @@ def _is_measurable(one: Image, other: Image) -> bool:
 def _planes(image: Image) -> list[Image]:
     if image.ndim == 2:
         return [image]
-    return [np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2])]
+    return list(cv2.split(image))

@@ -7,7 +7,6 @@ Work that steps share is done once by passing it on: `stain_maps` has what `inte
 import math
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -177,11 +176,13 @@ def intensities_from(
     if absorbed.size == 0 or np.isnan(absorbed).any():
         return undefined
     tissue = absorbed > TISSUE_OD
-    fraction = float(tissue.mean())
-    if fraction == 0.0:
+    pixels = np.count_nonzero(tissue)
+    fraction = float(pixels / tissue.size)
+    if not pixels:
         return undefined | {"tissue_fraction": fraction}
-    planes = (np.maximum(stains[..., i], 0.0) for i in range(2))
-    means = (cv2.mean(plane, tissue.view(np.uint8))[0] for plane in planes)
+    inside = tissue.astype(np.float64)
+    amounts = (np.maximum(stains[..., i], 0.0) for i in range(2))
+    means = (float(np.einsum("hw,hw->", amount, inside)) / float(pixels) for amount in amounts)
     return dict(zip(keys, means, strict=True)) | {"tissue_fraction": fraction}
 
 

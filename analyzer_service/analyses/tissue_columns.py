@@ -54,25 +54,25 @@ def measure_tissue(frame: BatchFrame, facts: TissueFacts) -> FrameTissue:
     in validation, and in every 20th training batch.
     """
     count = len(frame.samples)
+    gates = {layer: as_maps(maps) for layer, maps in frame.attention.items()}
+    grid_of = {layer: (maps.shape[1], maps.shape[2]) for layer, maps in gates.items()}
+    grids = sorted(set(grid_of.values()))
     tiles = [
-        tile_tissue(image, facts, sample.mpp or facts.mpp)
+        tile_tissue(image, facts, sample.mpp or facts.mpp, grids)
         for image, sample in zip(frame.input, frame.samples, strict=True)
     ]
     found = FrameTissue(tile_maps=[{} for _ in tiles])
-    tiles = tiles or [tile_tissue(_NOTHING, facts, None)]  # it has the same names
+    tiles = tiles or [tile_tissue(_NOTHING, facts, None, grids)]  # it has the same names
     found.columns = {
         name: np.array([tile.numbers[name] for tile in tiles[:count]]) for name in tiles[0].numbers
     }
     found.counts = dict(zip(COUNTS, _lacking(found.columns), strict=True))
-    grids: dict[tuple[int, ...], GridTissue] = {}
-    for layer, maps in frame.attention.items():
-        gates = as_maps(maps)
-        grid = gates.shape[1], gates.shape[2]
-        if grid not in grids:
-            grids[grid] = on_grid(tiles, grid, tested=is_tested(frame))
-            _add_tissue(found.tile_maps, grids[grid], f"{grid[0]}x{grid[1]}")
-        shown = gates if count else np.full((1, *grid), np.nan)
-        _add_layer(found, layer, shown, grids[grid])
+    tissues = {grid: on_grid(tiles, grid, tested=is_tested(frame)) for grid in grids}
+    for (height, width), tissue in tissues.items():
+        _add_tissue(found.tile_maps, tissue, f"{height}x{width}")
+    for layer, maps in gates.items():
+        shown = maps if count else np.full((1, *grid_of[layer]), np.nan)
+        _add_layer(found, layer, shown, tissues[grid_of[layer]])
     return found
 
 
