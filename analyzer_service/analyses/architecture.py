@@ -59,7 +59,9 @@ def architecture_from(absorbed: Floats, gray: Floats) -> dict[str, float]:
     if absorbed.size == 0 or np.isnan(absorbed).any():
         return dict.fromkeys(NAMES, math.nan)
     shares = (white_mask(absorbed), edge_mask(gray))
-    return {name: float(mask.mean()) for name, mask in zip(NAMES, shares, strict=True)}
+    return {
+        name: np.count_nonzero(mask) / mask.size for name, mask in zip(NAMES, shares, strict=True)
+    }
 
 
 def white_mask(absorbed: Floats) -> NDArray[np.bool_]:
