@@ -31,9 +31,9 @@ from analyzer_service.analyses.nuclei_shape import (
     NuclearTable,
     features,
     nuclear_table,
-    spacing,
 )
-from analyzer_service.analyses.nuclei_split import Parts, split
+from analyzer_service.analyses.nuclei_spacing import spacing
+from analyzer_service.analyses.nuclei_split import Ints, Parts, split
 
 __all__ = ["NuclearTable", "density_map", "features", "nuclear_table", "segment", "spacing"]
 
@@ -129,9 +129,10 @@ def density_map(labels: ArrayLike) -> Floats:
     image = as_labels(labels)
     if image.size == 0:
         return np.empty(image.shape)
-    mask = (image > 0).astype(np.float32)
     side = 2 * round(4 * DENSITY_SIGMA_PX) + 1
-    blurred = cv2.GaussianBlur(mask, (side, side), DENSITY_SIGMA_PX, borderType=cv2.BORDER_REFLECT)
+    kernel = cv2.getGaussianKernel(side, DENSITY_SIGMA_PX, cv2.CV_32F)
+    mask = (image > 0).view(np.uint8)  # as bytes it takes a third less time than as floats
+    blurred = cv2.sepFilter2D(mask, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
     return np.clip(blurred.astype(np.float64), 0.0, 1.0)
 
 
@@ -146,10 +147,11 @@ def _pixel_um(mpp: float | None) -> float:
 def _as_bytes(image: ArrayLike) -> NDArray[np.uint8]:
     """Return an image as RGB; white, without nuclei, if a value is not finite."""
     rgb = as_rgb(image)
+    if rgb.dtype == np.uint8:
+        return np.asarray(rgb, dtype=np.uint8)
     if not np.isfinite(rgb).all():
         return np.full(rgb.shape, 255, np.uint8)
-    scaled = rgb if rgb.dtype == np.uint8 else np.rint(np.clip(rgb, 0.0, 1.0) * 255)
-    return scaled.astype(np.uint8, copy=False)
+    return np.asarray(np.rint(np.clip(rgb, 0.0, 1.0) * 255), dtype=np.uint8)
 
 
 def _candidates(stained: Staining, pixel_um: float) -> tuple[Mask, float]:
@@ -159,30 +161,35 @@ def _candidates(stained: Staining, pixel_um: float) -> tuple[Mask, float]:
     return without_holes(mask, radius), radius
 
 
-def _outlined(parts: Parts, stained: Staining, pixel_um: float) -> NDArray[np.bool_]:
-    """Say of each place whether it belongs to a nucleus: a part stained enough, to half of it."""
-    relative = stained.relative.ravel()[parts.places]
-    contrast = stained.contrast.ravel()[parts.places]
+def _outlined(parts: Parts, stained: Staining, pixel_um: float) -> Ints:
+    """Say which places belong to a nucleus: a part stained enough, to half of it."""
+    relative = stained.relative.take(parts.places)
+    contrast = stained.contrast.take(parts.places)
     part, count = parts.part, parts.count
     areas = np.maximum(np.bincount(part, minlength=count), 1)
     means = np.bincount(part, relative, minlength=count) / areas
     contrasts = np.bincount(part, relative * contrast, minlength=count) / areas
     nuclear = (means >= NUCLEAR) & (contrasts >= MIN_CONTRAST)
     limits = np.where(nuclear, OUTLINE * means, np.inf).astype(np.float32)
-    inside = np.zeros(stained.relative.shape, dtype=np.uint8)
-    inside.ravel()[parts.places] = relative > limits[part]
-    whole = opened(without_holes(inside, parts.radius), THIN_UM / pixel_um)
-    return (whole.ravel()[parts.places] > 0) & nuclear[part]
+    inside = np.zeros(stained.relative.shape, dtype=bool)
+    inside.ravel()[parts.places] = relative > limits.take(part)
+    whole = opened(without_holes(inside.view(np.uint8), parts.radius), THIN_UM / pixel_um)
+    return np.flatnonzero(whole.view(bool).take(parts.places) & nuclear.take(part))
 
 
-def _numbered(parts: Parts, kept: NDArray[np.bool_], min_area: float, labels: Labels) -> Labels:
+def _numbered(parts: Parts, kept: Ints, min_area: float, labels: Labels) -> Labels:
     """Number the nuclei by their first pixel in raster order."""
-    part, places = parts.part[kept], parts.places[kept]
-    large = np.bincount(part, minlength=parts.count) >= min_area
-    part, places = part[large[part]], places[large[part]]
-    first = np.full(parts.count, labels.size, dtype=np.intp)
-    first[part[::-1]] = places[::-1]  # the last assignment stays
-    numbers = np.empty(parts.count, dtype=np.int32)
-    numbers[np.argsort(first, kind="stable")] = np.arange(1, parts.count + 1)
-    labels.ravel()[places] = numbers[part]
+    if not kept.size:
+        return labels
+    part, places = parts.part.take(kept), parts.places.take(kept)
+    edges = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1], [True]]))
+    start, length = edges[:-1], edges[1:] - edges[:-1]  # of stretches of one part
+    owner = part.take(start)
+    large = np.bincount(owner, length, minlength=parts.count) >= min_area
+    first = np.empty(parts.count, dtype=np.intp)
+    first[owner[::-1]] = start[::-1]  # the last assignment stays
+    nuclei = np.flatnonzero(large)
+    numbers = np.zeros(parts.count, dtype=np.int32)
+    numbers[nuclei[np.argsort(first[nuclei])]] = np.arange(1, len(nuclei) + 1)
+    labels.ravel()[places] = numbers.take(part)
     return labels

@@ -24,6 +24,7 @@ MIN_CONTRAST: Final = 0.03  # optical density; paler differences are folds, mucu
 FEW_CONTRAST: Final = 0.06  # above the median, where nuclei are too few for a class of their own
 PRIOR: Final = 0.1  # weight of the whole tile's levels against those nearby
 MIDWAY: Final = 0.45  # between the levels of surroundings and nuclei
+BROAD: Final = 16.0  # pixels
 _ROUNDS: Final = 2
 _DENSITIES: Final = -np.log10(np.maximum(np.arange(256), 1) / 255.0).astype(np.float32)
 
@@ -68,8 +69,10 @@ def staining(channel: Image, *, pixel_um: float) -> Staining | None:
     background, nuclei = (
         cv2.resize(level, size, interpolation=cv2.INTER_LINEAR) for level in levels
     )
-    contrast = np.maximum(nuclei - background, np.float32(MIN_CONTRAST))
-    return Staining((channel - background) / contrast, contrast)
+    contrast = np.subtract(nuclei, background, out=nuclei)
+    np.maximum(contrast, np.float32(MIN_CONTRAST), out=contrast)
+    relative = np.subtract(channel, background, out=background)
+    return Staining(np.divide(relative, contrast, out=relative), contrast)
 
 
 def otsu_threshold(channel: Image) -> float:
@@ -84,10 +87,23 @@ def otsu_threshold(channel: Image) -> float:
 
 
 def smooth(plane: Image, sigma: float) -> Image:
-    """Gaussian blur, mirrored at the border; `sigma` in pixels, none below 0.3."""
+    """Gaussian blur, mirrored at the border; `sigma` in pixels, none below 0.3.
+
+    Above 16 pixels it is that of averages over cells: its time has a limit.
+    """
     if sigma < 0.3:
         return plane
+    if sigma > BROAD:
+        return _smooth_broadly(plane, sigma)
     blurred: Image = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    return blurred
+
+
+def _smooth_broadly(plane: Image, sigma: float) -> Image:
+    size = plane.shape[::-1]
+    cells = (max(1, round(4 * size[0] / sigma)), max(1, round(4 * size[1] / sigma)))
+    coarse = smooth(cv2.resize(plane, cells, interpolation=cv2.INTER_AREA), 4.0)
+    blurred: Image = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
     return blurred
 
 
@@ -106,7 +122,7 @@ def _class_limit(channel: Image) -> float | None:
 def _difference(channel: Image, threshold: float) -> float:
     """Difference of the mean values above a threshold and up to it; 0 if one is empty."""
     above = (channel > threshold).view(np.uint8)
-    share = cv2.mean(above)[0]
+    share = cv2.countNonZero(above) / above.size
     if share in (0.0, 1.0):
         return 0.0
     high, overall = cv2.mean(channel, above)[0], cv2.mean(channel)[0]

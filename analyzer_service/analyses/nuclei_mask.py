@@ -22,18 +22,19 @@ def opened(mask: Mask, radius: float) -> Mask:
 
 def without_holes(mask: Mask, nuclear_radius: float) -> Mask:
     """Fill the holes that fit into a nucleus; an opening at the border is no hole."""
-    outlines, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    cv2.floodFill(framed, None, (0, 0), 1, flags=4)  # what is left as 0 is in holes
+    if cv2.countNonZero(framed) == framed.size:
+        return mask
+    outlines, tree = cv2.findContours(framed, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     limit = math.pi * (HOLE_SHARE * nuclear_radius) ** 2
-    parents = tree[0, :, 3].tolist() if outlines else []
     holes = [
         outline
-        for outline, parent in zip(outlines, parents, strict=True)
-        if parent >= 0 and _enclosed_pixels(outline) <= limit
+        for outline, parent in zip(outlines, tree[0, :, 3].tolist(), strict=True)
+        if parent >= 0 and _encloses_at_most(outline, limit)
     ]
-    if not holes:
-        return mask
     result = mask.copy()
-    cv2.drawContours(result, holes, -1, 1, cv2.FILLED)
+    cv2.drawContours(result, holes, -1, 1, cv2.FILLED, offset=(-1, -1))
     return result
 
 
@@ -57,6 +58,12 @@ def typical_radius(distance: NDArray[Any]) -> float:
     return max(MIN_RADIUS, min(radius, float(max(distance.shape))))  # a mask may have no end
 
 
-def _enclosed_pixels(outline: NDArray[Any]) -> float:
-    """Pixels inside an outline that runs through the pixels around them, by Pick's theorem."""
-    return float(cv2.contourArea(outline)) - len(outline) / 2 + 1
+def _encloses_at_most(outline: NDArray[Any], pixels: float) -> bool:
+    """Count the pixels inside an outline that runs through those around them.
+
+    By Pick's theorem; but N points with steps up to a diagonal enclose no more than a circle.
+    """
+    points = len(outline)
+    if points * points <= 2 * math.pi * pixels:
+        return True
+    return float(cv2.contourArea(outline)) - points / 2 + 1 <= pixels

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analyzer_service.analyses.arrays import ArrayError, Floats, as_labels
+from analyzer_service.analyses.nuclei_runs import Ints, moments, runs_of, touching
+from analyzer_service.analyses.nuclei_spacing import spacing
 
 PIXELS_PER_UNIT: Final = 1e4  # of density, where the pixel size is not known
 UM2_PER_MM2: Final = 1e6
-
-Ints = NDArray[np.intp]
-_ROWS_TOGETHER: Final = 512
 
 
 @dataclass(frozen=True)
@@ -77,26 +76,24 @@ def nuclear_table(labels: ArrayLike, *, detail: bool = False) -> NuclearTable:
     array([3])
     """
     image = as_labels(labels)
-    places = np.flatnonzero(image != 0)  # a bool is searched faster
-    row, col = np.divmod(places, max(1, image.shape[1]))
-    found, part = _numbered(image.ravel()[places])
-    area = np.bincount(part, minlength=len(found))
-    center_row, center_col = _means(part, area, row), _means(part, area, col)
-    major, minor = _principal_variances(part, area, row - center_row[part], col - center_col[part])
+    runs = runs_of(image)
+    found, part = _numbered(runs.label)
+    area, (row, col), covariance = moments(runs, part, len(found))
+    major, minor = _principal_variances(*covariance)
     round_or_one = major == 0
     return NuclearTable(
         label=found,
         area=area,
-        row=center_row,
-        col=center_col,
+        row=row,
+        col=col,
         major_axis=4 * np.sqrt(major),
         minor_axis=4 * np.sqrt(minor),
         eccentricity=np.sqrt(
             1 - np.where(round_or_one, 1, minor) / np.where(round_or_one, 1, major)
         ),
         equivalent_diameter=np.sqrt(4 * area / math.pi),
-        touches_border=np.isin(found, _border(image)),
-        solidity=_solidity(image.shape, places, part) if detail else None,
+        touches_border=touching(runs, part, len(found), image.shape),
+        solidity=_solidity(image, found) if detail else None,
     )
 
 
@@ -159,54 +156,6 @@ def features(
     return values
 
 
-def spacing(centroids: ArrayLike, *, pixels: float) -> dict[str, float]:
-    """How far nuclei are from each other, and how evenly they lie.
-
-    Parameters
-    ----------
-    centroids : array of shape (N, 2)
-        Positions in pixels.
-    pixels : float
-        Area of the tile.
-
-    Returns
-    -------
-    dict of str to float
-        ``nuclear_nn_distance``, the mean distance in pixels to the nearest neighbor, and
-        ``clark_evans``, its ratio to that of points thrown at random: below 1 clustered, 1
-        random, above 1 regular, at most 2.15. Both NaN for fewer than two nuclei.
-
-    Notes
-    -----
-    P. J. Clark, F. C. Evans, "Distance to nearest neighbor as a measure of spatial relationships
-    in populations", Ecology 35 (1954) 445-453; without a correction for the tile's edges, so
-    that few nuclei come out more regular than they are.
-    """
-    points = np.asarray(centroids, dtype=np.float64)
-    if len(points) < 2:
-        return {"nuclear_nn_distance": math.nan, "clark_evans": math.nan}
-    mean = float(np.sqrt(_nearest_squared(points)).mean())
-    return {
-        "nuclear_nn_distance": mean,
-        "clark_evans": 2 * mean * math.sqrt(len(points) / pixels),
-    }
-
-
-def _nearest_squared(points: Floats) -> Floats:
-    """Squared distance of each point (N, 2) to the nearest other one, a block of rows at a time.
-
-    For the tens to hundreds of nuclei of a tile this is faster than a tree, and what a worker
-    does not import it does not wait for.
-    """
-    nearest = np.empty(len(points))
-    for first in range(0, len(points), _ROWS_TOGETHER):
-        block = points[first : first + _ROWS_TOGETHER]
-        away = np.square(block[:, None] - points[None]).sum(axis=2)
-        away[np.arange(len(block)), first + np.arange(len(block))] = np.inf
-        nearest[first : first + len(block)] = away.min(axis=1)
-    return nearest
-
-
 def _pixels_per_unit(mpp: float | None) -> float:
     if mpp is None:
         return PIXELS_PER_UNIT
@@ -224,32 +173,19 @@ def _numbered(values: NDArray[Any]) -> tuple[Ints, Ints]:
     return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[values.astype(np.intp)]
 
 
-def _means(part: Ints, area: Ints, values: NDArray[Any]) -> Floats:
-    return np.asarray(np.bincount(part, values, minlength=len(area)) / area)
-
-
-def _principal_variances(part: Ints, area: Ints, row: Floats, col: Floats) -> tuple[Floats, Floats]:
-    """Larger and smaller eigenvalue of each nucleus' covariance of pixel positions."""
-    down, across = _means(part, area, row * row), _means(part, area, col * col)
-    both = _means(part, area, row * col)
+def _principal_variances(down: Floats, across: Floats, both: Floats) -> tuple[Floats, Floats]:
+    """Larger and smaller eigenvalue of covariances."""
     middle = (down + across) / 2
     spread = np.hypot((down - across) / 2, both)
     return middle + spread, np.maximum(middle - spread, 0)
 
 
-def _border(image: NDArray[Any]) -> NDArray[Any]:
-    if image.size == 0:
-        return image.ravel()
-    return np.unique(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]))
-
-
-def _solidity(shape: tuple[int, ...], places: Ints, part: Ints) -> Floats:
-    if not places.size:
+def _solidity(image: NDArray[Any], found: Ints) -> Floats:
+    if not found.size:
         return np.empty(0)
     from skimage.measure import regionprops  # half a second for every worker, for few calls
 
-    consecutive = np.zeros(shape, dtype=np.int32)
-    consecutive.ravel()[places] = part + 1
+    consecutive = np.where(image == 0, 0, np.searchsorted(found, image.astype(np.intp)) + 1)
     regions = regionprops(consecutive)  # type: ignore[no-untyped-call]
     return np.array([region.solidity for region in regions], dtype=np.float64)
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.analyses.arrays import Floats
 from analyzer_service.analyses.nuclei_channel import smooth
 from analyzer_service.analyses.nuclei_mask import (
     Mask,
@@ -28,8 +29,7 @@ FINE: Final = 0.1  # of the nuclear radius: what is smaller is texture
 STAIN_REACH: Final = 0.3  # of the nuclear radius, for the staining in the relief
 STAIN_SHARE: Final = 0.25  # of staining against depth in the relief
 NECK: Final = 0.93  # passage between two tops that parts them, as a share of the lower one
-_STEEPEST: Final = 65_535  # uint16 sorts by radix
-_EXACT: Final = 2**24  # integers up to here are exact in float32
+_STEEPEST: Final = 65_535  # what differs by less is level
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,14 @@ def split(mask: Mask, relative: NDArray[Any], *, radius: float) -> Parts:
     distance = depth(_cores(mask, relative, radius))
     radius = typical_radius(distance)
     relief = smooth(distance, FINE * radius) / np.float32(radius)
-    relief += np.float32(STAIN_SHARE) * smooth(relative, STAIN_REACH * radius)
+    relief += smooth(relative, STAIN_REACH * radius) * np.float32(STAIN_SHARE)
     places = np.flatnonzero(mask.view(bool))
     part, tops = _basins(relief, places)
-    joined = _joined(relief, places, part, tops)
-    return Parts(places, joined[part], len(tops), radius)
+    basins = np.zeros(relief.shape, dtype=np.int32)
+    basins.ravel()[places] = part.astype(np.int32)
+    peaks = relief.take(tops)
+    joined = _joined(_passages(basins, mask, relief, peaks), peaks)
+    return Parts(places, joined.take(part), len(tops), radius)
 
 
 def _cores(mask: Mask, relative: NDArray[Any], radius: float) -> Mask:
@@ -79,19 +82,18 @@ def _cores(mask: Mask, relative: NDArray[Any], radius: float) -> Mask:
 def _basins(relief: NDArray[Any], places: Ints) -> tuple[Ints, Ints]:
     """The basin, from 0, of each place, and the place of each basin's top.
 
-    Places are ranked by height, equals by position: each has one highest neighbor.
+    Each place has one highest neighbor: of equals the last one.
     """
-    order = np.argsort(_levels(relief.ravel()[places]), kind="stable")
-    ranked = places[order]
-    kind = np.float32 if len(places) < _EXACT else np.float64
-    ranks = np.full(relief.shape, -1, dtype=kind)
-    ranks.ravel()[ranked] = np.arange(len(places), dtype=kind)
-    highest = cv2.dilate(ranks, np.ones((3, 3), np.uint8)).ravel()[ranked].astype(np.intp)
-    is_top = highest == np.arange(len(places))
-    number = np.cumsum(is_top) - 1
-    part = np.empty(len(places), dtype=np.intp)
-    part[order] = number[_climb(highest)]
-    return part, ranked[is_top]
+    own = np.arange(len(places))
+    bits = len(places).bit_length()  # with the 16 of a level they are exact in float64
+    ranks = np.full(relief.shape, -1.0)
+    ranks.ravel()[places] = _levels(relief.take(places)) * float(1 << bits) + own
+    highest = cv2.dilate(ranks, np.ones((3, 3), np.uint8)).take(places)
+    upward = highest.astype(np.intp) & ((1 << bits) - 1)
+    tops = np.flatnonzero(upward == own)
+    number = np.empty(len(places), dtype=np.intp)
+    number[tops] = own[: len(tops)]
+    return number.take(_climb(upward)), places[tops]
 
 
 def _levels(heights: NDArray[Any]) -> NDArray[np.uint16]:
@@ -101,16 +103,26 @@ def _levels(heights: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def _climb(upward: Ints) -> Ints:
+    """Where each index ends that follows `upward` to a fixed point.
+
+    After four steps most are at places where many paths meet: those few climb on for all.
+    """
+    ahead = upward.take(upward)
+    ahead = ahead.take(ahead)
+    met = np.zeros(len(upward), dtype=bool)
+    met[ahead] = True
+    hubs = np.flatnonzero(met)
+    reached = ahead.take(hubs)
     while True:
-        further = upward[upward]
-        if np.array_equal(further, upward):
-            return upward
-        upward = further
+        further = ahead.take(reached)
+        if np.array_equal(further, reached):
+            return ahead.take(ahead)
+        ahead[hubs] = reached = further
 
 
-def _joined(relief: NDArray[Any], places: Ints, part: Ints, tops: Ints) -> Ints:
+def _joined(passages: list[tuple[float, int, int]], peaks: NDArray[Any]) -> Ints:
     """For each basin the one it becomes part of: passages are tried from the highest down."""
-    heights, parent = relief.ravel()[tops].tolist(), list(range(len(tops)))
+    heights, parent = peaks.tolist(), list(range(len(peaks)))
 
     def find(basin: int) -> int:
         while parent[basin] != basin:
@@ -118,33 +130,46 @@ def _joined(relief: NDArray[Any], places: Ints, part: Ints, tops: Ints) -> Ints:
             basin = parent[basin]
         return basin
 
-    basins = np.full(relief.shape, -1, dtype=np.int32)
-    basins.ravel()[places] = part
-    for height, first, second in _passages(basins, relief, len(tops)):
+    for height, first, second in passages:
         one, other = find(first), find(second)
         if one != other and height >= NECK * min(heights[one], heights[other]):
             parent[other] = one
             heights[one] = max(heights[one], heights[other])
-    return np.array([find(basin) for basin in range(len(tops))], dtype=np.intp)
+    return _climb(np.array(parent, dtype=np.intp))
 
 
 def _passages(
-    basins: NDArray[np.int32], relief: NDArray[Any], count: int
+    basins: NDArray[np.int32], mask: Mask, relief: NDArray[Any], peaks: NDArray[Any]
 ) -> list[tuple[float, int, int]]:
-    """Where each two neighbors meet highest: the height and both basins, the highest first."""
-    heights, codes = [], []
-    for one, other, near, far in (
-        (basins[:, :-1], basins[:, 1:], relief[:, :-1], relief[:, 1:]),
-        (basins[:-1], basins[1:], relief[:-1], relief[1:]),
-    ):
-        meet = np.flatnonzero((one != other) & (one >= 0) & (other >= 0))
-        row, col = np.divmod(meet, one.shape[1])
-        a, b = one[row, col], other[row, col]
-        codes.append(np.minimum(a, b).astype(np.intp) * count + np.maximum(a, b))
-        heights.append(np.minimum(near[row, col], far[row, col]))
-    height, code = np.concatenate(heights), np.concatenate(codes)
-    fall = np.argsort(-height, kind="stable")
-    highest = fall[np.sort(np.unique(code[fall], return_index=True)[1])]
-    pair = code[highest]
-    one, other = (pair // count).tolist(), (pair % count).tolist()
-    return list(zip(height[highest].tolist(), one, other, strict=True))
+    """Where each two neighbors meet highest: the height and both basins, the highest first.
+
+    Passages too low for the lower of both peaks are left out: joined, basins only get higher.
+    """
+    meetings = [_meetings(basins, mask, relief, step) for step in (1, basins.shape[1])]
+    height, one, other = (np.concatenate(both) for both in zip(*meetings, strict=True))
+    lower = np.minimum(peaks.take(one), peaks.take(other)).astype(np.float64)
+    fits = np.flatnonzero(height >= NECK * lower)
+    height, one, other = (values.take(fits) for values in (height, one, other))
+    code = np.minimum(one, other).astype(np.intp) * len(peaks) + np.maximum(one, other)
+    order = np.lexsort((-height, code))
+    pair = code.take(order)
+    first = order[np.flatnonzero(np.diff(pair, prepend=-1))]
+    first = first[np.lexsort((first, -height.take(first)))]
+    found = (values.take(first).tolist() for values in (height, one, other))
+    return list(zip(*found, strict=True))
+
+
+def _meetings(
+    basins: NDArray[np.int32], mask: Mask, relief: NDArray[Any], step: int
+) -> tuple[Floats, NDArray[np.int32], NDArray[np.int32]]:
+    """Height and basins where two neighbors meet, a `step` apart in the raveled image."""
+    number, inside, width = basins.ravel(), mask.view(bool).ravel(), mask.shape[1]
+    meet = number[:-step] != number[step:]
+    meet &= inside[:-step]
+    meet &= inside[step:]
+    if step < width:  # what follows the end of a row is not beside it
+        meet[width - 1 :: width] = False
+    near = np.flatnonzero(meet)
+    far = near + step
+    height = np.minimum(relief.take(near), relief.take(far)).astype(np.float64)
+    return height, number.take(near), number.take(far)

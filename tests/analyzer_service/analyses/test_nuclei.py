@@ -1,3 +1,5 @@
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -217,6 +219,39 @@ def test_threads_change_nothing():
     finally:
         cv2.setNumThreads(threads)
     assert results[0] == results[1]
+
+
+def hostile_tiles(side=256):
+    rng = np.random.default_rng(6)
+    row, col = np.indices((side, side))
+    for cell in (3, 4, 5, 8):
+        board = np.where((row // cell + col // cell) % 2, 80, 220)
+        specks = np.where((row % cell < cell - 2) & (col % cell < cell - 2), 80, 220)
+        yield f"checkerboard of {cell}", board
+        yield f"specks every {cell}", specks
+    yield "noise", rng.integers(0, 256, (side, side))
+    yield "black and white noise", rng.integers(0, 2, (side, side)) * 200 + 20
+    yield "all nucleus", np.where(row < side // 8, 240, rng.integers(50, 70, (side, side)))
+
+
+def seconds_of_processor(image, mpp):
+    start = time.process_time()
+    nuclei.features(nuclei.segment(image, mpp=mpp))
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.5, 2.0])
+def test_a_hostile_tile_takes_at_most_five_times_as_long(mpp):
+    shape = (256, 256)
+    centers = [(row, col) for row in range(12, 250, 20) for col in range(12, 250, 20)]
+    image = tissue([(disk(*each, 7, shape), HEMATOXYLIN, 0.5) for each in centers], shape=shape)
+    for name, gray in hostile_tiles():
+        hostile = gray.astype(np.uint8)
+        turns = [
+            (seconds_of_processor(image, 0.5), seconds_of_processor(hostile, mpp)) for _ in range(7)
+        ]
+        usual, slow = np.min(turns, axis=0)
+        assert slow < 5 * usual, name
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (9, 5), (1, 1), (1, 200)])

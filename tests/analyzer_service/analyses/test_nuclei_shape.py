@@ -120,6 +120,18 @@ def test_spacing_against_all_distances():
     assert values["clark_evans"] == pytest.approx(2 * mean * math.sqrt(50 / 100**2), abs=1e-12)
 
 
+def test_spacing_of_thousands_in_heaps_and_of_stragglers():
+    rng = np.random.default_rng(4)
+    heaps = [rng.normal(center, 3, (400, 2)) for center in ((0, 0), (5, 300), (900, 40))]
+    points = np.concatenate([*heaps, [(450, 500), (0, 999), (300, 301), (0, 0), (0, 0)]])
+    rng.shuffle(points)
+    distances = cdist(points, points)
+    np.fill_diagonal(distances, np.inf)
+    expected = distances.min(axis=1).mean()
+    values = spacing(points, pixels=1000**2)
+    assert values["nuclear_nn_distance"] == pytest.approx(expected, abs=1e-12)
+
+
 def test_a_square_lattice_is_twice_as_even_as_chance():
     labels = np.zeros((100, 100), int)
     labels[5::10, 5::10] = np.arange(1, 101).reshape(10, 10)
