@@ -7,6 +7,7 @@ and use `glcm_features_of_levels` and `local_glcm_of_levels`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -200,15 +201,16 @@ class _Band:
         return (self.starts[:, None] + np.arange(self.extent)).ravel()
 
 
-def _bands(size: int, cells: int) -> list[_Band]:
+@lru_cache(maxsize=64)
+def _bands(size: int, cells: int) -> tuple[_Band, ...]:
     """The cells of one axis by extent: one band where `cells` divides `size`, else two."""
     edges = np.arange(cells + 1) * size // cells
     extents = np.diff(edges)
-    return [
+    return tuple(
         _Band(which, edges[which], int(extent))
         for extent in np.unique(extents)
         for which in [np.flatnonzero(extents == extent)]
-    ]
+    )
 
 
 def _cell_stack(area: Levels, rows: _Band, columns: _Band) -> Levels:
@@ -216,8 +218,8 @@ def _cell_stack(area: Levels, rows: _Band, columns: _Band) -> Levels:
     shape = (len(rows.cells), rows.extent, len(columns.cells), columns.extent)
     if (shape[0] * shape[1], shape[2] * shape[3]) != area.shape:
         area = area[rows.pixels()[:, None], columns.pixels()]
-    stack = area.reshape(shape).transpose(1, 3, 0, 2)
-    return stack.reshape(rows.extent, columns.extent, -1).copy()
+    stack = np.array(area.reshape(shape).transpose(1, 3, 0, 2), order="C")
+    return stack.reshape(rows.extent, columns.extent, -1)
 
 
 def _measure(stack: Levels, offsets: Offsets) -> Floats:
