@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_service.analyses.agreement import (
     layer_patterns,
@@ -79,18 +80,17 @@ def analyze_frame(frame: BatchFrame, facts: TissueFacts | None = None) -> FrameR
     count = len(frame.samples)
     columns = _quality_columns(frame)
     batch: dict[str, float] = {"samples": float(count)}
-    for kind, layers in ((ATTENTION, frame.attention), (ACTIVATION, frame.activation)):
-        for layer, maps in layers.items():
-            per_tile, whole = _layer_numbers(as_maps(maps), kind)
-            columns |= {f"{kind}_{layer}_{name}": column for name, column in per_tile.items()}
-            batch |= {f"{kind}_{layer}_{name}": value for name, value in whole.items()}
-            if kind == ATTENTION and frame.phase == "val":
-                columns[f"{kind}_{layer}_{TEMPORAL}"] = np.full(count, np.nan)
+    for (kind, layer), (per_tile, whole) in _numbers_of_layers(frame).items():
+        columns |= {f"{kind}_{layer}_{name}": column for name, column in per_tile.items()}
+        batch |= {f"{kind}_{layer}_{name}": value for name, value in whole.items()}
+        if kind == ATTENTION and frame.phase == "val":
+            columns[f"{kind}_{layer}_{TEMPORAL}"] = np.full(count, np.nan)
     columns["spatial_consistency"] = _consistency_column(frame.attention, count)
     tissue = measure_tissue(frame, facts or TissueFacts())
     columns |= tissue.columns
-    row = {name: _mean(column) for name, column in columns.items() if not is_of_one_tile(name)}
-    samples = _by_tile(columns, count)
+    values = {name: column.tolist() for name, column in columns.items()}
+    row = {name: _mean(column) for name, column in values.items() if not is_of_one_tile(name)}
+    samples = [{name: column[i] for name, column in values.items()} for i in range(count)]
     tile_maps = tissue.tile_maps if frame.phase == "val" else []
     return FrameResult(row | batch | tissue.counts, samples, tile_maps)
 
@@ -105,18 +105,39 @@ def _quality_columns(frame: BatchFrame) -> Columns:
     }
 
 
-def _layer_numbers(maps: Floats, kind: str) -> tuple[Columns, dict[str, float]]:
-    """Numbers of each map of a layer, and those that only the batch has."""
-    columns = stack_metrics(maps) | {"attention_moran_i": stack_moran_i(maps)}
-    codes = status_codes(maps)
+def _numbers_of_layers(
+    frame: BatchFrame,
+) -> dict[tuple[str, str], tuple[Columns, dict[str, float]]]:
+    """By kind and layer: numbers of each map, and those that only the batch has."""
+    layers = {
+        (kind, layer): as_maps(maps)
+        for kind, named in ((ATTENTION, frame.attention), (ACTIVATION, frame.activation))
+        for layer, maps in named.items()
+    }
+    found = {}
+    for shape in {maps.shape for maps in layers.values()}:
+        alike = [key for key, maps in layers.items() if maps.shape == shape]
+        together = np.concatenate([layers[key] for key in alike])  # one stack is measured faster
+        columns = stack_metrics(together) | {"attention_moran_i": stack_moran_i(together)}
+        codes = status_codes(together)
+        for place, key in enumerate(alike):
+            own = slice(place * shape[0], (place + 1) * shape[0])
+            per_tile = {name: column[own] for name, column in columns.items()}
+            found[key] = per_tile, _of_batch(key[0], layers[key], codes[own], per_tile)
+    return {key: found[key] for key in layers}
+
+
+def _of_batch(
+    kind: str, maps: Floats, codes: NDArray[np.intp], per_tile: Columns
+) -> dict[str, float]:
     whole = {
         "attention_position_bias": position_bias(maps),
         "undefined": float(((codes == NONFINITE) | (codes == TINY)).sum()),
         "flat": float((codes == FLAT).sum()),
     }
     if kind == ATTENTION:  # the limit is one of sigmoid gates
-        whole["low_contrast"] = float(is_low_contrast(columns["attention_std"]).sum())
-    return columns, whole
+        whole["low_contrast"] = float(is_low_contrast(per_tile["attention_std"]).sum())
+    return whole
 
 
 def _consistency_column(attention: Mapping[str, Float32Maps], count: int) -> Floats:
@@ -126,11 +147,6 @@ def _consistency_column(attention: Mapping[str, Float32Maps], count: int) -> Flo
     return np.array([pattern_consistency(patterns[:, i]) for i in range(count)], dtype=np.float64)
 
 
-def _mean(column: Floats) -> float:
-    known = column[~np.isnan(column)]
-    return math.fsum(known) / len(known) if len(known) else math.nan
-
-
-def _by_tile(columns: Columns, count: int) -> list[dict[str, float]]:
-    values = {name: column.tolist() for name, column in columns.items()}
-    return [{name: column[i] for name, column in values.items()} for i in range(count)]
+def _mean(column: list[float]) -> float:
+    known = [value for value in column if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan

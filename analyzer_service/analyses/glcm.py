@@ -93,12 +93,12 @@ def each_cell(stack: Levels, offsets: Offsets) -> Floats:
 
     Notes
     -----
-    Levels are counted from the darkest of the stack to its lightest: contrast and homogeneity
+    Levels are counted from the darkest of each cell, which leaves few: contrast and homogeneity
     depend on differences alone, and so do the sums of squared counts. A pair in either order has
     one bin, ``high (high + 1) / 2 + low``, in the histogram of its cell.
     """
     cells = stack.shape[2]
-    low = stack - stack.min()
+    low = stack - stack.min(axis=(0, 1))
     count = int(low.max()) + 1
     bins = count * (count + 1) // 2
     wide: Any = np.uint16 if cells * bins <= 2**16 else np.uint32
