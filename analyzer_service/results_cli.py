@@ -31,30 +31,33 @@ def export(
 def report(run: Run) -> None:
     """Write the report of a run as it stands; the run itself is only read."""
     from analyzer_service.commit.reader import RunReader
-    from analyzer_service.sinks.report import write_report
+    from analyzer_service.sinks.report import PAGE_NAME, write_report
 
     with RunReader(run) as reader:
         release = reader.state().released
     typer.echo(write_report(run, release))
+    typer.echo(run / PAGE_NAME)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the first is the base.")],
+    html: Annotated[Path | None, typer.Option(help="Write it as a page, too.")] = None,
     md: Annotated[Path | None, typer.Option(help="Write it as Markdown, too.")] = None,
 ) -> None:
     """Put runs side by side: settings that differ, then the last epoch's results."""
     from rich.console import Console
 
     from analyzer_service.compare import compare_runs
-    from analyzer_service.compare.printing import as_markdown, show
+    from analyzer_service.compare.printing import as_markdown, as_page, show
     from analyzer_service.sinks.replacing import replacing
 
     comparison = compare_runs(runs)
     show(comparison, Console())
-    if md is not None:
-        with replacing(md) as file:
-            file.write(as_markdown(comparison))
-        typer.echo(md)
+    for path, form in ((html, as_page), (md, as_markdown)):
+        if path is not None:
+            with replacing(path) as file:
+                file.write(form(comparison))
+            typer.echo(path)
 
 
 def add_to(app: typer.Typer) -> None:

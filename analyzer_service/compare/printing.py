@@ -1,10 +1,12 @@
-"""A comparison at the terminal, and as Markdown."""
+"""A comparison at the terminal, as Markdown, and as a page."""
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from analyzer_service.compare.content import ComparedTable, Comparison
+from analyzer_service.page.markup import sections_of, to_html
+from analyzer_service.page.shell import Page, Section, anchor_of, render_page
 from analyzer_service.sinks.markdown import quoted, table
 
 
@@ -29,6 +31,13 @@ def as_markdown(comparison: Comparison) -> str:
         if part.words:
             parts.append(part.words)
     return "\n\n".join(parts) + "\n"
+
+
+def as_page(comparison: Comparison) -> str:
+    """The comparison as a page of HTML that stands alone."""
+    _, parts = sections_of(as_markdown(comparison))
+    sections = [Section(title, to_html(body), anchor_of(title)) for title, body in parts]
+    return render_page(Page(f"Runs compared: {', '.join(comparison.names)}", sections))
 
 
 def _rich(part: ComparedTable) -> Table:

@@ -1,4 +1,4 @@
-"""The final report: what the run did, in numbers with their n, readable as text."""
+"""The final report: what the run did, in numbers with their n, as text and as a page."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.commit.reader import RunReader, RunState
 from analyzer_service.figures.ranges import GUIDE
+from analyzer_service.page.run_charts import RunHistories
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.plain import utc
 from analyzer_service.sinks.replacing import replacing
@@ -19,9 +20,11 @@ from analyzer_service.sinks.report_attention import (
     layer_sections,
 )
 from analyzer_service.sinks.report_batches import read_batches
+from analyzer_service.sinks.report_cards import cards
 from analyzer_service.sinks.report_delivery import delivery
 from analyzer_service.sinks.report_evidence import evidence, judged_ranges
 from analyzer_service.sinks.report_files import inventory
+from analyzer_service.sinks.report_page import PageFacts, report_page
 from analyzer_service.sinks.report_pathology import pathology_section
 from analyzer_service.sinks.report_tiles import Tiles, read_tiles
 from analyzer_service.sinks.report_training import (
@@ -34,12 +37,13 @@ from analyzer_service.sinks.report_training import (
 from analyzer_service.sinks.report_wording import plural
 
 REPORT_NAME = "final_summary_report.md"
+PAGE_NAME = "final_summary_report.html"
 
 
 def write_report(folder: Path, release: int) -> Path:
-    """Write ``final_summary_report.md``.
+    """Write ``final_summary_report.md``, and with plots ``final_summary_report.html``.
 
-    Its first lines say how the run ended; then alerts, training, attention, performance, the
+    Their first lines say how the run ended; then alerts, training, attention, performance, the
     books of frames, evidence and every file. What is undefined is shown as such.
 
     Parameters
@@ -52,13 +56,16 @@ def write_report(folder: Path, release: int) -> Path:
     Raises
     ------
     SinkError
-        If the file cannot be written.
+        If a file cannot be written.
     """
     path = folder / REPORT_NAME
     with RunReader(folder) as reader:
-        text = _render(_content(reader, folder, release))
-    with replacing(path) as file:
-        file.write(text)
+        content = _content(reader, folder, release)
+        text = _render(content)
+        page = report_page(text, content["page"])
+    for name, written in ((REPORT_NAME, text), (PAGE_NAME, page)):
+        with replacing(folder / name) as file:
+            file.write(written)
     return path
 
 
@@ -83,8 +90,21 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
     tiles = read_tiles(reader, release, epochs=epochs, ranges=judged_ranges(started, ranges))
     phase = "val" if tiles["val"].whole.rows else "train"
     sections = layer_sections(started.layers, batches, tiles, phase=phase, ranges=ranges)
+    pathology = pathology_section(reader, batches, tiles)
     return {
         "name": started.run_name,
+        "page": PageFacts(
+            name=started.run_name,
+            histories=RunHistories(
+                reader,
+                release,
+                rows={name: part.batches for name, part in batches.phases.items()},
+                layers=[section.name for section in sections],
+            ),
+            ranges=ranges,
+            outcomes=pathology.outcomes,
+            cards=cards(reader, started, batches, tiles, release=release),
+        ),
         "opening": opening(started, state, batches),
         "facts": _facts(reader, state),
         "training": training_table(batches),
@@ -99,7 +119,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "agreement": agreement(tiles),
         "explained": explained(sections),
         "activations": activation_table(started.layers, tiles),
-        "pathology": pathology_section(reader, batches, tiles),
+        "pathology": pathology,
         "performance": performance_table(batches),
         "alerts": alert_section(reader, release),
         "delivery": delivery(reader),
@@ -110,7 +130,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         ),
         "tiles": _tile_words(tiles[phase]),
         "files": table(
-            ["File", "Size", "What it is"], inventory(folder, REPORT_NAME), words=(0, 2)
+            ["File", "Size", "What it is"], inventory(folder, REPORT_NAME, PAGE_NAME), words=(0, 2)
         ),
     }
 

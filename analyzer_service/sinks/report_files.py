@@ -12,6 +12,7 @@ _KINDS: Final = (
     ("val_batch_*.png", "dashboard of a validation batch"),
     ("epoch_*_metrics.json", "statistics of one epoch, over batches and over tiles"),
     ("final_training_metrics.json", "every batch, with statistics and the run's facts"),
+    ("final_summary_report.html", "this report with its plots, for a browser"),
     ("final_summary_report.md", "this report"),
     ("clinical_validation_report.md", "attention against annotations, by `validate`"),
     ("clinical_validation_report.json", "the same in numbers"),
@@ -27,14 +28,15 @@ _FOLDERS: Final = {
 }
 
 
-def inventory(folder: Path, report: str) -> list[list[str]]:
+def inventory(folder: Path, *reports: str) -> list[list[str]]:
     """Rows of name, size, what it is; sorted by kind, folders below summed up.
 
-    The `report`, which is being written, and the database, which is open and has a part of its
+    The `reports`, which are being written, and the database, which is open and has a part of its
     rows beside it, are listed without a size.
     More than `LISTED_OF_A_KIND` files of one kind are one row, with their count.
     """
-    files = sorted({*filter(_is_result, folder.iterdir()), folder / report})
+    files = sorted({*filter(_is_result, folder.iterdir()), *(folder / name for name in reports)})
+    unsized = {f"`{name}`" for name in (*reports, "metrics.sqlite")}
     rows: list[list[str]] = []
     for pattern, meaning in _KINDS:
         matching = [path for path in files if path.match(pattern)]
@@ -42,7 +44,7 @@ def inventory(folder: Path, report: str) -> list[list[str]]:
         files = [path for path in files if path not in matching]
     rows += _listed(files, "*", "other file")
     for row in rows:
-        row[1] = "–" if row[0] in (f"`{report}`", "`metrics.sqlite`") else row[1]
+        row[1] = "–" if row[0] in unsized else row[1]
     return rows + [_summed(path) for path in sorted(folder.iterdir()) if path.is_dir()]
 
 

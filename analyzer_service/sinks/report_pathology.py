@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from analyzer_service.analyses.pathology_names import TISSUE_NUMBERS
+from analyzer_service.analyses.run_pathology import TissueTest
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.report_batches import RunBatches
@@ -37,6 +38,7 @@ class PathologySection:
     staining: str
     tests: str
     layers: list[tuple[str, str, str]]
+    outcomes: tuple[TissueTest, ...]
     warnings: list[str]
 
 
@@ -53,6 +55,7 @@ def pathology_section(
         staining=f"{_staining(started, reader)} {_scale_words(scale)}",
         tests=tests.words,
         layers=tests.layers,
+        outcomes=tests.outcomes,
         warnings=_warnings(started.layers, batches),
     )
 

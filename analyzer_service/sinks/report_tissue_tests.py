@@ -46,10 +46,13 @@ class TissueTests:
         Which tiles they were made on, and what was exchanged; or why there are none.
     layers : list of tuple of str
         Each tested layer: its name, what it does with nuclei in a sentence, all of its tests.
+    outcomes : tuple of TissueTest
+        The tests themselves.
     """
 
     words: str
     layers: list[tuple[str, str, str]]
+    outcomes: tuple[TissueTest, ...] = ()
 
 
 def tissue_tests(
@@ -68,6 +71,7 @@ def tissue_tests(
     return TissueTests(
         _how(outcome, epoch, tiles, left_out=len(probes) - len(tiles)),
         [(layer, _sentence(layer, outcome), _test_table(layer, outcome)) for layer in layers],
+        outcome.tests,
     )
 
 

@@ -150,7 +150,9 @@ def test_report_is_written_of_a_run_that_goes_on(
         cli.main()
     assert exit_.value.code == 0
     report = run.folder / "final_summary_report.md"
-    assert capsys.readouterr().out.splitlines()[0] == str(report)
+    page = report.with_suffix(".html")
+    assert capsys.readouterr().out.splitlines() == [str(report), str(page)]
+    assert "has not ended" in page.read_text("utf-8")
     assert "The run **has not ended**" in report.read_text("utf-8")
     assert run.store.connection.execute("SELECT count(*) FROM jobs").fetchone() == before
     run.close()
@@ -163,15 +165,16 @@ def test_compare_prints_and_writes(
     for name in ("a", "b"):
         write_run(tmp_path / name, run_name=name, config={"lr": len(folders)}).close()
         folders.append(str(tmp_path / name))
-    out = tmp_path / "compared.md"
-    arguments = ["sidelight-analyzer", "compare", *folders, "--md", str(out)]
+    out, page = tmp_path / "compared.md", tmp_path / "compared.html"
+    arguments = ["sidelight-analyzer", "compare", *folders, "--md", str(out), "--html", str(page)]
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit) as exit_:
         cli.main()
     assert exit_.value.code == 0
     said = capsys.readouterr().out
     assert "config.lr" in said
-    assert said.splitlines()[-1] == str(out)
+    assert said.splitlines()[-2:] == [str(page), str(out)]
+    assert "config.lr" in page.read_text("utf-8")
     assert out.read_text("utf-8").startswith("# Runs compared: a, b")
     code, error = run_in_process(monkeypatch, capsys, "compare", folders[0])
     assert code == 2

@@ -11,11 +11,12 @@ from rich.console import Console
 from scipy import stats
 
 from analyzer_service.compare import Comparison, compare_runs
-from analyzer_service.compare.printing import as_markdown, show
+from analyzer_service.compare.printing import as_markdown, as_page, show
 from analyzer_service.compare.results import paired
 from analyzer_service.compare.sides import read_side
 from shared.errors import ConfigurationError
 from shared.messages import Layer
+from tests.analyzer_service.page.documents import read
 from tests.analyzer_service.sinks.runs import RunWriter, write_run
 
 Make = Callable[..., Path]
@@ -180,6 +181,20 @@ def test_markdown_has_what_the_terminal_has(make: Make) -> None:
         for row in table.rows:
             assert all(cell in text for cell in row)
     assert text.splitlines()[0] == "# Runs compared: a, b"
+
+
+def test_the_page_stands_alone_and_says_the_same(make: Make) -> None:
+    hostile = "<script>alert(1)</script> ![x](http://example.org/x.png)"
+    comparison = compare_runs([make("a"), make("b", config={"x": hostile})])
+
+    page = read(as_page(comparison))
+
+    assert page.loads() == []
+    assert page.named("script") == page.named("img") == []
+    assert page.texts["h2"] == [table.title for table in comparison.tables]
+    said = page.texts["body"][0].replace("\N{NO-BREAK SPACE}", " ")
+    for table in comparison.tables:
+        assert all(" ".join(cell.split()) in said for row in table.rows for cell in row)
 
 
 def test_one_run_is_not_enough(make: Make) -> None:

@@ -13,7 +13,7 @@ from analyzer_service.analyses.overlap import mean_regrid
 from analyzer_service.analyses.run_pathology import Kind, RunPathology, TissueTest
 from analyzer_service.analyses.stain import stain_densities
 from analyzer_service.pipeline import Calls, Origin, PipelineSettings
-from analyzer_service.sinks.report import REPORT_NAME
+from analyzer_service.sinks.report import PAGE_NAME, REPORT_NAME
 from analyzer_service.sinks.report_tissue_tests import _reading, _sentence
 from analyzer_service.workers import InlineWorkers, Workers
 from shared.messages import BatchFrame, Layer, Sample
@@ -31,10 +31,15 @@ SIDE, GRID, TILES = 64, 16, 24
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> str:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with_workers = InlineWorkers()
     folder = run_whole(tmp_path_factory.mktemp("run"), with_workers, validated(), settings=SETTINGS)
     with_workers.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> str:
     return (folder / REPORT_NAME).read_text()
 
 
@@ -242,3 +247,22 @@ def test_words_do_not_contradict_the_numbers_beside_them(
     assert _reading(test) == cell
     if sentence:
         assert sentence in _sentence("gate", RunPathology(20, 0, False, (test,)))
+
+
+def test_charts_stand_at_their_layer_and_show_the_table_s_numbers(
+    folder: Path, report: str
+) -> None:
+    page = (folder / PAGE_NAME).read_text("utf-8")
+
+    shown = page.split('id="pathology"')[1].split('id="performance-summary"')[0]
+    for part, name in zip(shown.split("<h4>")[1:], ("seeing", "habit"), strict=True):
+        assert part.startswith(f"<code>{name}</code>")
+        (words,) = re.findall(r"<title>(Correlation of .*?)</title>", part)
+        assert "Attention on nuclei over the run, AUC" in part
+        table = report.split(f"#### `{name}`")[1].split("#### ")[0]
+        for feature in ("tissue", "hematoxylin", "nuclear density"):
+            (line,) = [x for x in table.splitlines() if x.startswith(f"| {feature}, r ")]
+            own, other = (cell.strip() for cell in line.split("|")[2:4])
+            value, low, high = re.fullmatch(r"(\S+) \((\S+) to (\S+)\)", own).groups()  # type: ignore[union-attr]
+            said = f"{feature}: {value}, interval {low} to {high}, with other tiles&#39; tissue"
+            assert f"{said} {other}." in words
