@@ -28,13 +28,23 @@ def export(
     typer.echo(f"{path}: {rows:,} rows")
 
 
-def report(run: Run) -> None:
+def report(
+    run: Run,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw paper_figures/, as PDF and PNG, too.")
+    ] = False,
+) -> None:
     """Write the report of a run as it stands; the run itself is only read."""
     from analyzer_service.commit.reader import RunReader
     from analyzer_service.sinks.report import PAGE_NAME, write_report
 
     with RunReader(run) as reader:
         release = reader.state().released
+    if figures:
+        from analyzer_service.paper import write_figures
+
+        for path in write_figures(run, release):
+            typer.echo(path)
     typer.echo(write_report(run, release))
     typer.echo(run / PAGE_NAME)
 

@@ -15,8 +15,8 @@ from analyzer_service.commit import rollups
 from analyzer_service.commit.alert_records import read_alert_settings, read_alerts
 from analyzer_service.commit.database import open_reader, run_database
 from analyzer_service.commit.frame_books import read_books, read_drops
-from analyzer_service.commit.maps import unpack_maps
 from analyzer_service.commit.packing import NameLists
+from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.views import (
     AlertRecord,
@@ -162,6 +162,15 @@ class RunReader:
         ]
         return list(dict.fromkeys(name for names in lists for name in names))
 
+    def count(self, phase: str, *, upto: int) -> int:
+        """How many rows `phase` has up to release `upto`."""
+        query = (
+            "SELECT ordinal FROM batches WHERE phase = ? AND superseded = 0 AND release <= ? "
+            "ORDER BY release DESC LIMIT 1"
+        )
+        (count,) = self._connection.execute(query, (phase, upto)).fetchone() or (0,)
+        return int(count)
+
     def history(
         self, *, phase: str, upto: int, names: Sequence[str], points: int = 1000
     ) -> dict[str, NDArray[np.float64]]:
@@ -170,11 +179,7 @@ class RunReader:
         With more than `points` rows each value is the mean (NaN left out) over a bucket of
         equally many rows, a power of two; the last bucket may hold fewer.
         """
-        query = (
-            "SELECT ordinal FROM batches WHERE phase = ? AND superseded = 0 AND release <= ? "
-            "ORDER BY release DESC LIMIT 1"
-        )
-        (count,) = self._connection.execute(query, (phase, upto)).fetchone() or (0,)
+        count = self.count(phase, upto=upto)
         buckets = rollups.history(self._connection, self._lists, phase, count, points=points)
         return rollups.columns(buckets, ["global_step", *names])
 
@@ -192,7 +197,12 @@ class RunReader:
         return [EpochRecord(*found) for found in self._connection.execute(query)]
 
     def sample_values(
-        self, *, phase: str | None = None, epoch: int | None = None, upto: int | None = None
+        self,
+        *,
+        phase: str | None = None,
+        epoch: int | None = None,
+        after: int = 0,
+        upto: int | None = None,
     ) -> Iterator[SampleRow]:
         """Analyzed tiles of the released rows, in release order, then in their batch's order."""
         tests, given = _filters(phase, epoch, upto)
@@ -201,7 +211,6 @@ class RunReader:
             f"WHERE superseded = 0 AND frame IS NOT NULL AND release > ?{tests} "
             f"ORDER BY release LIMIT {_PAGE}"
         )
-        after = 0
         while page := self._connection.execute(batches, (after, *given)).fetchall():
             for _, frame, of_phase, *numbers in page:
                 for sample, values in self._samples_of(frame):
@@ -213,22 +222,7 @@ class RunReader:
 
         It is the last one that ended, or the last one where none of those that are kept did.
         """
-        query = (
-            "SELECT p.epoch FROM probe_tiles p LEFT JOIN epochs e ON e.epoch = p.epoch "
-            "AND e.superseded = 0 ORDER BY e.epoch IS NULL, p.epoch DESC LIMIT 1"
-        )
-        (epoch,) = self._connection.execute(query).fetchone() or (None,)
-        query = (
-            "SELECT s.sample, t.layout, t.maps FROM probe_tiles p "
-            "JOIN tile_maps t ON t.frame = p.frame AND t.position = p.position "
-            "JOIN samples s ON s.frame = p.frame AND s.position = p.position "
-            "WHERE p.epoch = ? ORDER BY p.key"
-        )
-        found = self._connection.execute(query, (epoch,))
-        return epoch, [
-            ProbeTile(Sample.model_validate(json.loads(text)), unpack_maps(layout, blob))
-            for text, layout, blob in found
-        ]
+        return read_probe_tiles(self._connection)
 
     def stain_vectors(self) -> tuple[str | None, str | None]:
         """Which stain vectors the run is measured with, and how they were estimated.

@@ -84,6 +84,13 @@ class RunHistories:
         return self._read[phase]
 
 
+def read_histories(reader: RunReader, release: int) -> RunHistories:
+    """Histories of a run up to row `release`."""
+    layers = [layer.name for layer in reader.started().layers if layer.kind == "attention"]
+    rows = {phase: reader.count(phase, upto=release) for phase in _PHASES}
+    return RunHistories(reader, release, rows=rows, layers=layers)
+
+
 def how_to_read(histories: RunHistories) -> Markup:
     """What lines and bands are, once for all charts."""
     merged = histories.merged("train")

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.commit.reader import RunReader, RunState
 from analyzer_service.figures.ranges import GUIDE
-from analyzer_service.page.run_charts import RunHistories
+from analyzer_service.page.run_charts import read_histories
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.plain import utc
 from analyzer_service.sinks.replacing import replacing
@@ -95,12 +95,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "name": started.run_name,
         "page": PageFacts(
             name=started.run_name,
-            histories=RunHistories(
-                reader,
-                release,
-                rows={name: part.batches for name, part in batches.phases.items()},
-                layers=[section.name for section in sections],
-            ),
+            histories=read_histories(reader, release),
             ranges=ranges,
             outcomes=pathology.outcomes,
             cards=cards(reader, started, batches, tiles, release=release),

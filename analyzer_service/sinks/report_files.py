@@ -24,6 +24,7 @@ _KINDS: Final = (
 _FOLDERS: Final = {
     "frames": "images and maps of detailed batches",
     "annotations": "tiles to annotate, and what readers marked",
+    "paper_figures": "figures for a paper, as PDF and PNG",
     "wandb": "W&B's own files of this run",
 }
 
