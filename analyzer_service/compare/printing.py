@@ -5,8 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer_service.compare.content import ComparedTable, Comparison
-from analyzer_service.page.markup import sections_of, to_html
-from analyzer_service.page.shell import Page, Section, anchor_of, render_page
+from analyzer_service.html.markup import sections_of, to_html
+from analyzer_service.html.shell import Page, Section, anchor_of, render_page
 from analyzer_service.sinks.markdown import quoted, table
 
 

@@ -13,7 +13,7 @@ from analyzer_service.analyses.run_pathology import TissueTest
 from analyzer_service.figures.colormaps import ATTENTION_LIMIT
 from analyzer_service.figures.gates import view_gate
 from analyzer_service.figures.ranges import GoodRange, Ranges
-from analyzer_service.page.run_charts import RunHistories
+from analyzer_service.html.run_charts import RunHistories
 from analyzer_service.paper.curves import draw_trend, fit, shade
 from analyzer_service.paper.style import DASHES, LAYER_COLORS, TWO_COLUMNS_MM, letter, new_figure
 from analyzer_service.paper.tiles import ShownTile

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analyzer_service.analyses.run_pathology import TissueTest
-from analyzer_service.page.run_charts import RunHistories
+from analyzer_service.html.run_charts import RunHistories
 from analyzer_service.paper.tiles import ShownTile
 from analyzer_service.sinks.report_wording import plural
 

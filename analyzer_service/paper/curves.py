@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from analyzer_service.figures.ranges import GoodRange
 from analyzer_service.figures.series import fixed_scale, free_scale
 from analyzer_service.figures.wording import tick_text
-from analyzer_service.page.trends import Trend
+from analyzer_service.html.trends import Trend
 from analyzer_service.paper.style import COLORS
 
 

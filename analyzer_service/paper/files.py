@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.page.run_charts import read_histories
+from analyzer_service.html.run_charts import read_histories
 from analyzer_service.paper import attention, reconstruction
 from analyzer_service.paper.attention import attention_figure
 from analyzer_service.paper.captions import (

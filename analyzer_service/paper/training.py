@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analyzer_service.figures.ranges import Ranges
-from analyzer_service.page.run_charts import RunHistories
+from analyzer_service.html.run_charts import RunHistories
 from analyzer_service.paper.curves import draw_trend, fit, shade
 from analyzer_service.paper.style import COLORS, TWO_COLUMNS_MM, letter, new_figure
 

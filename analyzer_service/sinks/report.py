@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.commit.reader import RunReader, RunState
 from analyzer_service.figures.ranges import GUIDE
-from analyzer_service.page.run_charts import read_histories
+from analyzer_service.html.run_charts import read_histories
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.plain import utc
 from analyzer_service.sinks.replacing import replacing

@@ -4,7 +4,7 @@ import math
 
 from analyzer_service.commit.reader import RunReader, RunState
 from analyzer_service.figures.wording import number, with_unit
-from analyzer_service.page.shell import Card
+from analyzer_service.html.shell import Card
 from analyzer_service.sinks.report_batches import RunBatches
 from analyzer_service.sinks.report_tiles import Tiles
 from analyzer_service.sinks.report_training import throughput

@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from analyzer_service.analyses.run_pathology import CHANCE, TissueTest
 from analyzer_service.figures.ranges import Ranges
-from analyzer_service.page.intervals import Interval, Intervals, intervals_figure
-from analyzer_service.page.markup import sections_of, to_html
-from analyzer_service.page.run_charts import (
+from analyzer_service.html.intervals import Interval, Intervals, intervals_figure
+from analyzer_service.html.markup import sections_of, to_html
+from analyzer_service.html.run_charts import (
     RunHistories,
     how_to_read,
     layer_charts,
@@ -19,8 +19,8 @@ from analyzer_service.page.run_charts import (
     speed_charts,
     training_charts,
 )
-from analyzer_service.page.shell import Card, Page, Section, anchor_of, render_page
-from analyzer_service.page.svg import element, joined
+from analyzer_service.html.shell import Card, Page, Section, anchor_of, render_page
+from analyzer_service.html.svg import element, joined
 
 _ATTENTION: Final = "Attention analysis"
 _PATHOLOGY: Final = "Pathology"

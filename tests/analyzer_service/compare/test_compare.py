@@ -16,7 +16,7 @@ from analyzer_service.compare.results import paired
 from analyzer_service.compare.sides import read_side
 from shared.errors import ConfigurationError
 from shared.messages import Layer
-from tests.analyzer_service.page.documents import read
+from tests.analyzer_service.html.documents import read
 from tests.analyzer_service.sinks.runs import RunWriter, write_run
 
 Make = Callable[..., Path]

@@ -9,7 +9,7 @@ import numpy as np
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.sinks.report import write_report
-from tests.analyzer_service.page.documents import Document, read
+from tests.analyzer_service.html.documents import Document, read
 from tests.analyzer_service.sinks.runs import RunWriter, write_run
 
 Keep = Callable[[RunWriter], RunWriter]

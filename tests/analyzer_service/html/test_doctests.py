@@ -8,6 +8,6 @@ import pytest
 
 @pytest.mark.parametrize("name", ["markup", "shell", "svg", "trends"])
 def test_examples(name: str) -> None:
-    failed, tried = doctest.testmod(importlib.import_module(f"analyzer_service.page.{name}"))
+    failed, tried = doctest.testmod(importlib.import_module(f"analyzer_service.html.{name}"))
     assert tried > 0
     assert failed == 0

@@ -56,14 +56,14 @@ def anchor_of(title: str) -> str:
 
 def render_page(page: Page) -> str:
     """The page as one file of HTML; its policy for browsers forbids to load anything."""
-    style = files("analyzer_service.page").joinpath("templates/page.css").read_text("utf-8")
+    style = files("analyzer_service.html").joinpath("templates/page.css").read_text("utf-8")
     return _environment().get_template(_PAGE).render(page=page, style=Markup(style))
 
 
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("analyzer_service.page"),
+        loader=PackageLoader("analyzer_service.html"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

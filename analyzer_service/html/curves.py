@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from analyzer_service.figures.ranges import GoodRange
 from analyzer_service.figures.series import Scale, fixed_scale, free_scale, step_scale
 from analyzer_service.figures.wording import number, tick_text
-from analyzer_service.page.svg import element, joined, line, path, text
-from analyzer_service.page.trends import Trend
+from analyzer_service.html.svg import element, joined, line, path, text
+from analyzer_service.html.trends import Trend
 
 Floats = NDArray[np.float64]
 Tone = Literal["train", "val", "third"]

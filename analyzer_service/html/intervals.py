@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from analyzer_service.figures.series import fixed_scale, free_scale
 from analyzer_service.figures.wording import number, tick_text
-from analyzer_service.page.svg import element, joined, line, text
+from analyzer_service.html.svg import element, joined, line, text
 
 _LEFT: Final = 142.0
 _RIGHT: Final = 14.0

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.ranges import GoodRange, Ranges
 from analyzer_service.figures.series import finite
-from analyzer_service.page.curves import Chart, Curve, Tone, figure
-from analyzer_service.page.svg import element, joined
-from analyzer_service.page.trends import Trend, by_step, rolling
+from analyzer_service.html.curves import Chart, Curve, Tone, figure
+from analyzer_service.html.svg import element, joined
+from analyzer_service.html.trends import Trend, by_step, rolling
 
 Floats = NDArray[np.float64]
 

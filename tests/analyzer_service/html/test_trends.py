@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analyzer_service.page.trends import by_step, rolling
+from analyzer_service.html.trends import by_step, rolling
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100, 1024, 2048])

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from analyzer_service.figures.ranges import CONTRAST_FLOOR, ENTROPY
-from analyzer_service.page.curves import Chart, Curve, figure
-from analyzer_service.page.intervals import Interval, Intervals, intervals_figure
-from analyzer_service.page.svg import element, number, path
-from analyzer_service.page.trends import Trend, rolling
-from tests.analyzer_service.page.documents import Document, read
+from analyzer_service.html.curves import Chart, Curve, figure
+from analyzer_service.html.intervals import Interval, Intervals, intervals_figure
+from analyzer_service.html.svg import element, number, path
+from analyzer_service.html.trends import Trend, rolling
+from tests.analyzer_service.html.documents import Document, read
 
 
 def trend(values: list[float], spread: float = 0.0) -> Trend:

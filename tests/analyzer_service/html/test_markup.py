@@ -2,9 +2,9 @@
 
 import pytest
 
-from analyzer_service.page import to_html
+from analyzer_service.html import to_html
 from analyzer_service.sinks.markdown import quoted, table
-from tests.analyzer_service.page.documents import read
+from tests.analyzer_service.html.documents import read
 
 HOSTILE = (
     "<script>alert(1)</script>",
