@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analyzer_service.analyses.arrays import Floats
 
+_FEW: Final = 256  # points that are all compared with all
 _POINTS_TOGETHER: Final = 64
 _FAR: Final = 2.5  # sides of the square that each point would have for itself
 
@@ -48,12 +49,23 @@ def spacing(centroids: ArrayLike, *, pixels: float) -> dict[str, float]:
 def _nearest_squared(points: Floats) -> Floats:
     """Squared distance of each point (N, 2) to the nearest other one.
 
-    Points are compared with those a few rows around, and with all others where none is there. For
-    the tens to hundreds of nuclei of a tile this is faster than a tree, and what a worker does not
-    import it does not wait for.
+    For the tens to hundreds of nuclei of a tile this is faster than a tree, and what a worker does
+    not import it does not wait for.
     """
-    order = np.argsort(points[:, 0], kind="stable")
-    row, col = np.ascontiguousarray(points[order].T)
+    row, col = np.ascontiguousarray(points.T)
+    if len(row) <= _FEW:
+        return _least(row, col, np.arange(len(row)), slice(0, len(row)))
+    order = np.argsort(row, kind="stable")
+    nearest = np.empty(len(row))
+    nearest[order] = _nearest_of_many(row[order], col[order])
+    return nearest
+
+
+def _nearest_of_many(row: Floats, col: Floats) -> Floats:
+    """The same of points by rising row: compared with those a few rows around.
+
+    Where none is there, with all others.
+    """
     area = (row[-1] - row[0] + 1) * (np.ptp(col) + 1)
     reach = _FAR * math.sqrt(area / len(row))
     nearest = np.empty(len(row))
@@ -65,9 +77,7 @@ def _nearest_squared(points: Floats) -> Floats:
         far = block[nearest[block] > reach * reach]
         if far.size:
             nearest[far] = _least(row, col, far, slice(0, len(row)))
-    result = np.empty(len(row))
-    result[order] = nearest
-    return result
+    return nearest
 
 
 def _least(row: Floats, col: Floats, of: NDArray[np.intp], among: slice) -> Floats:
