@@ -13,6 +13,13 @@ from numpy.typing import NDArray
 from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.commit import rollups
 from analyzer_service.commit.alert_records import read_alert_settings, read_alerts
+from analyzer_service.commit.blocks import (
+    Block,
+    TileBlock,
+    read_blocks,
+    read_names,
+    read_tile_blocks,
+)
 from analyzer_service.commit.database import open_reader, run_database
 from analyzer_service.commit.frame_books import read_books, read_drops
 from analyzer_service.commit.packing import NameLists
@@ -152,15 +159,7 @@ class RunReader:
 
     def names(self, of: Literal["batches", "tiles"], *, upto: int) -> list[str]:
         """Names of every number of the rows up to release `upto`, or of their tiles."""
-        join = " JOIN samples s ON s.frame = b.frame" if of == "tiles" else ""
-        query = (
-            f"SELECT DISTINCT {'s' if join else 'b'}.name_list FROM batches b{join} "
-            "WHERE b.superseded = 0 AND b.release <= ?"
-        )
-        lists = [
-            self._lists.names(number) for (number,) in self._connection.execute(query, (upto,))
-        ]
-        return list(dict.fromkeys(name for names in lists for name in names))
+        return read_names(self._connection, self._lists, of, upto)
 
     def count(self, phase: str, *, upto: int) -> int:
         """How many rows `phase` has up to release `upto`."""
@@ -216,6 +215,14 @@ class RunReader:
                 for sample, values in self._samples_of(frame):
                     yield SampleRow(sample, values, of_phase, *numbers)
             after = page[-1][0]
+
+    def blocks(self, *, upto: int) -> Iterator[Block]:
+        """Rows up to release `upto` as matrices, for sums over long runs."""
+        return read_blocks(self._connection, self._lists, upto)
+
+    def tile_blocks(self, *, upto: int) -> Iterator[TileBlock]:
+        """Tiles of the rows up to release `upto` as matrices."""
+        return read_tile_blocks(self._connection, self._lists, upto)
 
     def probe_tiles(self) -> tuple[int | None, list[ProbeTile]]:
         """The tiles that attention is tested on, and their validation epoch; None without any.

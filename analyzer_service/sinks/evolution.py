@@ -1,7 +1,10 @@
 """How the metrics changed from epoch to epoch: their means, in bounded memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import in_order
@@ -22,19 +25,28 @@ class Evolution:
 
     def add(self, phase: str, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Take one row's metrics."""
-        table = self._open.get((epoch, phase))
-        if table is None:
-            table = self._open[epoch, phase] = Table()
-            for key in [key for key in self._open if key[1] == phase]:
-                if key[0] <= epoch - HELD_EPOCHS:
-                    self._close(key)
-        table.add(metrics)
+        self._table(phase, epoch).add(metrics)
+
+    def extend(
+        self, phase: str, epoch: int, names: Sequence[str], values: NDArray[np.float64]
+    ) -> None:
+        """Take the metrics of rows of one epoch as a matrix (N, len(names))."""
+        self._table(phase, epoch).extend(names, values)
 
     def means(self) -> list[dict[str, Any]]:
         """One dict per epoch and phase, ascending: `epoch`, `phase`, `batches`, then means."""
         for key in list(self._open):
             self._close(key)
         return [self._closed[key] for key in sorted(self._closed)]
+
+    def _table(self, phase: str, epoch: int) -> Table:
+        table = self._open.get((epoch, phase))
+        if table is None:
+            table = self._open[epoch, phase] = Table()
+            for key in [key for key in self._open if key[1] == phase]:
+                if key[0] <= epoch - HELD_EPOCHS:
+                    self._close(key)
+        return table
 
     def _close(self, key: tuple[int, str]) -> None:
         table = self._open.pop(key)

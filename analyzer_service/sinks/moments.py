@@ -5,7 +5,7 @@ same bits. What is not finite (NaN, infinity) or missing (None) is counted as un
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -68,7 +68,13 @@ class Kept:
 
     def extend(self, values: NDArray[np.float64]) -> None:
         """Keep the finite ones of `values`, thinned evenly in their order."""
-        for value in values[np.isfinite(values)].tolist():
+        finite = values[np.isfinite(values)]
+        picked = finite[-self._seen % self._stride :: self._stride]
+        if len(self.values) + len(picked) <= KEPT_VALUES:
+            self.values += picked.tolist()
+            self._seen += len(finite)
+            return
+        for value in finite.tolist():
             if self._seen % self._stride == 0:
                 self.values.append(value)
                 if len(self.values) > KEPT_VALUES:
@@ -97,10 +103,20 @@ class Column:
         if len(self._waiting) >= CHUNK:
             self.settle()
 
+    def extend(self, values: NDArray[np.float64]) -> None:
+        """Take values (N,), with the same bits as one after the other."""
+        waiting = np.concatenate([self._waiting, values])
+        whole = len(waiting) - len(waiting) % CHUNK
+        for start in range(0, whole, CHUNK):
+            self._fold(waiting[start : start + CHUNK])
+        self._waiting = waiting[whole:].tolist()
+
     def settle(self) -> None:
         """Fold what is waiting into the statistics."""
-        values = np.asarray(self._waiting, dtype=np.float64)
+        self._fold(np.asarray(self._waiting, dtype=np.float64))
         self._waiting.clear()
+
+    def _fold(self, values: NDArray[np.float64]) -> None:
         self.moments.extend(values)
         if self.kept is not None:
             self.kept.extend(values)
@@ -127,10 +143,13 @@ class Table:
         """Add one row; every value must be a number or None."""
         self.rows += 1
         for name, value in values.items():
-            column = self._columns.get(name)
-            if column is None:
-                column = self._columns[name] = Column(kept=Kept() if self._quantiles else None)
-            column.add(value)
+            self._column(name).add(value)
+
+    def extend(self, names: Sequence[str], values: NDArray[np.float64]) -> None:
+        """Add rows as a matrix (N, len(names)), with the same bits as one after the other."""
+        self.rows += len(values)
+        for name, column in zip(names, values.T, strict=True):
+            self._column(name).extend(column)
 
     def columns(self) -> dict[str, Column]:
         """The columns by name, everything added so far folded in."""
@@ -145,3 +164,9 @@ class Table:
             return Moments()
         column.settle()
         return column.moments
+
+    def _column(self, name: str) -> Column:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = Column(kept=Kept() if self._quantiles else None)
+        return column

@@ -85,7 +85,8 @@ def _render(content: dict[str, Any]) -> str:
 def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
     started, state = reader.started(), reader.state()
     ranges = good_ranges(reader.alert_settings().ranges)
-    batches = read_batches(reader, release)
+    gates = [layer.name for layer in started.layers if layer.kind == "attention"]
+    batches = read_batches(reader, release, gates)
     epochs = {phase: batches.epoch_numbers(phase) for phase in batches.phases}
     tiles = read_tiles(reader, release, epochs=epochs, ranges=judged_ranges(started, ranges))
     phase = "val" if tiles["val"].whole.rows else "train"

@@ -1,16 +1,25 @@
 """What the report needs of a run's rows, gathered in one pass."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer_service.commit.blocks import Block
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.sinks.evolution import Evolution
 from analyzer_service.sinks.moments import Moments, Table
-from analyzer_service.sinks.plain import metrics_of
 
-TIMINGS = ("training_time_ms", "inference_time_ms", "data_time_ms")
+Floats = NDArray[np.float64]
+
+TIMINGS: Final = ("training_time_ms", "inference_time_ms", "data_time_ms")
+TRACED: Final = ("loss", "ssim", "psnr", "memory_mb")
+OWN: Final = ("loss", "ssim")
+OF_LAYERS: Final = ("attention_position_bias", "undefined", "flat", "low_contrast")
+"""Metrics whose statistics over batches the report has; all others are told over tiles."""
 
 
 @dataclass
@@ -24,17 +33,20 @@ class Trace:
     high: float = math.nan
     high_step: int = 0
 
-    def add(self, value: float | None, step: int) -> None:
-        """Take the value at `step`; what is not finite is left out."""
-        if value is None or not math.isfinite(value):
+    def extend(self, values: Floats, steps: Floats) -> None:
+        """Take values (N,) at `steps` (N,) in order; what is not finite is left out."""
+        known = np.isfinite(values)
+        values, steps = values[known], steps[known]
+        if not values.size:
             return
         if math.isnan(self.first):
-            self.first = value
-        self.last = value
-        if not value >= self.low:
-            self.low, self.low_step = value, step
-        if not value <= self.high:
-            self.high, self.high_step = value, step
+            self.first = float(values[0])
+        self.last = float(values[-1])
+        low, high = int(values.argmin()), int(values.argmax())
+        if not values[low] >= self.low:
+            self.low, self.low_step = float(values[low]), int(steps[low])
+        if not values[high] <= self.high:
+            self.high, self.high_step = float(values[high]), int(steps[high])
 
 
 @dataclass
@@ -61,13 +73,14 @@ class PhaseBatches:
         """Number of rows."""
         return self.metrics.rows
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        """Take one row."""
-        self.metrics.add(metrics_of(values))
-        self.timings.add({name: values.get(name) for name in TIMINGS})
-        for name in ("loss", "ssim", "psnr", "memory_mb"):
-            self.trace(name).add(values.get(name), values["phase_step"])
-        self._add_tiles(values)
+    def extend(self, block: Block, names: Sequence[str]) -> None:
+        """Take rows; `names` are the metrics whose statistics are kept."""
+        self.metrics.extend(names, block.columns(names))
+        self.timings.extend(TIMINGS, block.columns(TIMINGS))
+        steps = block.column("phase_step")
+        for name in TRACED:
+            self.trace(name).extend(block.column(name), steps)
+        self._add_tiles(block.column("batch_size"), block.column("training_time_ms"))
 
     def trace(self, name: str) -> Trace:
         """First, last and extreme values of a metric."""
@@ -79,14 +92,12 @@ class PhaseBatches:
         kept = column.kept if column else None
         return kept.quantiles(*shares) if kept else [math.nan] * len(shares)
 
-    def _add_tiles(self, values: Mapping[str, Any]) -> None:
-        size, spent = values.get("batch_size"), values.get("training_time_ms")
-        if size is None or not math.isfinite(size):
-            return
-        self.tiles += int(size)
-        if spent is not None and math.isfinite(spent):
-            self.timed_tiles += int(size)
-            self.step_ms += spent
+    def _add_tiles(self, sizes: Floats, spent: Floats) -> None:
+        known = np.isfinite(sizes)
+        timed = known & np.isfinite(spent)
+        self.tiles += int(sizes[known].sum())
+        self.timed_tiles += int(sizes[timed].sum())
+        self.step_ms += float(spent[timed].sum())
 
 
 @dataclass
@@ -112,15 +123,17 @@ class RunBatches:
         return self.phases[phase].metrics.moments(name)
 
 
-def read_batches(reader: RunReader, release: int) -> RunBatches:
-    """Gather the rows up to `release`."""
+def read_batches(reader: RunReader, release: int, layers: Sequence[str]) -> RunBatches:
+    """Gather the rows up to `release`: the batch's own metrics and those of `layers`."""
     phases = {"train": PhaseBatches(), "val": PhaseBatches()}
     evolution = Evolution()
     first_at, last_at = math.nan, math.nan
-    for row in reader.rows(upto=release):
-        values = row.values
-        phases[values["phase"]].add(values)
-        evolution.add(values["phase"], values["epoch"], metrics_of(values))
-        first_at = values["timestamp"] if math.isnan(first_at) else first_at
-        last_at = values["timestamp"]
-    return RunBatches(phases, evolution.means(), first_at, last_at)
+    names = [*OWN, *(f"attention_{layer}_{key}" for layer in layers for key in OF_LAYERS)]
+    for block in reader.blocks(upto=release):
+        phases[block.phase].extend(block, names)
+        epochs, values = block.column("epoch"), block.columns(names)
+        for epoch in np.unique(epochs):
+            evolution.extend(block.phase, int(epoch), names, values[epochs == epoch])
+        times = block.column("timestamp")
+        first_at, last_at = np.fmin(first_at, times.min()), np.fmax(last_at, times.max())
+    return RunBatches(phases, evolution.means(), float(first_at), float(last_at))

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from analyzer_service.commit.reader import RunReader, SampleRow
+from analyzer_service.commit.blocks import TileBlock
+from analyzer_service.commit.reader import RunReader
 from analyzer_service.figures.ranges import GoodRange
 from analyzer_service.sinks.moments import Moments, Table
 
@@ -70,14 +71,16 @@ class Tiles:
     slides: set[str] = field(default_factory=set)
     scale: Scale = field(default_factory=Scale)
 
-    def add(self, row: SampleRow, ranges: Mapping[str, GoodRange]) -> None:
-        """Take one tile."""
-        self.whole.add(row.values)
-        self.scale.add(row.sample.mpp)
-        if row.epoch == self.first:
-            self.at_first.add(row.values)
-        if row.epoch == self.last:
-            self._add_last(row, ranges)
+    def extend(self, block: TileBlock, ranges: Mapping[str, GoodRange]) -> None:
+        """Take tiles of one epoch."""
+        names, values = block.rows.names, block.rows.values
+        self.whole.extend(names, values)
+        for sample in block.samples:
+            self.scale.add(sample.get("mpp"))
+        if block.epoch == self.first:
+            self.at_first.extend(names, values)
+        if block.epoch == self.last:
+            self._add_last(block, ranges)
 
     def over_run(self, name: str) -> Moments:
         """Statistics of a metric over all tiles."""
@@ -87,13 +90,15 @@ class Tiles:
         """Means of a metric in the first and in the last epoch."""
         return self.at_first.moments(name).mean, self.at_last.moments(name).mean
 
-    def _add_last(self, row: SampleRow, ranges: Mapping[str, GoodRange]) -> None:
-        self.at_last.add(row.values)
+    def _add_last(self, block: TileBlock, ranges: Mapping[str, GoodRange]) -> None:
+        self.at_last.extend(block.rows.names, block.rows.values)
         for name, good in ranges.items():
-            self.shares.setdefault(name, Share()).add(good.judge(row.values.get(name)))
-        self.ids.add(row.sample.id)
-        self.sources |= {row.sample.source} - {None}  # type: ignore[arg-type]
-        self.slides |= {row.sample.slide} - {None}  # type: ignore[arg-type]
+            share = self.shares.setdefault(name, Share())
+            for value in block.rows.column(name).tolist():
+                share.add(good.judge(value))
+        self.ids.update(sample["id"] for sample in block.samples)
+        self.sources |= {source for sample in block.samples if (source := sample.get("source"))}
+        self.slides |= {slide for sample in block.samples if (slide := sample.get("slide"))}
 
 
 def read_tiles(
@@ -116,6 +121,6 @@ def read_tiles(
         phase: Tiles(first=numbers[0], last=numbers[-1]) if numbers else Tiles()
         for phase, numbers in epochs.items()
     }
-    for row in reader.sample_values(upto=release):
-        tiles[row.phase].add(row, ranges)
+    for block in reader.tile_blocks(upto=release):
+        tiles[block.rows.phase].extend(block, ranges)
     return tiles

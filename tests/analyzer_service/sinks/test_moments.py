@@ -62,3 +62,17 @@ def test_quantiles_of_many_values_stay_close_in_bounded_memory() -> None:
     assert len(kept.values) <= KEPT_VALUES
     # The standard error of a median of 8,192 or more uniform values is under 0.6 % of the range.
     assert kept.quantiles(0.5)[0] == pytest.approx(np.median(values), abs=0.02 * values.size)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100, CHUNK, 1000])
+def test_matrices_give_the_same_bits_as_single_rows(cut: int) -> None:
+    values = np.random.default_rng(2).normal(size=(1000, 2))
+    values[::7, 1] = np.nan
+    single, together = Table(quantiles=True), Table(quantiles=True)
+    for a, b in values.tolist():
+        single.add({"a": a, "b": b})
+    for start in range(0, len(values), cut):
+        together.extend(("a", "b"), values[start : start + cut])
+
+    assert together.rows == single.rows == 1000
+    assert together.columns() == single.columns()

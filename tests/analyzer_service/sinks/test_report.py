@@ -2,6 +2,7 @@
 
 import math
 import re
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -18,7 +19,7 @@ from analyzer_service.sinks.report import write_report
 from analyzer_service.workers import InlineWorkers
 from shared.messages import RecordTotals
 from tests.analyzer_service.pipeline.driving import SETTINGS, make_said, run_whole
-from tests.analyzer_service.sinks.runs import RunWriter, write_epoch_rows, write_run
+from tests.analyzer_service.sinks.runs import RunWriter, repeat_rows, write_epoch_rows, write_run
 from tests.builders import make_batch, make_run_ended
 
 Keep = Callable[[RunWriter], RunWriter]
@@ -330,3 +331,19 @@ def test_temporal_consistency_stands_in_the_layers_table(tmp_path: Path) -> None
     assert row[2] == f"{number(known.mean())} ± {number(known.std(ddof=1), 2)}"
     assert row[3] == f"undefined → {number(np.array(tiles[8:]).mean())}"
     assert "`temporal_consistency` – Temporal consistency, from the second" in text
+
+
+def test_a_long_run_takes_no_more_memory(tmp_path: Path, keep: Keep) -> None:
+    peaks = []
+    for times in (20, 20, 200):  # the first one loads what is loaded once
+        run = keep(RunWriter(tmp_path / f"{len(peaks)}"))
+        for step in range(1, 101):
+            run.batch(step, epoch=0, batch_idx=step, framed=False)
+        repeat_rows(run, times=times)
+        tracemalloc.start()
+        text = write_report(run.folder, 100 * times).read_text("utf-8")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert "It trained 20,000 batches" in text
+    assert peaks[2] < peaks[1] + 3e6, "18,000 rows more, of 200 bytes at least"

@@ -1,0 +1,125 @@
+"""Rows and tiles as matrices: what a report sums up over a long run, read many at a time."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer_service.commit.packing import NameLists, Names, unpack
+from shared.messages import Phase
+
+_PAGE: Final = 1024
+_FRAMES: Final = 512
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one phase, in release order: `values` (N, len(names)), NaN where a row has none."""
+
+    phase: Phase
+    names: Names
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def column(self, name: str) -> Floats:
+        """Values of a name; NaN where there is none of it."""
+        return self.columns([name])[:, 0]
+
+    def columns(self, names: Sequence[str]) -> Floats:
+        """Values (N, len(names)) of `names`; NaN where there is none of one."""
+        places = {name: place for place, name in enumerate(self.names)}
+        known = [(i, places[name]) for i, name in enumerate(names) if name in places]
+        found = np.full((len(self.values), len(names)), np.nan)
+        found[:, [i for i, _ in known]] = self.values[:, [place for _, place in known]]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class TileBlock:
+    """Tiles of one epoch, in release order; `samples`, as JSON, says where each comes from."""
+
+    epoch: int
+    rows: Block
+    samples: list[dict[str, Any]]
+
+
+def read_names(
+    connection: sqlite3.Connection, lists: NameLists, of: Literal["batches", "tiles"], upto: int
+) -> list[str]:
+    """Names of every number of the rows up to release `upto`, or of their tiles."""
+    join = " JOIN samples s ON s.frame = b.frame" if of == "tiles" else ""
+    query = (
+        f"SELECT DISTINCT {'s' if join else 'b'}.name_list FROM batches b{join} "
+        "WHERE b.superseded = 0 AND b.release <= ?"
+    )
+    found = [lists.names(number) for (number,) in connection.execute(query, (upto,))]
+    return list(dict.fromkeys(name for names in found for name in names))
+
+
+def read_blocks(connection: sqlite3.Connection, lists: NameLists, upto: int) -> Iterator[Block]:
+    """Rows up to release `upto`, superseded ones left out: of each 1,024 a block for each phase."""
+    query = (
+        "SELECT release, phase, name_list, metrics FROM batches "
+        f"WHERE superseded = 0 AND release > ? AND release <= ? ORDER BY release LIMIT {_PAGE}"
+    )
+    after = 0
+    while page := connection.execute(query, (after, upto)).fetchall():
+        for phase, rows in _grouped(page, key=lambda row: row[1]).items():
+            yield _block(lists, phase, [row[2:] for row in rows])
+        after = page[-1][0]
+
+
+def read_tile_blocks(
+    connection: sqlite3.Connection, lists: NameLists, upto: int
+) -> Iterator[TileBlock]:
+    """Analyzed tiles of the rows up to release `upto`: of each 512 rows a block for each epoch."""
+    last = (
+        "SELECT max(release) FROM (SELECT release FROM batches WHERE superseded = 0 AND "
+        f"frame IS NOT NULL AND release > ? AND release <= ? ORDER BY release LIMIT {_FRAMES})"
+    )
+    query = (
+        "SELECT b.phase, b.epoch, s.name_list, s.metrics, s.sample FROM batches b "
+        "JOIN samples s ON s.frame = b.frame WHERE b.superseded = 0 AND b.release > ? "
+        "AND b.release <= ? ORDER BY b.release, s.position"
+    )
+    after = 0
+    while (until := connection.execute(last, (after, upto)).fetchone()[0]) is not None:
+        page = connection.execute(query, (after, until)).fetchall()
+        for (phase, epoch), tiles in _grouped(page, key=lambda tile: tile[:2]).items():
+            rows = _block(lists, phase, [tile[2:4] for tile in tiles])
+            yield TileBlock(epoch, rows, [json.loads(tile[4]) for tile in tiles])
+        after = until
+
+
+def _grouped(page: list[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    """What has the same key, in the order in which it came; keys in that of their first."""
+    groups: dict[Any, list[Any]] = {}
+    for each in page:
+        groups.setdefault(key(each), []).append(each)
+    return groups
+
+
+def _block(lists: NameLists, phase: Phase, rows: list[tuple[int, bytes]]) -> Block:
+    numbers = list(dict.fromkeys(number for number, _ in rows))
+    if len(numbers) == 1:
+        return Block(phase, lists.names(numbers[0]), _matrix([blob for _, blob in rows]))
+    names = tuple(dict.fromkeys(name for number in numbers for name in lists.names(number)))
+    places = {name: place for place, name in enumerate(names)}
+    values = np.full((len(rows), len(names)), np.nan)
+    for number in numbers:
+        at = [i for i, row in enumerate(rows) if row[0] == number]
+        to = [places[name] for name in lists.names(number)]
+        values[np.ix_(at, to)] = _matrix([rows[i][1] for i in at])
+    return Block(phase, names, values)
+
+
+def _matrix(blobs: list[bytes]) -> Floats:
+    return unpack(b"".join(blobs)).reshape(len(blobs), -1)

@@ -1,0 +1,93 @@
+"""Rows and tiles as matrices: the same values, in the same order, as one by one."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analyzer_service.commit.blocks import Block
+from analyzer_service.commit.reader import RunReader
+from tests.analyzer_service.sinks.runs import RunWriter, repeat_rows, write_run
+
+PHASES = ("train", "val")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunWriter]:
+    written = write_run(tmp_path / "auto_analysis_demo")
+    written.batch(21, epoch=2, batch_idx=0, framed=False)
+    written.batch(22, epoch=2, batch_idx=1, scalars={"own": math.inf}, loss=math.nan)
+    written.start(incarnation=2, resumed_from_step=21)
+    written.batch(22, epoch=2, batch_idx=1)
+    written.batch(23, epoch=2, batch_idx=2, framed=False)
+    yield written
+    written.close()
+
+
+@pytest.mark.parametrize("upto", [0, 7, 24, 1000])
+def test_blocks_are_the_rows(run: RunWriter, upto: int) -> None:
+    with RunReader(run.folder) as reader:
+        blocks = list(reader.blocks(upto=upto))
+        rows = {phase: [r.values for r in reader.rows(phase=phase, upto=upto)] for phase in PHASES}
+
+    for phase in PHASES:
+        found = [named for block in blocks if block.phase == phase for named in named_rows(block)]
+        names = {name for row in rows[phase] for name in row} - {"phase"}
+        expected = [{name: row.get(name, math.nan) for name in names} for row in rows[phase]]
+        np.testing.assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("upto", [0, 7, 1000])
+def test_tile_blocks_are_the_tiles(run: RunWriter, upto: int) -> None:
+    with RunReader(run.folder) as reader:
+        tiles = [(t.phase, t.epoch, t.sample.id, t.values) for t in reader.sample_values(upto=upto)]
+        found = [
+            (block.rows.phase, block.epoch, sample["id"], named)
+            for block in reader.tile_blocks(upto=upto)
+            for sample, named in zip(block.samples, named_rows(block.rows), strict=True)
+        ]
+
+    for phase in PHASES:  # in each of which the order is that of the rows
+        expected = [tile for tile in tiles if tile[0] == phase]
+        np.testing.assert_equal([tile for tile in found if tile[0] == phase], expected)
+
+
+def test_rows_of_several_name_lists_keep_their_order(run: RunWriter) -> None:
+    with RunReader(run.folder) as reader:
+        train = [block for block in reader.blocks(upto=1000) if block.phase == "train"]
+
+    (block,) = train
+    assert block.column("global_step").tolist()[-3:] == [21.0, 22.0, 23.0]
+    framed = np.isfinite(block.column("ssim")[-3:])
+    assert framed.tolist() == [False, True, False]
+
+
+def test_a_column_that_is_not_there_is_undefined(run: RunWriter) -> None:
+    with RunReader(run.folder) as reader:
+        block = next(reader.blocks(upto=3))
+
+    assert len(block) == 3
+    assert np.isnan(block.column("none")).all()
+    assert block.column("global_step").tolist() == [1.0, 2.0, 3.0]
+    np.testing.assert_equal(
+        block.columns(["none", "global_step"]), [[np.nan, 1.0], [np.nan, 2.0], [np.nan, 3.0]]
+    )
+
+
+def test_pages_join_without_a_gap(tmp_path: Path) -> None:
+    run = RunWriter(tmp_path / "auto_analysis_demo")
+    for number in range(1, 101):
+        run.batch(number, epoch=0, batch_idx=number, framed=False)
+    repeat_rows(run, times=23)
+    with RunReader(run.folder) as reader:
+        blocks = list(reader.blocks(upto=2300))
+    run.close()
+
+    assert [len(block) for block in blocks] == [1024, 1024, 252]
+
+
+def named_rows(block: Block) -> list[dict[str, Any]]:
+    return [dict(zip(block.names, row, strict=True)) for row in block.values.tolist()]
