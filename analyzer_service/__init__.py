@@ -7,10 +7,19 @@ if TYPE_CHECKING:
         create_pathologist_annotation_interface,
         generate_clinical_validation_report,
     )
+    from analyzer_service.own.analyzer import AutomaticAnalyzer
 
-__all__ = ["create_pathologist_annotation_interface", "generate_clinical_validation_report"]
+__all__ = [
+    "AutomaticAnalyzer",
+    "create_pathologist_annotation_interface",
+    "generate_clinical_validation_report",
+]
 
-_HOMES: Final = dict.fromkeys(__all__, "analyzer_service.clinical")
+_HOMES: Final = {
+    "AutomaticAnalyzer": "analyzer_service.own.analyzer",
+    "create_pathologist_annotation_interface": "analyzer_service.clinical",
+    "generate_clinical_validation_report": "analyzer_service.clinical",
+}
 
 
 def __getattr__(name: str) -> Any:

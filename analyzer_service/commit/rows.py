@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from analyzer_service.analyses import pathology_names
 from analyzer_service.analyses.pathology_names import layer_key, layer_names
+from analyzer_service.own.numbers import PREFIX as OWN
 from shared.messages import BatchMetrics, RunStarted
 
 CORE: Final = (
@@ -38,7 +39,7 @@ _TAKEN: Final = frozenset(
         *("spatial_consistency", "temporal_consistency"),
     )
 )
-_TAKEN_STARTS: Final = ("attention_", "activation_", "user_", *pathology_names.STARTS)
+_TAKEN_STARTS: Final = ("attention_", "activation_", "user_", OWN, *pathology_names.STARTS)
 _COUNTS: Final = frozenset(("undefined", "flat", "low_contrast"))
 _NAN: Final = float("nan")
 
