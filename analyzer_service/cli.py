@@ -10,6 +10,18 @@ import typer
 
 from analyzer_service import results_cli
 from analyzer_service.alerts.settings import default_file
+from analyzer_service.options import (
+    Alerts,
+    Analyzer,
+    AnalyzerTimeout,
+    Outline,
+    Output,
+    Project,
+    Vectors,
+    Wandb,
+    WorkerCount,
+)
+from analyzer_service.own.checking import check_analyzer, check_timeout
 from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
@@ -32,38 +44,6 @@ logger = logging.getLogger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 _INTERRUPTED = 130
-Output = Annotated[Path, typer.Option(help="Folder that the run folders are made in.")]
-Wandb = Annotated[str | None, typer.Option(help="online, offline or disabled.")]
-Project = Annotated[
-    str | None, typer.Option(help="W&B project.  [default: the one that the trainer names]")
-]
-WorkerCount = Annotated[
-    int | None, typer.Option(help="Processes that analyze and draw.  [default: by processors]")
-]
-
-Vectors = Annotated[
-    str,
-    typer.Option(
-        help="Vectors that tell stains apart: ruifrok, qupath, or macenko (estimated from the "
-        "first 16 tiles of each run, then kept).",
-        envvar="SIDELIGHT_STAIN_VECTORS",
-    ),
-]
-Outline = Annotated[
-    bool,
-    typer.Option(
-        help="Outline the nuclei that were found, approximately, in the dashboards.",
-        envvar="SIDELIGHT_NUCLEI_OUTLINE",
-    ),
-]
-Alerts = Annotated[
-    Path | None,
-    typer.Option(
-        help="File of good ranges and of what alerts go by.  [default: what the command alerts "
-        "shows]",
-        envvar="SIDELIGHT_ALERTS",
-    ),
-]
 
 
 @app.command()
@@ -114,6 +94,8 @@ def serve(
     stain_vectors: Vectors = "ruifrok",
     nuclei_outline: Outline = True,
     alerts: Alerts = None,
+    analyzer: Analyzer = None,
+    analyzer_timeout: AnalyzerTimeout = 30.0,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
     log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -142,6 +124,8 @@ def serve(
             stain_vectors=check_vectors(stain_vectors),
             nuclei_outline=nuclei_outline,
             alerts=read_alerts(alerts),
+            own_timeout_s=check_timeout(analyzer_timeout),
+            own=check_analyzer(analyzer),
         )
     )
 
@@ -159,6 +143,8 @@ def replay(
     stain_vectors: Vectors = "ruifrok",
     nuclei_outline: Outline = True,
     alerts: Alerts = None,
+    analyzer: Analyzer = None,
+    analyzer_timeout: AnalyzerTimeout = 30.0,
 ) -> None:
     """Analyze recordings as if they were live."""
     from analyzer_service.receive.replaying import ReplaySettings, replay_files
@@ -173,6 +159,8 @@ def replay(
         stain_vectors=check_vectors(stain_vectors),
         nuclei_outline=nuclei_outline,
         alerts=read_alerts(alerts),
+        own_timeout_s=check_timeout(analyzer_timeout),
+        own=check_analyzer(analyzer),
     )
     try:
         lines = replay_files(files, settings)

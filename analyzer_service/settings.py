@@ -12,6 +12,7 @@ from analyzer_service.alerts.settings import DEFAULT, AlertSettings, load_settin
 from analyzer_service.alerts.titles import TITLES
 from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.metrics.address import MetricsAddress, parse_metrics_address
+from analyzer_service.own.source import OwnSource
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError
 from shared.transport.addresses import Address, parse_address
@@ -51,7 +52,7 @@ class ServeSettings:
         Trainers' processes heard at a time; a further one is refused, and records to a file.
     metrics : MetricsAddress or None
         Where /metrics and /healthz are served, if at all.
-    stain_vectors, nuclei_outline, alerts
+    stain_vectors, nuclei_outline, alerts, own, own_timeout_s
         As of `PipelineSettings`.
     """
 
@@ -71,6 +72,8 @@ class ServeSettings:
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
     alerts: AlertSettings = DEFAULT
+    own: OwnSource | None = None
+    own_timeout_s: float = 30.0
 
 
 def default_workers() -> int:

@@ -30,6 +30,7 @@ from analyzer_service.commit.views import (
     DashboardRecord,
     EpochRecord,
     Failure,
+    OwnAnalyzer,
     ProbeTile,
     RecordBooks,
     Row,
@@ -44,6 +45,7 @@ __all__ = [
     "DashboardRecord",
     "EpochRecord",
     "Failure",
+    "OwnAnalyzer",
     "ProbeTile",
     "RecordBooks",
     "Row",
@@ -241,6 +243,12 @@ class RunReader:
         values = dict(self._connection.execute(query))
         found = values.get("stain_vectors")
         return values.get("stain_choice"), None if found is None else str(json.loads(found)[2])
+
+    def own_analyzers(self) -> list[OwnAnalyzer]:
+        """The user's own analyses that looked at the run, in order; mostly none, or one."""
+        query = "SELECT value FROM state WHERE key = 'own_analyzers'"
+        (found,) = self._connection.execute(query).fetchone() or ("[]",)
+        return [OwnAnalyzer(**source) for source in json.loads(found)]
 
     def alerts(self, *, upto: int | None = None, after_moment: int = -1) -> list[AlertRecord]:
         """Episodes of alerts that fired up to row `upto`, in the order in which they did."""

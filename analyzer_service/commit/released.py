@@ -6,6 +6,7 @@ from typing import Final
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.commit import rollups
 from analyzer_service.commit.alerts import RunAlerts
+from analyzer_service.commit.own_results import FAILED, OFF, OwnResults
 from analyzer_service.commit.probe_tiles import ProbeTiles
 from analyzer_service.commit.rows import build_row
 from analyzer_service.commit.store import FoundFrame, Store
@@ -46,6 +47,7 @@ class Released:
 
     def __init__(self, store: Store, alerts: AlertSettings = DEFAULT) -> None:
         self.alerts = RunAlerts(store, alerts)
+        self.own = OwnResults(store)
         self._store = store
         self._connection = store.connection
         self.release = 0
@@ -60,12 +62,14 @@ class Released:
         query = "SELECT phase, max(ordinal) FROM batches WHERE superseded = 0 GROUP BY phase"
         self.release, self._ordinals = last or 0, dict(self._connection.execute(query).fetchall())
         self._temporal.forget()
+        self.own.load()
         self.alerts.load()
 
     def add_batch(self, source: Source, batch: BatchMetrics, frame: FoundFrame | None) -> None:
         """Release the row of `batch`, and what it makes due."""
         self.release += 1
         part = None if frame is None else self._temporal.fill(batch, frame, self.release)
+        part = None if frame is None else self.own.fill(batch, frame, part)
         row = build_row(batch, part, source.started)
         ordinal = self._ordinals[batch.phase] = self._ordinals.get(batch.phase, 0) + 1
         lists = self._store.lists
@@ -134,6 +138,7 @@ class Released:
         for phase in list(self._ordinals):
             self._renumber(phase)
         if first is not None:
+            self.own.take_back()
             self.alerts.take_back(first)
         return files
 
@@ -142,12 +147,14 @@ class Released:
         for table in _DERIVED:
             self._connection.execute(f"DELETE FROM {table}")
         self.alerts.clear()
+        self.own.clear()
         self._connection.execute(
             "UPDATE producers SET next_release = 1, status = NULL, reason = NULL, "
             "ended_at_ns = NULL"
         )
-        kinds = "('unexplained_frames', 'missing_records', 'books_differ')"
-        self._connection.execute(f"DELETE FROM failures WHERE kind IN {kinds}")
+        kinds = ("unexplained_frames", "missing_records", "books_differ", FAILED, OFF)
+        marks = ", ".join("?" * len(kinds))
+        self._connection.execute(f"DELETE FROM failures WHERE kind IN ({marks})", kinds)
         self._store.put(status=None, reason=None, ended_at_ns=None, rebuild_due=None)
         self.load()
 

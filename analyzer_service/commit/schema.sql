@@ -55,6 +55,14 @@ CREATE TABLE IF NOT EXISTS samples (
     PRIMARY KEY (frame, position)
 ) WITHOUT ROWID;
 
+-- How the user's own analysis of a frame ended; its numbers are among the frame's. `analyzer` is
+-- module:Class@hash, `error` null where nothing went wrong.
+CREATE TABLE IF NOT EXISTS own_results (
+    frame INTEGER PRIMARY KEY REFERENCES frames (id),
+    analyzer TEXT NOT NULL,
+    error TEXT
+);
+
 -- Attention maps of validation frames: one float32 blob a frame, `layers` names them with their
 -- shapes. `maps` is null once no tile will be compared with them any more.
 CREATE TABLE IF NOT EXISTS maps (
@@ -270,7 +278,8 @@ CREATE TABLE IF NOT EXISTS failures (
 ) WITHOUT ROWID;
 
 -- The run as a whole: run_id, status, reason, ended_at_ns; stain_choice, and stain_vectors where
--- they are estimated; alert_settings; rebuild_due when facts came late.
+-- they are estimated; alert_settings; own_analyzers (name and hash of each, in order) and own_streaks (their failures in
+-- a row, by rank); rebuild_due when facts came late.
 CREATE TABLE IF NOT EXISTS state (
     key TEXT PRIMARY KEY,
     value

@@ -24,12 +24,21 @@ FrameState = Literal["analyzed", "failed", "undecodable"]
 
 
 @dataclass(frozen=True, slots=True)
+class OwnOutcome:
+    """How an own analysis ended: which one (its source's identity), and what went wrong."""
+
+    analyzer: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFrame:
     """A frame as it is kept; `part` and `samples` are empty unless it was analyzed.
 
     `samples` pairs each tile's description (JSON) with its metrics. `maps` are those of a
     validation frame, for the comparison with its epoch's neighbors; `tile_maps` those of each of
-    its tiles with the tissue's beside them, for the run's tests.
+    its tiles with the tissue's beside them, for the run's tests. `own` is of an analysis of the
+    user's, if one looked at the frame; its numbers are in `part`.
     """
 
     stream: str
@@ -44,6 +53,7 @@ class StoredFrame:
     file_bytes: int = 0
     maps: PackedMaps | None = None
     tile_maps: Sequence[PackedMaps] = ()
+    own: OwnOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +186,9 @@ class Store:
             layers, blob = frame.maps
             values = (id_, layers, len(blob), blob)
             self.connection.execute("INSERT INTO maps VALUES (?, ?, ?, ?)", values)
+        if frame.own is not None:
+            own = (id_, frame.own.analyzer, frame.own.error)
+            self.connection.execute("INSERT INTO own_results VALUES (?, ?, ?)", own)
         tiles = [(id_, position, *packed) for position, packed in enumerate(frame.tile_maps)]
         self.connection.executemany("INSERT INTO tile_maps VALUES (?, ?, ?, ?)", tiles)
 

@@ -115,6 +115,14 @@ class AlertRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAnalyzer:
+    """An analysis of the user's: ``module:Class``, and the hash of the module's file."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Contained failures of one kind: how many, and the last one in words."""
 
@@ -176,7 +184,8 @@ class RunState:
     `failures` holds what was contained, by kind: "analysis" and "undecodable" (of a frame),
     "frame_file" (not kept), "frame_mismatch", "unexplained_frames", "missing_records",
     "books_differ" (from what the producer says of itself), "file" (a picture, JSON file or
-    report that is given up), "alerts" (a rule that raised).
+    report that is given up), "alerts" (a rule that raised), "own_analysis" (of the user's) and
+    "own_off" (switched off).
     """
 
     status: Status

@@ -10,6 +10,7 @@ from analyzer_service.analyses.tissue_facts import TissueFacts
 from analyzer_service.commit.producers import Origin, ProducerState
 from analyzer_service.commit.store import StoredFrame
 from analyzer_service.pipeline.calls import FrameCall, FrameReply, analyze_payload
+from analyzer_service.pipeline.own_work import MeasuredFrame, OwnWork
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.workers import Outcome, Ticket, Workers
 from shared.codec import Buffer, join
@@ -39,38 +40,60 @@ class HeldFrame:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _RunningFrame:
+    """A frame at the workers; `payload` is kept where an own analysis will ask for it."""
+
+    ticket: Ticket
+    since_s: float
+    payload: bytes | None
+
+
 @dataclass
 class FrameWork:
-    """Hands frames to the workers and gathers their results; `gathered` is for the next commit."""
+    """Hands frames to the workers and gathers their results; `gathered` is for the next commit.
+
+    `own` has the user's own analyses, if there are any: what is measured goes there first.
+    """
 
     folder: Path
     workers: Workers
     settings: PipelineSettings
     gathered: dict[Key, AnalyzedFrame] = field(default_factory=dict)
     held: dict[Key, HeldFrame] = field(default_factory=dict)
-    _running: dict[Key, tuple[Ticket, float]] = field(default_factory=dict)
+    own: OwnWork | None = None
+    _running: dict[Key, _RunningFrame] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        source, limit_s = self.settings.own, self.settings.own_timeout_s
+        if source is not None:
+            self.own = OwnWork(self.workers, source, limit_s, self._gather_own)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._running or key in self.gathered or key in self.held
+        known = key in self._running or key in self.gathered or key in self.held
+        return known or (self.own is not None and key in self.own)
 
     def __len__(self) -> int:
-        return len(self._running) + len(self.held)
+        return len(self._running) + len(self.held) + len(self.own or ())
 
     @property
     def at_work(self) -> bool:
         """Whether the workers have frames; those that are held they have not."""
-        return len(self._running) > 0
+        return len(self._running) > 0 or (self.own is not None and self.own.at_work)
 
     @property
     def held_bytes(self) -> int:
-        """Size of the frames that are held."""
-        return sum(len(frame.payload) for frame in self.held.values())
+        """Size of the frames that are held, or wait for their batch."""
+        waiting = 0 if self.own is None else self.own.waiting_bytes
+        return waiting + sum(len(frame.payload) for frame in self.held.values())
 
     @property
     def oldest_ms(self) -> float:
         """For how long the oldest frame at work has been there."""
-        starts = [since for _, since in self._running.values()][:1]
+        starts = [frame.since_s for frame in self._running.values()][:1]
         starts += [frame.since for frame in self.held.values()][:1]
+        oldest_s = None if self.own is None else self.own.oldest_s
+        starts += [] if oldest_s is None else [oldest_s]
         return (time.monotonic() - min(starts)) * 1000 if starts else 0.0
 
     def hold(
@@ -107,34 +130,39 @@ class FrameWork:
             producer.started.analysis_freq,
             tissue,
         )
+        kept = None if self.own is None else join(payload)
         ticket = self.workers.submit(
             analyze_payload,
             call,
             timeout_s=self.settings.frame_timeout_s,
             on_done=partial(self._take, producer.origin, key),
-            payload=payload,
+            payload=payload if kept is None else [kept],
         )
-        self._running[key] = ticket, time.monotonic()
+        self._running[key] = _RunningFrame(ticket, time.monotonic(), kept)
 
     def is_running(self, producer: int, stream: str, fseq: int) -> bool:
         """Tell whether a frame is at work and has not come back."""
         key = (producer, stream, fseq)
-        return key in self._running or key in self.held
+        at_own = self.own is not None and key in self.own
+        return at_own or key in self._running or key in self.held
 
     def of(self, producer: ProducerState) -> bool:
         """Tell whether any frame of `producer` is at work or waits to be committed."""
-        keys = (*self._running, *self.gathered, *self.held)
+        keys = (*self._running, *self.gathered, *self.held, *(self.own or ()))
         return any(key[0] == producer.id for key in keys)
 
     def cancel(self) -> None:
         """Give up what is at work; nothing comes of it any more."""
         self.held.clear()
         running, self._running = self._running, {}
-        for ticket, _ in running.values():
-            self.workers.cancel(ticket)
+        for frame in running.values():
+            self.workers.cancel(frame.ticket)
+        if self.own is not None:
+            self.own.cancel()
 
     def _take(self, origin: Origin, key: Key, outcome: Outcome[FrameReply]) -> None:
-        if self._running.pop(key, None) is None:
+        running = self._running.pop(key, None)
+        if running is None:
             return  # given up
         _, stream, fseq = key
         reply = outcome.value
@@ -145,4 +173,12 @@ class FrameWork:
         failure = None
         if reply.frame.state != "analyzed":
             failure = f"{origin.producer}: {stream} frame {fseq}: {reply.frame.error}"
+        elif self.own is not None and running.payload is not None:
+            measured = MeasuredFrame(origin, reply, running.payload, running.since_s)
+            self.own.waiting[key] = measured
+            return
         self.gathered[key] = AnalyzedFrame(origin, reply.frame, failure, reply.file_error)
+
+    def _gather_own(self, key: Key, measured: MeasuredFrame) -> None:
+        reply = measured.reply
+        self.gathered[key] = AnalyzedFrame(measured.origin, reply.frame, None, reply.file_error)

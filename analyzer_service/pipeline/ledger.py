@@ -9,6 +9,7 @@ from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.commit.alerts import RunAlerts
 from analyzer_service.commit.database import StoreError
 from analyzer_service.commit.failing import Failures
+from analyzer_service.commit.own_results import OwnResults
 from analyzer_service.commit.producers import Origin, ProducerState, load_producers
 from analyzer_service.commit.released import Released
 from analyzer_service.commit.restoring import restore_maps
@@ -82,6 +83,11 @@ class Ledger:
     def alerts(self) -> RunAlerts:
         """The run's alerts."""
         return self._released.alerts
+
+    @property
+    def own(self) -> OwnResults:
+        """What the user's own analyses came to."""
+        return self._released.own
 
     @property
     def frames_bytes(self) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
+from analyzer_service.own.source import OwnSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class PipelineSettings:
         Draw the outlines of nuclei into dashboards.
     alerts : AlertSettings
         Good ranges, and what alerts go by.
+    own : OwnSource or None
+        The user's own analysis of each frame.
+    own_timeout_s : float
+        Limit of one of them.
     accept_late_frames : bool
         Analyze frames of batches that are released without them, for `RunPipeline.rebuild`.
     """
@@ -51,4 +56,6 @@ class PipelineSettings:
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
     alerts: AlertSettings = DEFAULT
+    own: OwnSource | None = None
+    own_timeout_s: float = 30.0
     calls: Calls = field(default_factory=Calls)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
+from analyzer_service.own.source import OwnSource
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.receive.inventory import Inventory
 from analyzer_service.receive.replay import Replay, Replayed
@@ -32,6 +33,8 @@ class ReplaySettings:
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
     alerts: AlertSettings = DEFAULT
+    own: OwnSource | None = None
+    own_timeout_s: float = 30.0
 
 
 def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
@@ -56,6 +59,8 @@ def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
             stain_vectors=settings.stain_vectors,
             nuclei_outline=settings.nuclei_outline,
             alerts=settings.alerts,
+            own=settings.own,
+            own_timeout_s=settings.own_timeout_s,
         ),
     )
     with closing(PoolWorkers(settings.workers)) as workers:

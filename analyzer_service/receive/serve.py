@@ -53,6 +53,8 @@ def serve(settings: ServeSettings) -> None:
                 output_dir,
                 settings.wandb_mode,
             )
+            if settings.own is not None:
+                logger.info("own analysis: %s", settings.own.identity)
             loop.run(grace_s=settings.grace_s)
     logger.info("stopped")
 
@@ -90,6 +92,8 @@ def _make_loop(
                 stain_vectors=settings.stain_vectors,
                 nuclei_outline=settings.nuclei_outline,
                 alerts=settings.alerts,
+                own=settings.own,
+                own_timeout_s=settings.own_timeout_s,
             ),
         ),
         SessionSettings(

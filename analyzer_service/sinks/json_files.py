@@ -4,6 +4,7 @@ Strict JSON (null where a number is undefined), in a fixed order of keys, made o
 messages only: the same run gives the same bytes, live or replayed.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,9 @@ def _epoch_metadata(reader: RunReader, epoch: int, release: int) -> dict[str, An
 
 def _final_metadata(reader: RunReader, batches: dict[str, int]) -> dict[str, Any]:
     state = reader.state()
-    return run_facts(reader.incarnations()) | {
+    own = [asdict(source) for source in reader.own_analyzers()]
+    facts = run_facts(reader.incarnations()) | ({"own_analyzers": own} if own else {})
+    return facts | {
         "status": state.status,
         "reason": state.reason,
         "ended_at": utc(state.ended_at_ns),

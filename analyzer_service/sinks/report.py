@@ -24,6 +24,7 @@ from analyzer_service.sinks.report_cards import cards
 from analyzer_service.sinks.report_delivery import delivery
 from analyzer_service.sinks.report_evidence import evidence, judged_ranges
 from analyzer_service.sinks.report_files import inventory
+from analyzer_service.sinks.report_own import own_section
 from analyzer_service.sinks.report_page import PageFacts, report_page
 from analyzer_service.sinks.report_pathology import pathology_section
 from analyzer_service.sinks.report_tiles import Tiles, read_tiles
@@ -116,6 +117,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
         "explained": explained(sections),
         "activations": activation_table(started.layers, tiles),
         "pathology": pathology,
+        "own": own_section(reader, batches),
         "performance": performance_table(batches),
         "alerts": alert_section(reader, release),
         "delivery": delivery(reader),

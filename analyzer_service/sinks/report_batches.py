@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analyzer_service.commit.blocks import Block
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.own.numbers import PREFIX
 from analyzer_service.sinks.evolution import Evolution
 from analyzer_service.sinks.moments import Moments, Table
 
@@ -124,11 +125,12 @@ class RunBatches:
 
 
 def read_batches(reader: RunReader, release: int, layers: Sequence[str]) -> RunBatches:
-    """Gather the rows up to `release`: the batch's own metrics and those of `layers`."""
+    """Gather the rows up to `release`: the batch's own metrics, those of `layers`, the user's."""
     phases = {"train": PhaseBatches(), "val": PhaseBatches()}
     evolution = Evolution()
     first_at, last_at = math.nan, math.nan
     names = [*OWN, *(f"attention_{layer}_{key}" for layer in layers for key in OF_LAYERS)]
+    names += sorted(n for n in reader.names("batches", upto=release) if n.startswith(PREFIX))
     for block in reader.blocks(upto=release):
         phases[block.phase].extend(block, names)
         epochs, values = block.column("epoch"), block.columns(names)

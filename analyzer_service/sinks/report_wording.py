@@ -54,6 +54,8 @@ FAILURES = {
     "undecodable": "frames that could not be read",
     "frame_file": "frames that could not be kept for later",
     "file": "files that could not be written",
+    "own_analysis": "frames whose own analysis failed or ran past its time",
+    "own_off": "own analyses that were switched off, after three failures in a row",
     "alerts": "rows at which the rule of an alert failed",
     "frame_mismatch": "frames of another batch than the one that named them: an error",
     "unexplained_frames": "frames that neither arrived nor were dropped by name: an error",

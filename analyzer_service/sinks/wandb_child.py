@@ -51,13 +51,14 @@ class Child:
 
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:
         with RunReader(self._folder) as reader:
-            started = reader.started()
+            started, own = reader.started(), reader.own_analyzers()
         self._run = LiveRun.start(
             self._folder,
             started,
             mode=request["mode"],
             project=request["project"],
             timeout_s=request["timeout_s"],
+            own=own,
         )
         return {"directory": self._run.directory, "url": self._run.url}
 

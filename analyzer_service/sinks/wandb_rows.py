@@ -8,11 +8,13 @@ keys go by ``train/global_step``, validation keys by ``val/phase_step``, epochs 
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from analyzer_service.analyses import pathology_names
 from analyzer_service.analyses.cadence import DETAIL_EVERY
 from analyzer_service.analyses.pathology_names import CORRELATION, OVERLAPS, layer_key, layer_names
+from analyzer_service.commit.views import OwnAnalyzer
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import metrics_of, plain
 from shared.messages import Layer, RunStarted
@@ -47,9 +49,13 @@ def run_key(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:16]
 
 
-def run_config(started: RunStarted) -> dict[str, Any]:
-    """The run's configuration as the trainer said it, with the fixed facts of the run."""
+def run_config(started: RunStarted, own: Sequence[OwnAnalyzer] = ()) -> dict[str, Any]:
+    """The run's configuration as the trainer said it, with the fixed facts of the run.
+
+    Own analyses, if there are any, stand among them.
+    """
     facts = started.model_dump(exclude={"config", "type"})
+    facts |= {"own_analyzers": [asdict(source) for source in own]} if own else {}
     return {**plain(started.config), "sidelight": plain(facts)}
 
 

@@ -1,11 +1,12 @@
 """A W&B run as this project uses it; the only module that imports wandb."""
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from analyzer_service.commit.reader import AlertRecord
+from analyzer_service.commit.reader import AlertRecord, OwnAnalyzer
 from analyzer_service.figures.wording import shorten
 from analyzer_service.sinks.wandb_feed import Entry
 from analyzer_service.sinks.wandb_rows import STEP_KEYS, run_config, run_key
@@ -37,7 +38,14 @@ class LiveRun:
 
     @classmethod
     def start(
-        cls, folder: Path, started: RunStarted, *, mode: str, project: str, timeout_s: float
+        cls,
+        folder: Path,
+        started: RunStarted,
+        *,
+        mode: str,
+        project: str,
+        timeout_s: float,
+        own: Sequence[OwnAnalyzer] = (),
     ) -> "LiveRun":
         """Open the run: offline into `folder`, or online; raises what wandb raises."""
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -50,7 +58,7 @@ class LiveRun:
             dir=str(folder),
             mode="online" if mode == "online" else "offline",
             resume="allow",
-            config=run_config(started),
+            config=run_config(started, own),
             settings=_settings(wandb, timeout_s),
         )
         for group, step in STEP_KEYS.items():

@@ -1,0 +1,54 @@
+"""Options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Output = Annotated[Path, typer.Option(help="Folder that the run folders are made in.")]
+Wandb = Annotated[str | None, typer.Option(help="online, offline or disabled.")]
+Project = Annotated[
+    str | None, typer.Option(help="W&B project.  [default: the one that the trainer names]")
+]
+WorkerCount = Annotated[
+    int | None, typer.Option(help="Processes that analyze and draw.  [default: by processors]")
+]
+
+Vectors = Annotated[
+    str,
+    typer.Option(
+        help="Vectors that tell stains apart: ruifrok, qupath, or macenko (estimated from the "
+        "first 16 tiles of each run, then kept).",
+        envvar="SIDELIGHT_STAIN_VECTORS",
+    ),
+]
+Outline = Annotated[
+    bool,
+    typer.Option(
+        help="Outline the nuclei that were found, approximately, in the dashboards.",
+        envvar="SIDELIGHT_NUCLEI_OUTLINE",
+    ),
+]
+Alerts = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of good ranges and of what alerts go by.  [default: what the command alerts "
+        "shows]",
+        envvar="SIDELIGHT_ALERTS",
+    ),
+]
+Analyzer = Annotated[
+    str | None,
+    typer.Option(
+        help="MODULE:CLASS of your own analysis of each frame; the module is looked for in the "
+        "current folder first.",
+        envvar="SIDELIGHT_ANALYZER",
+    ),
+]
+AnalyzerTimeout = Annotated[
+    float,
+    typer.Option(
+        help="Seconds that your own analysis may take for a frame.",
+        envvar="SIDELIGHT_ANALYZER_TIMEOUT",
+    ),
+]
