@@ -1,4 +1,6 @@
-"""Commands about runs that are there: ``export``, ``report``, ``compare``."""
+"""Commands about runs that are there, ``export``, ``report``, ``compare``, ``summary``, and
+``check``, about a class of one's own.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -70,7 +72,26 @@ def compare(
             typer.echo(path)
 
 
+def summary(run: Run) -> None:
+    """Print a run as it stands as JSON: statistics of every number, and the latest rows."""
+    from analyzer_service.own.summary import summary_of_run
+    from analyzer_service.sinks.plain import as_json
+
+    typer.echo(as_json(summary_of_run(run), indent=1))
+
+
+def check(
+    analyzer: Annotated[str, typer.Argument(help="MODULE:CLASS.", metavar="MODULE:CLASS")],
+) -> None:
+    """Check that a class of your own can analyze, as serve and replay do for --analyzer."""
+    from analyzer_service.own.checking import check_analyzer
+
+    source = check_analyzer(analyzer)
+    assert source is not None
+    typer.echo(f"{source.name}: fine, SHA-256 of its file {source.sha256}")
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (export, report, compare):
+    for command in (export, report, compare, summary, check):
         app.command()(command)

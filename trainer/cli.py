@@ -84,6 +84,13 @@ def train(
     wandb: Annotated[
         str | None, typer.Option(help="online, offline or disabled, for a local analyzer.")
     ] = None,
+    analyzer: Annotated[
+        str | None,
+        typer.Option(
+            help="MODULE:CLASS of your own analysis of each frame, for a local analyzer.  "
+            "[env var: SIDELIGHT_ANALYZER]",
+        ),
+    ] = None,
     capture_mib: Annotated[
         int, _limit("Tensors that wait to be copied; beyond it, the oldest frame is dropped.")
     ] = Limits.capture_mib,

@@ -108,6 +108,7 @@ def _facts_for_sidecar(settings: TrainSettings, facts: DataFacts) -> dict[str, A
         "tile_size": facts.tile_size,
         "drain_timeout_s": settings.drain_timeout,
         "wandb": settings.wandb,
+        "analyzer": settings.analyzer,
         "keys": settings.keys,
         "limits": settings.limits,
     }

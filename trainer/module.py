@@ -17,6 +17,7 @@ from shared.errors import ConfigurationError
 from shared.messages import Phase
 from trainer.model.dae_kan import DAEKAN, ModelSize
 from trainer.quality import ssim
+from trainer.results import RunResults, name_of_class
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class AnalysisEnabledMainModel(pl.LightningModule):
         See `trainer.capture.callback.SidecarCallback`.
     sidecar_options : keyword arguments
         Any other argument of `SidecarCallback`: ``stain``, ``mpp``, ``tile_size``, ``config``,
-        ``drain_timeout_s``, ``wandb``, ``keys``, ``limits``.
+        ``drain_timeout_s``, ``wandb``, ``analyzer``, ``keys``, ``limits``.
 
     Raises
     ------
@@ -102,6 +103,22 @@ class AnalysisEnabledMainModel(pl.LightningModule):
     def describe(self, config: dict[str, Any]) -> None:
         """Set what the run's files say about its settings; before the fit starts."""
         self._sidecar["config"] = config
+
+    @property
+    def auto_analyzer(self) -> RunResults:
+        """The guide's ``model.auto_analyzer``: what the sidecar has found of the present run.
+
+        Set it to an own analyzer (a subclass of ``analyzer_service.AutomaticAnalyzer``, or an
+        instance) before the fit: its class then analyzes beside the run, in the sidecar's process.
+        """
+        callbacks = self._trainer.callbacks if self._trainer is not None else []  # type: ignore[attr-defined]
+        found = [getattr(each, "results", None) for each in callbacks]
+        results = [each for each in found if isinstance(each, RunResults)]
+        return results[0] if results else RunResults(None, "fit first, with the sidecar on")
+
+    @auto_analyzer.setter
+    def auto_analyzer(self, analyzer: Any) -> None:
+        self._sidecar["analyzer"] = name_of_class(analyzer)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tiles (N, 3, H, W) to (encoded, decoded, z); see `DAEKAN.forward`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.errors import ConfigurationError
 from shared.naming import run_folder_name
+from trainer.asking import check_own
 from trainer.settings import TrainSettings
 
 
@@ -70,6 +71,8 @@ def make_plan(settings: TrainSettings) -> Plan:
         from shared.transport.addresses import parse_address
 
         parse_address(settings.sidecar)
+    if local:
+        check_own(settings.analyzer)
     if settings.keys is not None:
         from shared.transport.keys import load_client_keys
 

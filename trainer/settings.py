@@ -28,6 +28,8 @@ class TrainSettings(BaseModel):
         Micrometers per pixel.
     max_steps : int
         Optimizer steps after which training ends; -1 for no such end.
+    analyzer : str, optional
+        ``module:Class`` of an own analysis, for a local analyzer.
     keys : Path, optional
         Folder with the keys for an analyzer that asks for them.
     drain_timeout : float, optional
@@ -60,6 +62,7 @@ class TrainSettings(BaseModel):
     sidecar: str = Field(default="local", pattern=_SIDECAR)
     keys: Path | None = None
     record: Path | None = None
+    analyzer: str | None = None
     drain_timeout: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     wandb: Literal["online", "offline", "disabled"] | None = None
     capture_mib: int = Field(default=Limits.capture_mib, ge=1, le=MOST_MIB)
@@ -97,6 +100,11 @@ def read_settings(**flags: Any) -> TrainSettings:
     if settings.keys is not None and settings.sidecar in ("local", "off"):
         raise ConfigurationError(
             "--keys is for an analyzer that runs elsewhere: give --sidecar tcp://HOST:PORT too"
+        )
+    if settings.analyzer is not None and settings.sidecar != "local":
+        raise ConfigurationError(
+            "--analyzer is for the analyzer that is started here (--sidecar local): give it to "
+            "python -m analyzer_service serve instead"
         )
     if settings.run_name is not None:
         check_run_name(settings.run_name)

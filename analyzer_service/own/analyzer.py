@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from analyzer_service.analyses.frame import analyze_frame
-from analyzer_service.analyses.pathology_names import CORRELATION, OVERLAPS
 from analyzer_service.analyses.tissue_facts import TissueFacts, named_vectors
 from analyzer_service.commit.rows import build_row
 from analyzer_service.own.batches import Numbered, describe, make_batch, make_frame
 from analyzer_service.own.hooks import run_hooks
-from analyzer_service.own.summary import summary_of, write_metrics
+from analyzer_service.own.summary import correlations_of, summary_of, write_metrics
 from shared.errors import AnalysisError
 from shared.messages import BatchFrame, Phase, Stain
 
@@ -194,7 +193,8 @@ class AutomaticAnalyzer:
         -------
         dict
             ``run_folder`` (`save_dir`), ``batches`` by phase, ``summary`` by phase and name
-            (mean, std, min, max, n, undefined; null is None), and the ``latest`` row by phase.
+            (mean, std, min, max, n, undefined; null is None), and by phase the ``latest`` row and
+            its ``correlations``.
         """
         return summary_of(self.batches, self.save_dir)
 
@@ -210,8 +210,7 @@ class AutomaticAnalyzer:
 
     def compute_pathology_correlations(self, batch_metrics: Mapping[str, Any]) -> dict[str, float]:
         """The numbers of a batch that compare attention with the tissue, of every layer."""
-        starts = (*OVERLAPS, CORRELATION, "spatial_consistency")
-        return {name: value for name, value in batch_metrics.items() if name.startswith(starts)}
+        return correlations_of(batch_metrics)
 
     def _measure(self, frame: BatchFrame, loss: Any, scalars: Mapping[str, Any]) -> dict[str, Any]:
         part = analyze_frame(frame, self._facts).row

@@ -1,9 +1,11 @@
-"""Rows of a notebook in statistics, and as a file."""
+"""Rows in statistics: those of a notebook, and those of a run as it stands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from analyzer_service.analyses.pathology_names import CORRELATION, OVERLAPS
+from analyzer_service.commit.reader import RunReader
 from analyzer_service.sinks.json_files import FINAL_NAME, PHASES
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import as_json, in_order, metrics_of, plain, plain_row, statistics
@@ -13,17 +15,42 @@ from shared.errors import SinkError
 Rows = Sequence[Mapping[str, Any]]
 
 
-def summary_of(rows: Rows, folder: Path) -> dict[str, Any]:
-    """Statistics of `rows` by phase and name, and the latest row of each phase."""
-    of_phase = {phase: [row for row in rows if row["phase"] == phase] for phase in PHASES}
+def summary_of(rows: Iterable[Mapping[str, Any]], folder: Path) -> dict[str, Any]:
+    """Statistics of `rows` by phase and name, and the latest row of each phase; None for null."""
+    tables = {phase: Table() for phase in PHASES}
+    latest: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        latest[row["phase"]] = row
+        tables[row["phase"]].add(metrics_of(row))
     summary: dict[str, Any] = plain(
         {
-            "batches": {phase: len(found) for phase, found in of_phase.items()},
-            "summary": {phase: _statistics_of(found) for phase, found in of_phase.items()},
-            "latest": {phase: plain_row(found[-1]) for phase, found in of_phase.items() if found},
+            "batches": {phase: table.rows for phase, table in tables.items()},
+            "summary": {phase: _statistics_of(table) for phase, table in tables.items()},
+            "latest": {phase: plain_row(row) for phase, row in latest.items()},
+            "correlations": {phase: correlations_of(row) for phase, row in latest.items()},
         }
     )
     return {"run_folder": str(folder)} | summary
+
+
+def summary_of_run(folder: Path) -> dict[str, Any]:
+    """`summary_of` a run's rows as they are released, with its name and how it stands.
+
+    Raises
+    ------
+    ConfigurationError
+        If `folder` holds no run.
+    """
+    with RunReader(folder) as reader:
+        state = reader.state()
+        summary = summary_of((row.values for row in reader.rows(upto=state.released)), folder)
+        return summary | {"run_name": reader.started().run_name, "status": state.status}
+
+
+def correlations_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a row that compare attention with the tissue, of every layer."""
+    starts = (*OVERLAPS, CORRELATION, "spatial_consistency")
+    return {name: value for name, value in row.items() if name.startswith(starts)}
 
 
 def write_metrics(rows: Rows, folder: Path, path: Path | None = None) -> Path:
@@ -55,9 +82,6 @@ def make_folder(folder: Path) -> None:
         raise SinkError(f"cannot make {folder}: {error.strerror or error}") from error
 
 
-def _statistics_of(rows: Rows) -> dict[str, Any]:
-    table = Table()
-    for row in rows:
-        table.add(metrics_of(row))
+def _statistics_of(table: Table) -> dict[str, Any]:
     columns = table.columns()
     return {name: statistics(columns[name].moments) for name in in_order(columns)}

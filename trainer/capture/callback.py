@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 
 from shared.messages import RunStatus, Stain
+from shared.naming import run_folder_name
 from trainer.capture.containment import Containment
 from trainer.capture.counters import RunCounters
 from trainer.capture.options import SidecarOptions
 from trainer.limits import Limits
+from trainer.results import RunResults
 
 if TYPE_CHECKING:  # with the sidecar off, none of this is imported
     from trainer.capture.session import FitSession
@@ -57,6 +59,8 @@ class SidecarCallback(pl.Callback):
         Longest wait for the analyzer at the end; 600 s for ``local``, else 10 s.
     wandb : str, optional
         ``online``, ``offline`` or ``disabled``, for a local analyzer.
+    analyzer : str, optional
+        ``module:Class`` of an own analysis, for a local analyzer; see docs/own-analyses.md.
     keys : path, optional
         Folder of ``python -m analyzer_service keys``, for a sidecar at ``tcp://HOST:PORT``.
     limits : Limits, optional
@@ -93,6 +97,7 @@ class SidecarCallback(pl.Callback):
         config: Mapping[str, Any] | None = None,
         drain_timeout_s: float | None = None,
         wandb: str | None = None,
+        analyzer: str | None = None,
         keys: str | Path | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -113,6 +118,7 @@ class SidecarCallback(pl.Callback):
             config=config,
             drain_timeout_s=drain_timeout_s,
             wandb=wandb,
+            analyzer=analyzer,
             keys=None if keys is None else Path(keys),
             limits=limits or Limits(),
         )
@@ -125,6 +131,24 @@ class SidecarCallback(pl.Callback):
         self._session: FitSession | None = None
         self._publisher: Publisher | None = None
         self._analyzer: LocalAnalyzer | None = None
+
+    @property
+    def results(self) -> RunResults:
+        """What the analyzer has found so far, wherever that is known."""
+        if not self.options.enabled or self.options.sidecar == "off":
+            why = "the sidecar is off: replay the recording, if there is one"
+            return RunResults(None, why)
+        if self.options.sidecar == "local":
+            name = run_folder_name(self.counters.run_name)
+            why = "the analyzer makes it within seconds of the run's first batch"
+            return RunResults(self.options.output_dir / name, why)
+        said = None if self.outcome is None else self.outcome.run_folder
+        where = "" if said is None else f" {said}"
+        why = (
+            f"an analyzer elsewhere writes the run's folder{where}; there, "
+            "python -m analyzer_service summary RUN tells the same"
+        )
+        return RunResults(None if said is None else Path(said), why)
 
     @property
     def failures(self) -> int:

@@ -14,6 +14,10 @@ from trainer.limits import Limits
 
 LOCAL_DRAIN_S: Final = 600.0
 REMOTE_DRAIN_S: Final = 10.0
+ANALYZER_ELSEWHERE: Final = (
+    "an own analyzer runs beside the analyzer, which is not started here: give it there, "
+    "python -m analyzer_service serve --analyzer MODULE:CLASS"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class SidecarOptions:
     config: Mapping[str, Any] | None = None
     drain_timeout_s: float | None = None
     wandb: str | None = None
+    analyzer: str | None = None
     keys: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
@@ -45,6 +50,8 @@ class SidecarOptions:
         _check_sidecar(self.sidecar)
         if self.keys is not None and self.sidecar in ("local", "off"):
             raise ConfigurationError("keys are for a sidecar at tcp://HOST:PORT: give both")
+        if self.analyzer is not None and self.sidecar != "local":
+            raise ConfigurationError(ANALYZER_ELSEWHERE)
         _check_layers(self.attention, self.activation)
         if self.primary is not None and self.primary not in self.attention:
             raise ConfigurationError(

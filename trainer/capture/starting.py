@@ -78,6 +78,7 @@ def start_publisher(
             project=options.project,
             log_file=options.output_dir / f"{run.run_name}.analyzer.log",
             wandb=options.wandb,
+            analyzer=options.analyzer,
         )
         endpoint = analyzer.endpoint
     record = options.record if rank == 0 else None

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from shared.errors import ConfigurationError
+from trainer.asking import check_own, with_our_modules
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,15 @@ class LocalAnalyzer:
         What it said.
     """
 
-    def __init__(self, command: list[str], folder: Path, log_file: Path) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        log_file: Path,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self._command = command
+        self._environment = environment
         self._folder = folder
         self.endpoint = _endpoint(folder)
         self.log_file = log_file
@@ -62,14 +70,19 @@ class LocalAnalyzer:
         project: str,
         log_file: Path,
         wandb: str | None = None,
+        analyzer: str | None = None,
     ) -> "LocalAnalyzer":
         """Start the process; it listens a few seconds later, and nobody waits for that.
+
+        An own `analyzer` (``module:Class``, or what the environment names) is looked at first: the
+        process would end at once if it cannot be used.
 
         Raises
         ------
         ConfigurationError
-            If the analyzer's packages are not installed.
+            If the analyzer's packages are not installed, or the own one cannot be used.
         """
+        own = check_own(analyzer)
         folder = _socket_folder()
         log_file.parent.mkdir(parents=True, exist_ok=True)
         command = [
@@ -77,10 +90,11 @@ class LocalAnalyzer:
             *("--bind", _endpoint(folder), "--output-dir", str(output_dir)),
             *("--project-name", project, "--parent-pid", str(os.getpid())),
             *(() if wandb is None else ("--wandb", wandb)),
+            *(() if own is None else ("--analyzer", own)),
         ]
-        analyzer = cls(command, folder, log_file)
-        log.info("analyzer started as process %d; it writes to %s", analyzer.pid, log_file)
-        return analyzer
+        started = cls(command, folder, log_file, None if own is None else with_our_modules())
+        log.info("analyzer started as process %d; it writes to %s", started.pid, log_file)
+        return started
 
     @property
     def pid(self) -> int:
@@ -150,6 +164,7 @@ class LocalAnalyzer:
             # A session of its own: Ctrl-C reaches the trainer, which then ends the run.
             process = subprocess.Popen(
                 self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
