@@ -51,7 +51,7 @@ class RunPipeline:
         )
         self._due = DueFiles(self._store, folder, workers, settings)
         self._staining = RunStaining(self._store, settings.stain_vectors)
-        self._own: OwnTurns | None = None
+        self._own = OwnTurns(self._store, self._work.own, self._ledger.own)
         self._intake = Intake()
         self._sizes: dict[tuple[Origin, str, int], int] = {}
         self._held_already: dict[Origin, dict[str, list[int]]] = {}
@@ -87,7 +87,7 @@ class RunPipeline:
                 pipeline._staining.keep_choice()
                 pipeline._due.take_up()
                 pipeline._ledger.alerts.adopt()
-                pipeline._adopt_own()
+                pipeline._own.adopt()
             pipeline._ledger.join(started)
             pipeline.rebuild()
         except BaseException:
@@ -215,7 +215,7 @@ class RunPipeline:
         self._end_waiting()
         self._let_held_go()
         if self._nothing_new():
-            self._advance_own()
+            self._own.advance(self._ledger.producers, self._grace.is_over)
             self._due.start(busy=len(self._work) > 0)
             return self._answer(Intake())
         self._intake.frames = list(self._work.gathered.values())
@@ -226,7 +226,7 @@ class RunPipeline:
         self._due.noted()
         self._stirred = released >= limit
         self._delete(stale)
-        self._advance_own()
+        self._own.advance(self._ledger.producers, self._grace.is_over)
         self._due.start(busy=len(self._work) > 0)
         return self._answer(intake)
 
@@ -249,8 +249,7 @@ class RunPipeline:
             leave_restored(self._store)
             return False
         self._ledger.clear()
-        if self._own is not None:
-            self._own.forget()
+        self._own.forget()
         self._due.look_again()
         self._stirred = True
         return True
@@ -292,14 +291,6 @@ class RunPipeline:
         payloads = {key: frame.payload for key, frame in self._work.held.items()}
         if self._staining.advance(producers, payloads, self._grace.is_over):
             self._work.let_go(self._staining.known)
-
-    def _adopt_own(self) -> None:
-        if self._work.own is not None:
-            self._own = OwnTurns(self._store, self._work.own, self._ledger.own)
-
-    def _advance_own(self) -> None:
-        if self._own is not None:
-            self._own.advance(self._ledger.producers, self._grace.is_over)
 
     def _nothing_new(self) -> bool:
         intake = self._intake

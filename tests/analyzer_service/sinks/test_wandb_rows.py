@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from analyzer_service.commit.views import OwnAnalyzer
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.wandb_rows import (
     is_detailed,
@@ -184,3 +185,14 @@ def test_config_is_the_trainer_s_with_the_run_s_facts() -> None:
     assert (config["lr"], config["clip"]) == (1e-3, None)
     assert config["sidelight"]["tile_size"] == 32
     assert "config" not in config["sidelight"]
+
+
+def test_own_numbers_are_logged_with_every_row_and_their_source_once() -> None:
+    row = {"phase": "train", "global_step": 7, "phase_step": 7, "epoch": 0, "batch_idx": 6}
+    row |= {"rank": 0, "own_border_bam_384": 1.25, "own_undefined": math.nan}
+    logged = log_row(row, make_run_started().layers)
+    assert logged["train/own_border_bam_384"] == 1.25
+    assert "train/own_undefined" not in logged
+    config = run_config(make_run_started(), [OwnAnalyzer("mine:Mine", "ab" * 32)])
+    assert config["sidelight"]["own_analyzers"] == [{"name": "mine:Mine", "sha256": "ab" * 32}]
+    assert "own_analyzers" not in run_config(make_run_started())["sidelight"]
