@@ -1,6 +1,7 @@
 """Own analyses at work: after the built-in one of a frame, in a call of their own.
 
-A hang costs the worker process and this call, never what was measured before: that waits here.
+A hang costs a worker process and this call, never what was measured before: that waits here. The
+processes run nothing but own analyses, so that what these do to theirs changes no built-in number.
 """
 
 from collections.abc import Callable, Iterator
@@ -79,6 +80,7 @@ class OwnWork:
             timeout_s=self.timeout_s,
             on_done=partial(self._done, key),
             payload=[measured.payload],
+            apart=True,
         )
         self._running[key] = ticket, measured
 

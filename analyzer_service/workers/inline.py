@@ -39,9 +39,10 @@ class InlineWorkers:
         timeout_s: float,
         on_done: Callable[[Outcome[T]], None],
         payload: Sequence[Buffer] | None = None,
+        apart: bool = False,
     ) -> Ticket:
-        """Keep the call for the next `poll`; `timeout_s` is not held."""
-        del timeout_s
+        """Keep the call for the next `poll`; `timeout_s` is not held, and nothing is apart."""
+        del timeout_s, apart
         ticket = Ticket(next(self._tickets))
         given = () if payload is None else (memoryview(join(payload)),)
         self._waiting[ticket] = (lambda: _run(call, (*given, *args))), on_done

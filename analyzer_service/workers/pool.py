@@ -35,12 +35,21 @@ class _Task:
     timeout_s: float
     on_done: Callable[[Outcome[Any]], None]
     payload: bytes | MemoryFile | None
+    lane: "_Lane"
     unmapped: bool = True
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass
+class _Lane:
+    """Calls that wait for the same processes, and the threads that own these."""
+
+    queue: "queue.SimpleQueue[_Task | None]" = field(default_factory=queue.SimpleQueue)
+    slots: "list[_Slot]" = field(default_factory=list)
+
+
 class PoolWorkers:
-    """At most `size` calls at once, each in a process of its own.
+    """At most `size` calls at once, each in a process of its own, and as many again apart.
 
     Processes are started with the first calls. See `Workers` for the rules.
     """
@@ -51,12 +60,11 @@ class PoolWorkers:
         self._size = size
         self._tickets = itertools.count(1)
         self._tasks: dict[Ticket, _Task] = {}
-        self._queue: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._lanes = {False: _Lane(), True: _Lane()}
         self._outcomes: queue.SimpleQueue[tuple[_Task, Outcome[Any]]] = queue.SimpleQueue()
         self._files = MemoryFiles()
         self._wakeup = Wakeup()
         self._closed = False
-        self._slots: list[_Slot] = []
 
     @property
     def size(self) -> int:
@@ -80,16 +88,18 @@ class PoolWorkers:
         timeout_s: float,
         on_done: Callable[[Outcome[T]], None],
         payload: Sequence[Buffer] | None = None,
+        apart: bool = False,
     ) -> Ticket:
         """Queue ``call(*args)``; a thread and its process are added while fewer than `size` are."""
         if self._closed:
             raise RuntimeError("the workers are closed")
         ticket = Ticket(next(self._tickets))
-        task = _Task(ticket, call, args, timeout_s, on_done, self._keep(payload))
+        lane = self._lanes[apart]
+        task = _Task(ticket, call, args, timeout_s, on_done, self._keep(payload), lane)
         self._tasks[task.ticket] = task
-        if len(self._slots) < min(self._size, len(self._tasks)):
-            self._slots.append(_Slot(self._queue, self._finish))
-        self._queue.put(task)
+        if len(lane.slots) < self._size and len(lane.slots) < self._count(lane):
+            lane.slots.append(_Slot(lane.queue, self._finish))
+        lane.queue.put(task)
         return task.ticket
 
     def poll(self) -> int:
@@ -110,7 +120,7 @@ class PoolWorkers:
         if task is None:
             return
         task.cancelled.set()
-        for slot in self._slots:
+        for slot in task.lane.slots:
             slot.kill_if_running(task)
 
     def close(self, timeout_s: float = 10.0) -> None:
@@ -121,16 +131,21 @@ class PoolWorkers:
         deadline = time.monotonic() + timeout_s
         for ticket in list(self._tasks):
             self.cancel(ticket)
-        for _ in self._slots:
-            self._queue.put(None)
-        for slot in self._slots:
+        for lane in self._lanes.values():
+            for _ in lane.slots:
+                lane.queue.put(None)
+        slots = [slot for lane in self._lanes.values() for slot in lane.slots]
+        for slot in slots:
             slot.close()
-        for slot in self._slots:
+        for slot in slots:
             if not slot.join(max(0.0, deadline - time.monotonic())):
                 logger.error("a worker did not end within %.1f s", timeout_s)
         self._tasks.clear()
         self._files.close()
         self._wakeup.close()
+
+    def _count(self, lane: _Lane) -> int:
+        return sum(task.lane is lane for task in self._tasks.values())
 
     def _keep(self, payload: Sequence[Buffer] | None) -> bytes | MemoryFile | None:
         """The payload where it stays until its call is over, so that it can be tried twice."""

@@ -55,6 +55,7 @@ class Workers(Protocol):
         timeout_s: float,
         on_done: Callable[[Outcome[T]], None],
         payload: Sequence[Buffer] | None = None,
+        apart: bool = False,
     ) -> Ticket:
         """Run ``call(*args)``, first come, first served.
 
@@ -64,6 +65,9 @@ class Workers(Protocol):
 
         With a `payload` it is ``call(view, *args)``: a read-only memoryview of what its buffers
         make together, to be read until the call ends. They may change once this has returned.
+
+        Calls `apart` run in processes that run nothing else, where there are processes: what they
+        do to theirs (settings, modules, memory) reaches no other call, and no other waits for them.
         """
         ...
 

@@ -233,3 +233,33 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
 
 def _ignore(outcome: Outcome[Any]) -> None:
     pass
+
+
+def test_calls_apart_share_no_process_with_others(pool: PoolWorkers) -> None:
+    done: list[tuple[bool, int]] = []
+    for apart in (False, True) * 4:
+        pool.submit(
+            os.getpid,
+            timeout_s=LIMIT_S,
+            on_done=lambda outcome, apart=apart: done.append((apart, outcome.value)),
+            apart=apart,
+        )
+    poll_until(pool, lambda: len(done) == 8)
+    of = {apart: {pid for where, pid in done if where == apart} for apart in (False, True)}
+    assert [len(pids) for pids in of.values()] == [1, 1], "the pool has one process for each"
+    assert of[False] != of[True]
+
+
+def test_calls_apart_that_hang_hold_nobody_up(pool: PoolWorkers, tmp_path: Path) -> None:
+    ended: list[Outcome[None]] = []
+    marker = tmp_path / "hangs"
+    ticket = pool.submit(
+        tasks.mark_and_sleep, marker, timeout_s=LIMIT_S, on_done=ended.append, apart=True
+    )
+    pid = int(wait_for_text(marker))
+    assert outcome_of(pool, tasks.add, 1, 2).value == 3
+    assert is_running(pid)
+    assert ended == []
+    pool.cancel(ticket)
+    poll_until(pool, lambda: len(ended) == 1)
+    assert ended[0].how == "cancelled"
