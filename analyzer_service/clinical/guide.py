@@ -35,7 +35,8 @@ def generate_clinical_validation_report(
         ``save_dir``, as a batch summary does.
     annotations : path, optional
         Folder of GeoJSON and Web Annotation files; ``annotations`` in the run's folder if not
-        given, where `create_pathologist_annotation_interface` prepares them.
+        given, where `create_pathologist_annotation_interface` prepares them. As long as it has
+        not, the report says that nothing is annotated yet.
     readers, classes : sequences of str
         As of `validate_run`; readers that the task list in the folder names, if none are given.
 
@@ -48,14 +49,16 @@ def generate_clinical_validation_report(
     Raises
     ------
     ConfigurationError
-        If no run's folder is named, or there are no annotations.
+        If no run's folder is named, or there are no annotations in the folder.
     SinkError
         If the report cannot be written.
     """
     run = run_folder_of(attention_patterns)
     folder = run / ANNOTATIONS_FOLDER if annotations is None else Path(annotations)
     named = tuple(readers) or readers_of(folder)
-    return write_report(run, validate_run(run, folder, readers=named, classes=classes))
+    begun = annotations is not None or folder.is_dir()
+    found = validate_run(run, folder if begun else None, readers=named, classes=classes)
+    return write_report(run, found)
 
 
 def create_pathologist_annotation_interface(

@@ -70,7 +70,7 @@ class Readings:
 
 
 def match(
-    folder: Path,
+    folder: Path | None,
     tiles: Iterable[KeptTile],
     *,
     readers: Sequence[str] = (),
@@ -80,7 +80,8 @@ def match(
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or None
+        None: nothing is annotated yet.
     tiles : iterable of KeptTile
         Validation tiles are annotated; training tiles only looked up, to name their files.
     readers : sequence of str
@@ -95,6 +96,8 @@ def match(
     """
     if CONSENSUS in readers:
         raise ConfigurationError(f"--reader {CONSENSUS}: the readers' consensus is called so")
+    if folder is None:
+        return Readings({}, {}, 0, [])
     known = list(tiles)
     matcher = _Matcher(known, set(classes))
     folders = {name: folder / name for name in readers} or {ONLY_READER: folder}

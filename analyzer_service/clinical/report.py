@@ -128,7 +128,7 @@ def _by_question(validation: Validation) -> list[str]:
             parts += ["By slide, means over its tiles:", slides]
         if empty := by_layer(validation.without_annotation, reader, label):
             parts += [_without(next(iter(empty.values()))), score_table(empty, empty=True)]
-    return parts or ["No annotated tile could be compared; see below for what was left out."]
+    return parts or [_NOTHING if validation.readings.files else _NOTHING_YET]
 
 
 def _readers_ceiling(validation: Validation, label: str) -> list[str]:
@@ -142,6 +142,11 @@ def _readers_ceiling(validation: Validation, label: str) -> list[str]:
     return [f"{said}: {'; '.join(pairs)}."] if pairs else []
 
 
+_NOTHING: Final = "No annotated tile could be compared; see below for what was left out."
+_NOTHING_YET: Final = (
+    "No annotation is there yet. `create_pathologist_annotation_interface(run)` prepares tiles and "
+    "a task list; ask for this report again once some are done."
+)
 _OWN_OR_OTHERS: Final = (
     "A layer that looks at the same places whatever the tile shows does as well on the annotations "
     "of other tiles. So only the difference speaks of the tile at hand (mismatched-tile "

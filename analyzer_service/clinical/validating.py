@@ -57,7 +57,7 @@ class Validation:
 
 def validate_run(
     run: Path,
-    annotations: Path,
+    annotations: Path | None,
     *,
     readers: Sequence[str] = (),
     classes: Sequence[str] = (),
@@ -68,8 +68,9 @@ def validate_run(
     ----------
     run : Path
         The run's folder; it may still be going.
-    annotations : Path
+    annotations : Path or None
         Folder of GeoJSON and Web Annotation files, see `annotations.tile_names` for their names.
+        None: nothing is annotated yet.
     readers : sequence of str
         Names of subfolders, one for each reader; none: all files are one reader's.
     classes : sequence of str
@@ -78,7 +79,7 @@ def validate_run(
     Raises
     ------
     ConfigurationError
-        If `run` is no run, or there are no annotations.
+        If `run` is no run, or there are no annotations in the folder.
     """
     with RunReader(run) as reader:
         started = reader.started()

@@ -115,7 +115,9 @@ class Notifier:
 def _answer(said: str) -> list[str]:
     """Failures, of the last line that was printed; services print what they like before it."""
     try:
-        failed: list[str] = json.loads(said.splitlines()[-1])
+        failed = json.loads(said.splitlines()[-1])
     except (IndexError, ValueError):
+        failed = None
+    if not isinstance(failed, list):  # the last word of a service, say
         return ["the process that sends ended without an answer"]
-    return failed
+    return [str(part) for part in failed]

@@ -1,10 +1,14 @@
-"""Alerts that are sent, with a stand-in for apprise that does what its address says."""
+"""Alerts that are sent: by apprise to a service, and by a stand-in that does as it is told."""
 
 import json
 import logging
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -33,6 +37,7 @@ class Apprise:
         if self.url.startswith("raise:"):
             raise RuntimeError(self.url)
         if self.url.startswith("die:"):
+            os.write(1, b"42\\n")
             os._exit(3)
         if self.url.startswith("refuse:"):
             return False
@@ -77,6 +82,44 @@ def test_every_alert_goes_to_every_address(sent: Path, start: Callable[..., Noti
         [url, *told] for told in (grows, stalled) for url in ("ok://one", "ok://two")
     ]
     assert (notifier.sent, notifier.failed, notifier.dropped) == (2, 0, 0)
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[int, "queue.Queue[dict[str, Any]]"]]:
+    """Port of a service on this machine, and what is posted to it."""
+    posted: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            posted.put(json.loads(self.rfile.read(length)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port, posted
+    server.shutdown()
+    server.server_close()
+    thread.join(10.0)
+
+
+def test_apprise_itself_reaches_a_service(
+    service: tuple[int, "queue.Queue[dict[str, Any]]"], start: Callable[..., Notifier]
+) -> None:
+    pytest.importorskip("apprise")
+    port, posted = service
+    notifier = start(f"json://user:secret@127.0.0.1:{port}/alerts", "json://")
+    notifier.tell("demo", an_alert(10))
+    notifier.close(60.0)
+    message = posted.get(timeout=10.0)
+    assert message["title"] == "demo: memory growing"
+    assert message["message"] == f"At step 10. {an_alert().sentence}"
+    assert (notifier.sent, notifier.failed) == (0, 1), "the second address is none"
 
 
 @pytest.mark.parametrize(
