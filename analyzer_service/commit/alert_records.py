@@ -14,16 +14,32 @@ _END: Final = 2**62
 
 
 def read_alerts(
-    connection: sqlite3.Connection, upto: int | None = None, after_moment: int = -1
+    connection: sqlite3.Connection,
+    upto: int | None = None,
+    after_moment: int = -1,
+    most: int | None = None,
 ) -> list[AlertRecord]:
-    """Episodes that fired up to row `upto` and beyond `after_moment`, in their order."""
+    """Episodes that fired up to row `upto` and beyond `after_moment`, the first `most` of them."""
     if not _has_alerts(connection):
         return []
     names = ", ".join(each.name for each in fields(AlertRecord))
-    query = f"SELECT {names} FROM alerts WHERE moment > ? AND release <= ? ORDER BY moment, id"
-    found = connection.execute(query, (after_moment, _END if upto is None else upto))
+    query = (
+        f"SELECT {names} FROM alerts WHERE moment > ? AND release <= ? ORDER BY moment, id LIMIT ?"
+    )
+    limits = _END if upto is None else upto, -1 if most is None else most
+    found = connection.execute(query, (after_moment, *limits))
     records = [AlertRecord(*values) for values in found]
     return [each if each.peak is not None else replace(each, peak=math.nan) for each in records]
+
+
+def count_alerts(connection: sqlite3.Connection, upto: int, *, active: bool) -> dict[str, int]:
+    """How many episodes fired up to row `upto`, by name; if `active`, of those that go on there."""
+    if not _has_alerts(connection):
+        return {}
+    query = "SELECT name, count(*) FROM alerts WHERE release <= ?"
+    query += " AND (cleared_release IS NULL OR cleared_release > ?)" if active else ""
+    given = (upto, upto) if active else (upto,)
+    return dict(connection.execute(f"{query} GROUP BY name ORDER BY name", given).fetchall())
 
 
 def count_active(connection: sqlite3.Connection) -> dict[str, int]:

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.commit import rollups
-from analyzer_service.commit.alert_records import read_alert_settings, read_alerts
+from analyzer_service.commit.alert_records import count_alerts, read_alert_settings, read_alerts
 from analyzer_service.commit.blocks import (
     Block,
     TileBlock,
@@ -85,12 +84,7 @@ class RunReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def started(self, release: int | None = None) -> RunStarted:
@@ -250,9 +244,15 @@ class RunReader:
         (found,) = self._connection.execute(query).fetchone() or ("[]",)
         return [OwnAnalyzer(**source) for source in json.loads(found)]
 
-    def alerts(self, *, upto: int | None = None, after_moment: int = -1) -> list[AlertRecord]:
-        """Episodes of alerts that fired up to row `upto`, in the order in which they did."""
-        return read_alerts(self._connection, upto, after_moment)
+    def alerts(
+        self, *, upto: int | None = None, after_moment: int = -1, most: int | None = None
+    ) -> list[AlertRecord]:
+        """Episodes of alerts that fired up to row `upto`, the first `most`, in their order."""
+        return read_alerts(self._connection, upto, after_moment, most)
+
+    def count_alerts(self, *, upto: int, active: bool = False) -> dict[str, int]:
+        """How many alerts fired up to row `upto`, by name; if `active`, of those that go on."""
+        return count_alerts(self._connection, upto, active=active)
 
     def alert_settings(self) -> AlertSettings:
         """What the run's alerts went by; the defaults where it was never said."""

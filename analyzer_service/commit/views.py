@@ -113,6 +113,12 @@ class AlertRecord:
         cleared = self.cleared_release
         return self.release <= release and (cleared is None or cleared > release)
 
+    def until(self, release: int) -> tuple[int, float]:
+        """Step and time to which it lasted as of row `release`; its last bad row if it goes on."""
+        if self.active(release) or self.cleared_step is None or self.cleared_at is None:
+            return self.last_step, self.last_at
+        return self.cleared_step, self.cleared_at
+
 
 @dataclass(frozen=True, slots=True)
 class OwnAnalyzer:

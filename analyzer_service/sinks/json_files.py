@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.sinks.alert_list import alert_counts, listed_alerts
 from analyzer_service.sinks.evolution import Evolution
 from analyzer_service.sinks.metadata import run_facts, started_by
 from analyzer_service.sinks.moments import Table
@@ -69,10 +70,11 @@ def write_epoch(folder: Path, epoch: int, release: int) -> Path:
 
 
 def write_final(folder: Path, release: int) -> Path:
-    """Write ``final_training_metrics.json``: every batch, statistics, the run's facts.
+    """Write ``final_training_metrics.json``: every batch, statistics, alerts, the run's facts.
 
     Rows are streamed, so memory does not grow with the run. ``batch_metrics`` is a list of
-    flat rows that ``pandas.DataFrame`` takes; ``evolution`` holds the means of each epoch.
+    flat rows that ``pandas.DataFrame`` takes; ``evolution`` holds the means of each epoch, and
+    ``alerts`` what `alert_list.listed_alerts` lists; ``metadata`` counts all of them.
 
     Raises
     ------
@@ -94,7 +96,9 @@ def write_final(folder: Path, release: int) -> Path:
         summary = {phase: _statistics_of(table) for phase, table in tables.items()}
         file.write(f'\n],\n"summary": {as_json(summary)}')
         file.write(f',\n"evolution": {as_json(evolution.means())}')
+        file.write(f',\n"alerts": {as_json(list(listed_alerts(reader, release)))}')
         metadata = _final_metadata(reader, {name: table.rows for name, table in tables.items()})
+        metadata["alerts"] = alert_counts(reader, release)
         file.write(f',\n"metadata": {as_json(metadata)}}}\n')
     return path
 
