@@ -204,13 +204,16 @@ def validate(
         list[str] | None,
         typer.Option("--class", help="Class to compare; again for more.  [default: all]"),
     ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Pixels by which two readers' outlines may differ and be one.")
+    ] = 2.0,
 ) -> None:
     """Compare a run's attention with what pathologists marked. Evidence, never a verdict."""
     from analyzer_service.clinical import generate_clinical_validation_report
     from analyzer_service.clinical.console import lines_of
 
     report = generate_clinical_validation_report(
-        run, annotations, readers=reader or (), classes=label or ()
+        run, annotations, readers=reader or (), classes=label or (), tolerance_px=tolerance
     )
     for line in lines_of(report):
         typer.echo(line)

@@ -11,6 +11,7 @@ from analyzer_service.analyses.arrays import ArrayError
 
 Mask = NDArray[np.bool_]
 
+_ALL_AROUND: Final = np.ones((3, 3), dtype=bool)
 NAMES: Final = ("iou", "dice", "precision", "recall", "f1")
 
 
@@ -66,21 +67,25 @@ def is_without_annotation(ref: ArrayLike) -> bool:
     return not _mask(ref).any()
 
 
-def surface_dice(pred: ArrayLike, ref: ArrayLike, *, tolerance_px: float) -> float:
+def surface_dice(
+    pred: ArrayLike, ref: ArrayLike, *, tolerance_px: float, cut: bool = False
+) -> float:
     """Share of both outlines that lies within a tolerance of the other one.
 
     Parameters
     ----------
     pred, ref : arrays of shape (H, W)
-        Nonzero is inside. Outlines are the pixels inside with a neighbor (4 of them) outside;
-        beyond the image is outside.
+        Nonzero is inside. Outlines are the pixels inside with a neighbor (4 of them) outside.
     tolerance_px : float
         At least 0; what annotators differ by among themselves is a sound choice.
+    cut : bool
+        Whether the masks are cut out of larger ones, as tiles are: then the image's border is no
+        outline. If not, beyond the image is outside.
 
     Returns
     -------
     float
-        In [0, 1]; NaN if both are empty, 0 if one is.
+        In [0, 1]; NaN if neither has an outline, 0 if one of them has none.
 
     Raises
     ------
@@ -94,7 +99,7 @@ def surface_dice(pred: ArrayLike, ref: ArrayLike, *, tolerance_px: float) -> flo
     """
     if not tolerance_px >= 0:
         raise ArrayError(f"the tolerance must be 0 pixels or more, got {tolerance_px}")
-    one, other = (_outline(mask) for mask in _pair(pred, ref))
+    one, other = (_outline(mask, cut=cut) for mask in _pair(pred, ref))
     total = int(one.sum() + other.sum())
     if not total:
         return math.nan
@@ -104,13 +109,52 @@ def surface_dice(pred: ArrayLike, ref: ArrayLike, *, tolerance_px: float) -> flo
     return near / total
 
 
+def boundary_iou(pred: ArrayLike, ref: ArrayLike, *, width_px: int, cut: bool = False) -> float:
+    """IoU of what lies inside of each mask along its outline: it does not grow with the area.
+
+    Parameters
+    ----------
+    pred, ref : arrays of shape (H, W)
+        Nonzero is inside.
+    width_px : int
+        Of the bands along the outlines, at least 1, over rows, columns and diagonals alike.
+    cut : bool
+        As of `surface_dice`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN if neither has an outline.
+
+    Raises
+    ------
+    ArrayError
+        If both are not 2-D arrays of one shape, or the width is below 1.
+
+    Notes
+    -----
+    B. Cheng et al., "Boundary IoU", CVPR 2021, 15334-15342, with its authors' bands: the mask
+    without what is left of it after `width_px` erosions by 3 x 3 pixels.
+    """
+    if width_px < 1:
+        raise ArrayError(f"the width must be 1 pixel or more, got {width_px}")
+    one, other = (_band(mask, width_px, cut=cut) for mask in _pair(pred, ref))
+    either = int((one | other).sum())
+    return int((one & other).sum()) / either if either else math.nan
+
+
 def _within(outline: Mask, of: Mask, tolerance_px: float) -> int:
     distances = ndimage.distance_transform_edt(~of)
     return int((distances[outline] <= tolerance_px).sum())
 
 
-def _outline(mask: Mask) -> Mask:
-    inner: Mask = ndimage.binary_erosion(mask, border_value=0)
+def _outline(mask: Mask, *, cut: bool) -> Mask:
+    inner: Mask = ndimage.binary_erosion(mask, border_value=cut)
+    return mask & ~inner
+
+
+def _band(mask: Mask, width_px: int, *, cut: bool) -> Mask:
+    inner: Mask = ndimage.binary_erosion(mask, _ALL_AROUND, width_px, border_value=cut)
     return mask & ~inner
 
 

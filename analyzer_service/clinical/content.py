@@ -36,6 +36,7 @@ def content(validation: Validation) -> dict[str, Any]:
             {**_key(key), "slide": slide, **_summary(summary)}
             for (key, slide), summary in validation.slides.items()
         ],
+        "tolerance_px": validation.tolerance_px,
         "agreement": [
             {"class": label, "readers": list(between), **_summary(summary)}
             for (label, between), summary in validation.agreement.items()

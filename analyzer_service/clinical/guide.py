@@ -10,9 +10,10 @@ from analyzer_service.clinical.interface import (
     DEFAULT_TILES,
     AnnotationInterface,
     prepare_annotations,
-    readers_of,
+    task_list,
 )
 from analyzer_service.clinical.report import ClinicalValidationReport, write_report
+from analyzer_service.clinical.scoring import TOLERANCE_PX
 from analyzer_service.clinical.validating import validate_run
 from shared.errors import ConfigurationError
 
@@ -25,6 +26,7 @@ def generate_clinical_validation_report(
     *,
     readers: Sequence[str] = (),
     classes: Sequence[str] = (),
+    tolerance_px: float = TOLERANCE_PX,
 ) -> ClinicalValidationReport:
     """Compare a run's attention with annotations, and write the report into the run's folder.
 
@@ -39,6 +41,9 @@ def generate_clinical_validation_report(
         not, the report says that nothing is annotated yet.
     readers, classes : sequences of str
         As of `validate_run`; readers that the task list in the folder names, if none are given.
+        The classes that it names are those that all readers were asked for.
+    tolerance_px : float
+        As of `validate_run`.
 
     Returns
     -------
@@ -55,9 +60,16 @@ def generate_clinical_validation_report(
     """
     run = run_folder_of(attention_patterns)
     folder = run / ANNOTATIONS_FOLDER if annotations is None else Path(annotations)
-    named = tuple(readers) or readers_of(folder)
+    tasks = task_list(folder)
     begun = annotations is not None or folder.is_dir()
-    found = validate_run(run, folder if begun else None, readers=named, classes=classes)
+    found = validate_run(
+        run,
+        folder if begun else None,
+        readers=tuple(readers) or tasks.readers,
+        classes=classes,
+        asked=tasks.classes,
+        tolerance_px=tolerance_px,
+    )
     return write_report(run, found)
 
 

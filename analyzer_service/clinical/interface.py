@@ -68,10 +68,13 @@ class AnnotationInterface:
     left_out: tuple[str, ...]
 
 
-class _TaskList(BaseModel):
+class TaskList(BaseModel):
+    """Of a task list, who reads and what they were asked for."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     readers: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    classes: Annotated[tuple[str, ...], Field(max_length=1024)] = ()
 
 
 def prepare_annotations(
@@ -129,12 +132,12 @@ def prepare_annotations(
     return AnnotationInterface(folder, tasks, done, left_out)
 
 
-def readers_of(folder: Path) -> tuple[str, ...]:
-    """Readers that the task list in a folder names; none where there is no list."""
+def task_list(folder: Path) -> TaskList:
+    """What the task list in a folder says; nothing where there is no list."""
     try:
-        return _TaskList.model_validate_json((folder / TASKS_FILE).read_bytes()).readers
+        return TaskList.model_validate_json((folder / TASKS_FILE).read_bytes())
     except (OSError, ValidationError):
-        return ()
+        return TaskList()
 
 
 def _task(id_: str, readers: Sequence[str]) -> Task:

@@ -56,7 +56,8 @@ class Readings:
     by_reader : mapping of str to mapping of str to Reading
         By reader, then by the tile's id.
     labels : mapping of str to list of str
-        The classes that each reader marked in any tile that can be scored, sorted.
+        The classes that each reader marked in any tile that can be scored, and those that all were
+        asked for and another one marked, sorted.
     files : int
         Files that were looked at.
     faults : list of Fault
@@ -75,6 +76,7 @@ def match(
     *,
     readers: Sequence[str] = (),
     classes: Sequence[str] = (),
+    asked: Sequence[str] = (),
 ) -> Readings:
     """Read the annotation files in `folder`, and find the tiles that they are of.
 
@@ -88,6 +90,8 @@ def match(
         Subfolders, one a reader; none: everything in `folder` is one reader's.
     classes : sequence of str
         The ones to be used; none: all.
+    asked : sequence of str
+        Those that every reader was asked for, besides `classes`.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def match(
     for reader, place in folders.items():
         for path in _files_in(place):
             matcher.add(reader, path, _in_words(path.relative_to(folder)))
-    return matcher.readings(folders)
+    return matcher.readings(folders, {*classes, *asked})
 
 
 class _Matcher:
@@ -135,15 +139,17 @@ class _Matcher:
             place = self._add_tile if kind == "tile" else self._add_image
             place(reader, name, self._wanted(file, where), where)
 
-    def readings(self, readers: Iterable[str]) -> Readings:
+    def readings(self, readers: Iterable[str], asked: set[str]) -> Readings:
         """What was found; a tile's own file counts, not that of its image."""
         by_reader: dict[str, dict[str, Reading]] = {reader: {} for reader in readers}
         for (reader, tile), reading in (self._of_images | self._own).items():
             by_reader[reader][tile] = reading
-        labels = {
-            reader: sorted({r.label for reading in found.values() for r in reading.regions})
+        marked = {
+            reader: {r.label for reading in found.values() for r in reading.regions}
             for reader, found in by_reader.items()
         }
+        by_all = asked & set().union(*marked.values())
+        labels = {reader: sorted(own | by_all) for reader, own in marked.items()}
         return Readings(by_reader, labels, self.files, self.faults)
 
     def _not_found(self, reader: str, where: str, found: set[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from analyzer_service.clinical.content import STATEMENT, content, layers
 from analyzer_service.clinical.matching import CONSENSUS
-from analyzer_service.clinical.scoring import FEWEST_FOR_CONSENSUS
+from analyzer_service.clinical.scoring import FEWEST_FOR_CONSENSUS, band_px
 from analyzer_service.clinical.summarizing import Summary
 from analyzer_service.clinical.tables import (
     agreement_table,
@@ -186,7 +186,17 @@ def _readers(validation: Validation) -> list[str]:
         else f"A consensus takes {FEWEST_FOR_CONSENSUS} readers: two who differ have no majority."
     )
     words = "What attention can reach against one reader is bounded by what readers reach."
-    return ["## Between readers", f"{words} {by_consensus}", two, every]
+    return ["## Between readers", f"{words} {by_consensus}", _outlines(validation), two, every]
+
+
+def _outlines(validation: Validation) -> str:
+    tolerance, mpp = validation.tolerance_px, validation.started.mpp
+    size = f"{tolerance:g} pixels" + (f" ({tolerance * mpp:.2g} µm)" if mpp else "")
+    return (
+        f"NSD is the share of both outlines that lies within {size} of the other one; boundary "
+        f"IoU compares bands of {plural(band_px(tolerance), 'pixel')} along them. Where a tile "
+        "cuts an area there is no outline."
+    )
 
 
 def _left_out(validation: Validation) -> list[str]:

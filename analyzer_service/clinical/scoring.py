@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analyzer_service.analyses.attention_mask import attention_mask_scores, half_maximum
-from analyzer_service.analyses.masks import Mask, is_without_annotation, mask_scores
+from analyzer_service.analyses.masks import (
+    Mask,
+    boundary_iou,
+    is_without_annotation,
+    mask_scores,
+    surface_dice,
+)
 from analyzer_service.analyses.overlap import area_fractions
 from analyzer_service.analyses.raters import (
     cohen_kappa,
@@ -23,6 +29,8 @@ from analyzer_service.analyses.status import map_status
 FEWEST_FOR_CONSENSUS: Final = 3
 """Two who differ have no majority; STAPLE then depends on where it starts."""
 LIKELY: Final = 0.5
+TOLERANCE_PX: Final = 2.0
+"""By how much outlines of two readers may differ and count as one, unless it is said."""
 
 SCORES: Final = (
     *("auc", "average_precision", "overlap", "enrichment", "nss"),
@@ -34,7 +42,7 @@ EMPTY_SCORES: Final = (
     *("half_maximum_dice", "half_maximum_iou", "half_maximum_precision", "half_maximum_recall"),
     "attended_fraction",
 )
-PAIR_AGREEMENT: Final = ("dice", "cohen_kappa")
+PAIR_AGREEMENT: Final = ("dice", "iou", "cohen_kappa", "nsd", "boundary_iou")
 AGREEMENT: Final = ("fleiss_kappa", "krippendorff_alpha")
 
 
@@ -108,12 +116,13 @@ def pairs(gates: Mapping[str, NDArray[np.float32]], masks: Masks) -> Iterator[Pa
                 yield Pair(layer, reader, label, annotated, scores, gate, inside)
 
 
-def agreements(masks: Masks) -> Iterator[Agreement]:
+def agreements(masks: Masks, *, tolerance_px: float = TOLERANCE_PX) -> Iterator[Agreement]:
     """Every pair of readers of one tile, then all who read it, class by class."""
     for label in _labels(masks):
         given = {reader: found[label] for reader, found in masks.items() if label in found}
         for one, other in combinations(given, 2):
-            yield Agreement(label, (one, other), _of_two(given[one], given[other]))
+            values = _of_two(given[one], given[other], tolerance_px)
+            yield Agreement(label, (one, other), values)
         if len(given) > 1:
             yield Agreement(label, (), _of_all(list(given.values())))
 
@@ -132,8 +141,21 @@ def _labels(masks: Masks) -> list[str]:
     return sorted({label for by_label in masks.values() for label in by_label})
 
 
-def _of_two(one: Mask, other: Mask) -> dict[str, float]:
-    return {"dice": mask_scores(one, other)["dice"], "cohen_kappa": cohen_kappa(one, other)}
+def band_px(tolerance_px: float) -> int:
+    """Width of the bands of boundary IoU: the tolerance in whole pixels, at least one."""
+    return max(1, round(tolerance_px))
+
+
+def _of_two(one: Mask, other: Mask, tolerance_px: float) -> dict[str, float]:
+    """Agreement of areas and of outlines; where a tile cuts an area there is no outline."""
+    areas = mask_scores(one, other)
+    return {
+        "dice": areas["dice"],
+        "iou": areas["iou"],
+        "cohen_kappa": cohen_kappa(one, other),
+        "nsd": surface_dice(one, other, tolerance_px=tolerance_px, cut=True),
+        "boundary_iou": boundary_iou(one, other, width_px=band_px(tolerance_px), cut=True),
+    }
 
 
 def _of_all(masks: list[Mask]) -> dict[str, float]:

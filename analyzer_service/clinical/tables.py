@@ -36,7 +36,10 @@ _EMPTY_ROWS: Final = {
 _BY_SLIDE: Final = ("auc", "enrichment", "area_matched_dice", "ceiling")
 _AGREEMENT: Final = {
     "dice": "Dice",
+    "iou": "IoU",
     "cohen_kappa": "Cohen's kappa",
+    "nsd": "NSD",
+    "boundary_iou": "Boundary IoU",
     "fleiss_kappa": "Fleiss' kappa",
     "krippendorff_alpha": "Krippendorff's alpha",
 }

@@ -1,5 +1,6 @@
 """A run's attention against what readers marked in its tiles."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ from analyzer_service.annotations import Fault, rasterize
 from analyzer_service.annotations.regions import Polygon
 from analyzer_service.clinical import summarizing
 from analyzer_service.clinical.matching import CONSENSUS, Reading, Readings, match
-from analyzer_service.clinical.scoring import Masks, agreements, consensus, pairs
+from analyzer_service.clinical.scoring import TOLERANCE_PX, Masks, agreements, consensus, pairs
 from analyzer_service.clinical.summarizing import OwnOrOthers, PairKey, ScoredTile, Summary
 from analyzer_service.commit.kept_tiles import KeptTile, kept_tiles, with_frames
 from analyzer_service.commit.reader import RunReader
+from shared.errors import ConfigurationError
 from shared.messages import BatchFrame, RunStarted
 
 
@@ -41,6 +43,8 @@ class Validation:
     agreement : mapping of (str, tuple of str) to Summary
         By class and pair of readers.
     own_or_others : list of OwnOrOthers
+    tolerance_px : float
+        By how much outlines of two readers may differ and count as one.
     """
 
     started: RunStarted
@@ -53,6 +57,7 @@ class Validation:
     slides: Mapping[tuple[PairKey, str], Summary]
     agreement: Mapping[tuple[str, tuple[str, ...]], Summary]
     own_or_others: list[OwnOrOthers]
+    tolerance_px: float
 
 
 def validate_run(
@@ -61,6 +66,8 @@ def validate_run(
     *,
     readers: Sequence[str] = (),
     classes: Sequence[str] = (),
+    asked: Sequence[str] = (),
+    tolerance_px: float = TOLERANCE_PX,
 ) -> Validation:
     """Score the attention of a run's kept validation tiles against annotations of them.
 
@@ -75,21 +82,30 @@ def validate_run(
         Names of subfolders, one for each reader; none: all files are one reader's.
     classes : sequence of str
         Those to be scored; none: all that are marked.
+    asked : sequence of str
+        Those that all readers were asked for, besides `classes`: if one of them marked such a class
+        anywhere, the others' tiles without it say that there is none.
+    tolerance_px : float
+        By how much outlines of two readers may differ and count as one, in pixels of the tile.
 
     Raises
     ------
     ConfigurationError
-        If `run` is no run, or there are no annotations in the folder.
+        If the tolerance is no number from 0 on, `run` is no run, or there are no annotations in the
+        folder.
     """
+    if not 0 <= tolerance_px < math.inf:
+        raise ConfigurationError(f"--tolerance {tolerance_px}: give pixels, 0 or more")
     with RunReader(run) as reader:
         started = reader.started()
     tiles = kept_tiles(run)
-    readings = match(annotations, tiles, readers=readers, classes=classes)
+    readings = match(annotations, tiles, readers=readers, classes=classes, asked=asked)
     faults = list(readings.faults)
-    scored = list(_scored(run, [tile for tile in tiles if tile.phase == "val"], readings, faults))
+    kept = [tile for tile in tiles if tile.phase == "val"]
+    scored = list(_scored(run, kept, readings, faults, tolerance_px))
     return Validation(
         started=started,
-        kept=sum(tile.phase == "val" for tile in tiles),
+        kept=len(kept),
         readings=readings,
         faults=faults,
         tiles=scored,
@@ -98,11 +114,16 @@ def validate_run(
         slides=summarizing.by_slide(scored),
         agreement=summarizing.agreement(scored),
         own_or_others=summarizing.own_or_others(scored),
+        tolerance_px=tolerance_px,
     )
 
 
 def _scored(
-    run: Path, tiles: Sequence[KeptTile], readings: Readings, faults: list[Fault]
+    run: Path,
+    tiles: Sequence[KeptTile],
+    readings: Readings,
+    faults: list[Fault],
+    tolerance_px: float,
 ) -> Iterator[ScoredTile]:
     """Each tile that anyone annotated."""
     read = {tile for by_tile in readings.by_reader.values() for tile in by_tile}
@@ -111,11 +132,15 @@ def _scored(
         if frame is None:
             faults.append(Fault("unread_frame", tile.sample.id, tile.file))
         else:
-            yield _score(tile, frame, readings, faults)
+            yield _score(tile, frame, readings, faults, tolerance_px)
 
 
 def _score(
-    tile: KeptTile, frame: BatchFrame, readings: Readings, faults: list[Fault]
+    tile: KeptTile,
+    frame: BatchFrame,
+    readings: Readings,
+    faults: list[Fault],
+    tolerance_px: float,
 ) -> ScoredTile:
     height, width = frame.input.shape[1:3]
     given = {
@@ -137,7 +162,7 @@ def _score(
         global_step=tile.global_step,
         shape=(height, width),
         pairs=tuple(pairs(gates, against)),
-        agreements=tuple(agreements(masks)),
+        agreements=tuple(agreements(masks, tolerance_px=tolerance_px)),
     )
 
 

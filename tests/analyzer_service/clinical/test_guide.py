@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 import analyzer_service
-from analyzer_service import cli, generate_clinical_validation_report
+from analyzer_service import (
+    cli,
+    create_pathologist_annotation_interface,
+    generate_clinical_validation_report,
+)
 from shared.errors import ConfigurationError
 from tests.analyzer_service.clinical.runs import TileRun, annotate, gate_of, make_tiles, spot
 
@@ -42,6 +46,21 @@ def test_the_report_of_what_names_a_run(new_run: NewRun, tmp_path: Path) -> None
         generate_clinical_validation_report({"loss": 0.1})
     with pytest.raises(ConfigurationError, match="is no folder"):
         generate_clinical_validation_report(run.folder, tmp_path / "none")
+
+
+def test_the_task_list_says_who_reads_and_what_all_were_asked_for(new_run: NewRun) -> None:
+    run, (tile,) = new_run(), make_tiles(1)
+    run.keep([tile], {"bam_384": gate_of(spot(4, 4))[None]})
+    create_pathologist_annotation_interface(
+        run.folder, readers=["anna", "ben"], classes=["mitosis", "tumor"]
+    )
+    folder = run.folder / "annotations"
+    annotate(folder / "anna", tile, {"mitosis": spot(4, 4)})
+    annotate(folder / "ben", tile, {})
+    report = generate_clinical_validation_report(run.folder)
+    pair = next(one for one in report.content["agreement"] if one["readers"])
+    assert (pair["class"], pair["readers"]) == ("mitosis", ["anna", "ben"])
+    assert pair["scores"]["dice"]["mean"] == 0.0
 
 
 def test_the_package_stays_light_until_it_is_asked() -> None:

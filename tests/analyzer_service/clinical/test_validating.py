@@ -143,6 +143,15 @@ def test_readers_against_each_other(new_run: NewRun, tmp_path: Path) -> None:
     kappas = [cohen_kappa_score(mark.ravel(), np.roll(mark, 1, axis=1).ravel()) for mark in marks]
     found_kappa = found.agreement["tumor", ("anna", "ben")].means["cohen_kappa"].mean
     assert found_kappa == pytest.approx(np.mean(kappas))
+    # The second tile's mark is inside of it: squares of 8 x 8, three columns apart. Of each
+    # outline's 28 pixels the far side (8) is 3 from the other outline, and so is the middle of
+    # the near side (2). Of each band's 48 pixels 4 rows of the 5 shared columns are the other's.
+    one = {each.between: each.values for each in found.tiles[1].agreements}["anna", "eva"]
+    assert [one[name] for name in ("nsd", "boundary_iou", "iou")] == [
+        pytest.approx(18 / 28),
+        pytest.approx(20 / 76),
+        pytest.approx(40 / 88),
+    ]
     everyone = found.agreement["tumor", ()].means
     assert 0.6 < everyone["fleiss_kappa"].mean < 0.9
     assert everyone["krippendorff_alpha"].mean == pytest.approx(
@@ -156,6 +165,42 @@ def test_readers_against_each_other(new_run: NewRun, tmp_path: Path) -> None:
     two = validate_run(run.folder, tmp_path, readers=["anna", "ben"])
     assert not any(key.reader == "consensus" for key in two.attention)
     assert "A consensus takes 3 readers" in markdown(two)
+
+
+def test_outlines_agree_as_far_as_the_tolerance_says(new_run: NewRun, tmp_path: Path) -> None:
+    run, (tile,) = new_run(), make_tiles(1)
+    run.keep([tile], {"bam_384": gate_of(spot(8, 8))[None]})
+    for reader, by in {"anna": 0, "ben": 3}.items():
+        annotate(tmp_path / reader, tile, {"tumor": np.roll(spot(8, 8), by, axis=1)})
+    readers = ["anna", "ben"]
+    wide = validate_run(run.folder, tmp_path, readers=readers, tolerance_px=3.0)
+    assert wide.agreement["tumor", ("anna", "ben")].means["nsd"].mean == 1.0
+    text = markdown(wide)
+    assert "within 3 pixels (1.5 µm) of the other one; boundary IoU compares bands of 3" in text
+    for wrong in (-1.0, math.nan, math.inf):
+        with pytest.raises(ConfigurationError, match="--tolerance"):
+            validate_run(run.folder, tmp_path, readers=readers, tolerance_px=wrong)
+
+
+def test_who_was_asked_for_a_class_and_marked_none_says_that_there_is_none(
+    new_run: NewRun, tmp_path: Path
+) -> None:
+    """One reader marks mitoses, the other looked and found none in any tile."""
+    run, tiles = new_run(), make_tiles(2)
+    gates = np.stack([gate_of(mark, seed=i) for i, mark in enumerate(spots(2))])
+    run.keep(tiles, {"bam_384": gates})
+    for tile, mark in zip(tiles, spots(2), strict=True):
+        annotate(tmp_path / "anna", tile, {"mitosis": mark, "tumor": mark})
+        annotate(tmp_path / "ben", tile, {"tumor": mark})
+    readers = ["anna", "ben"]
+    between = ("mitosis", ("anna", "ben"))
+    assert between not in validate_run(run.folder, tmp_path, readers=readers).agreement
+    for said in ({"asked": ["mitosis", "necrosis"]}, {"classes": ["mitosis"]}):
+        found = validate_run(run.folder, tmp_path, readers=readers, **said)
+        dice = found.agreement[between].means["dice"]
+        assert (dice.mean, dice.n) == (0.0, 2)
+        assert found.without_annotation[PairKey("ben", "mitosis", "bam_384")].tiles == 2
+        assert not any(label == "necrosis" for label, _ in found.agreement)
 
 
 def test_bad_input_is_named_and_the_rest_is_used(new_run: NewRun, tmp_path: Path) -> None:
