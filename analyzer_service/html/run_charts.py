@@ -76,6 +76,10 @@ class RunHistories:
         make = by_step if phase == "val" else rolling
         return make(columns["global_step"], finite(columns[name]))
 
+    def defined(self, phase: str, name: str) -> bool:
+        """Tell whether the metric has any value that can be drawn."""
+        return bool(np.isfinite(finite(self._columns(phase)[name])).any())
+
     def _columns(self, phase: str) -> dict[str, Floats]:
         if phase not in self._read:
             self._read[phase] = self.reader.history(
@@ -134,7 +138,7 @@ def layer_charts(histories: RunHistories, layer: str, ranges: Ranges) -> Markup:
         )
         for each in (*ranges.attention, *_MORE)
     ]
-    return _grid(charts, small=True)
+    return _grid(charts, look="small")
 
 
 def nuclei_chart(histories: RunHistories, layer: str) -> Markup:
@@ -155,7 +159,7 @@ def speed_charts(histories: RunHistories, ranges: Ranges) -> Markup:
     for name, (title, unit) in _SPEED.items():
         good = ranges.inference_time if name == "inference_time_ms" else None
         charts.append(Chart(title, _curves(histories, name), good=good, unit=unit))
-    return _grid(charts)
+    return _grid(charts, look="pairs")
 
 
 def _curves(histories: RunHistories, name: str) -> list[Curve]:
@@ -166,8 +170,8 @@ def _curves(histories: RunHistories, name: str) -> list[Curve]:
     ]
 
 
-def _grid(charts: Sequence[Chart], *, small: bool = False) -> Markup:
+def _grid(charts: Sequence[Chart], *, look: str = "") -> Markup:
     figures = [drawn for chart in charts if (drawn := figure(chart))]
     if not figures:
         return Markup("")
-    return element("div", joined(figures), class_="charts small" if small else "charts")
+    return element("div", joined(figures), class_=f"charts {look}".strip())

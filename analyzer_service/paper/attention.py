@@ -14,14 +14,29 @@ from analyzer_service.figures.colormaps import ATTENTION_LIMIT
 from analyzer_service.figures.gates import view_gate
 from analyzer_service.figures.ranges import GoodRange, Ranges
 from analyzer_service.html.run_charts import RunHistories
-from analyzer_service.paper.curves import draw_trend, fit, shade
+from analyzer_service.paper.curves import draw_trend, fit, say_empty, shade
 from analyzer_service.paper.style import DASHES, LAYER_COLORS, TWO_COLUMNS_MM, letter, new_figure
 from analyzer_service.paper.tiles import ShownTile
+from analyzer_service.sinks.report_wording import feature
 
 COUNT: Final = 6
 MOST_LAYERS: Final = 3
 _ATTENTION_COLORS: Final = "viridis"
 _LUMINANCE: Final = np.array((0.299, 0.587, 0.114))
+
+
+def shown_layers(histories: RunHistories) -> list[str]:
+    """The layers that the figure shows."""
+    return list(histories.layers)[:MOST_LAYERS]
+
+
+def has_metrics(histories: RunHistories, ranges: Ranges) -> bool:
+    """Whether any of the metrics over the run is defined."""
+    return any(
+        histories.defined(_phase(histories), f"attention_{layer}_{good.key}")
+        for layer in shown_layers(histories)
+        for good in ranges.attention[:-1]
+    )
 
 
 def attention_figure(
@@ -34,10 +49,11 @@ def attention_figure(
 
     At most the first three layers are shown; parts without data are left out.
     """
-    layers = list(histories.layers)[:MOST_LAYERS]
+    layers = shown_layers(histories)
     tests = [test for test in outcomes if test.layer in layers]
-    maps_mm = (len(layers) + 1) * 25.5 + 4 if tiles else 0.0
-    parts = {"maps": maps_mm, "metrics": 38.0, "tests": 50.0 if tests else 0.0}
+    maps_mm = (len(layers) + 1) * 26.6 + 6 if tiles else 0.0
+    metrics_mm = 38.0 if has_metrics(histories, ranges) else 0.0
+    parts = {"maps": maps_mm, "metrics": metrics_mm, "tests": 50.0 if tests else 0.0}
     shown = {name: height for name, height in parts.items() if height}
     figure = new_figure(TWO_COLUMNS_MM, sum(shown.values()))
     rows = figure.subfigures(len(shown), 1, height_ratios=list(shown.values()), squeeze=False)[:, 0]
@@ -97,23 +113,32 @@ def _overlay(axes: Axes, tile: ShownTile, layer: str) -> AxesImage | None:
 def _metrics(
     part: SubFigure, name: str, histories: RunHistories, ranges: Ranges, layers: Sequence[str]
 ) -> None:
-    phase = "val" if histories.rows["val"] else "train"
-    for i, (axes, good) in enumerate(zip(part.subplots(1, 5), ranges.attention[:-1], strict=True)):
-        drawn = []
-        for number, layer in enumerate(layers):
-            trend = histories.trend(phase, f"attention_{layer}_{good.key}")
-            if np.isfinite(trend.middle).any():
-                look = {"color": LAYER_COLORS[number], "dashes": DASHES[number]}
-                draw_trend(axes, trend, name=layer, **look)
-                drawn.append(trend)
-        if drawn:
-            fit(axes, drawn, good.scale)
-            shade(axes, good)
-        axes.set_title(_label(good), pad=3)
+    panels = part.subplots(1, 5)
+    letter(panels[0], name)
+    for axes, good in zip(panels, ranges.attention[:-1], strict=True):
+        axes.set_title(_label(good))
         axes.set_xlabel("Step")
-        if i == 0:
-            letter(axes, name)
-            axes.legend(loc="lower left")
+        _curves(axes, good, histories, layers)
+    next(axes for axes in panels if axes.lines).legend(loc="lower left")
+
+
+def _curves(axes: Axes, good: GoodRange, histories: RunHistories, layers: Sequence[str]) -> None:
+    phase, drawn = _phase(histories), []
+    for number, layer in enumerate(layers):
+        metric = f"attention_{layer}_{good.key}"
+        if histories.defined(phase, metric):
+            look = {"color": LAYER_COLORS[number], "dashes": DASHES[number]}
+            drawn.append(histories.trend(phase, metric))
+            draw_trend(axes, drawn[-1], name=layer, **look)
+    if drawn:
+        fit(axes, drawn, good.scale)
+        shade(axes, good)
+    else:
+        say_empty(axes)
+
+
+def _phase(histories: RunHistories) -> str:
+    return "val" if histories.rows["val"] else "train"
 
 
 def _label(good: GoodRange) -> str:
@@ -130,12 +155,9 @@ def _tests(part: SubFigure, name: str, tests: Sequence[TissueTest], layers: Sequ
         axes.set_title(layer)
         axes.set_xlabel("Correlation of attention with the tissue, r")
     letter(panels[0], name)
-    panels[0].set_yticks(list(places.values()), [_feature(name) for name in places])
-    part.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-
-
-def _feature(name: str) -> str:
-    return name.replace("_", " ").replace("glcm", "texture").replace("dab", "DAB")
+    panels[0].set_yticks(list(places.values()), [feature(name) for name in places])
+    marks, words = panels[0].get_legend_handles_labels()
+    part.legend(marks[::-1], words[::-1], loc="outside lower center", ncols=2)
 
 
 def _intervals(axes: Axes, tests: Sequence[TissueTest], places: dict[str, int], color: str) -> None:
@@ -144,16 +166,6 @@ def _intervals(axes: Axes, tests: Sequence[TissueTest], places: dict[str, int], 
     ends = np.array([(test.low, test.high) for test in tests]).reshape(-1, 2)
     gaps = np.abs(ends.T - middle)
     axes.axvline(0, color="0.5", lw=0.5, zorder=0)
-    axes.plot(
-        [test.mismatched for test in tests],
-        at,
-        "o",
-        mfc="white",
-        mec="0.4",
-        ms=3.2,
-        mew=0.6,
-        label="other tiles' tissue",
-    )
     axes.errorbar(
         middle,
         at,
@@ -164,6 +176,17 @@ def _intervals(axes: Axes, tests: Sequence[TissueTest], places: dict[str, int], 
         lw=0.9,
         capsize=1.8,
         label="own tissue, 95 % CI",
+    )
+    axes.plot(
+        [test.mismatched for test in tests],
+        at,
+        "o",
+        mfc="white",
+        mec="0.4",
+        ms=3.2,
+        mew=0.6,
+        zorder=1,
+        label="other tiles' tissue",
     )
     axes.set_xlim(-1, 1)
     axes.set_xticks((-1, -0.5, 0, 0.5, 1))

@@ -33,7 +33,11 @@ def training_caption(histories: RunHistories) -> str:
 
 
 def attention_caption(
-    tiles: Sequence[ShownTile], histories: RunHistories, tests: Sequence[TissueTest]
+    tiles: Sequence[ShownTile],
+    histories: RunHistories,
+    tests: Sequence[TissueTest],
+    *,
+    metrics: bool = True,
 ) -> str:
     """Of the figure of the attention; its parts are lettered as they are there."""
     phase = _PHASES["val" if histories.rows["val"] else "train"]
@@ -43,7 +47,8 @@ def attention_caption(
             f"Attention of {plural(len(tiles), 'tile')}, each gate's excess over its lower "
             "quartile in multiples of an even share, on the gate's own grid."
         )
-    parts.append(f"Attention metrics over the run, {phase} batches; shaded: good ranges.")
+    if metrics:
+        parts.append(f"Attention metrics over the run, {phase} batches; shaded: good ranges.")
     if tests:
         most = max(test.n for test in tests)
         parts.append(
@@ -53,7 +58,8 @@ def attention_caption(
             "layer would give."
         )
     lettered = " ".join(f"({name}) {part}" for name, part in zip("abc", parts, strict=False))
-    return f"**Attention analysis.** {lettered} {_bands(histories)}"
+    bands = f" {_bands(histories)}" if metrics else ""
+    return f"**Attention analysis.** {lettered}{bands}"
 
 
 def _bands(histories: RunHistories) -> str:

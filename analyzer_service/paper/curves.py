@@ -21,6 +21,13 @@ def draw_trend(axes: Axes, trend: Trend, *, name: str, color: str, dashes: str) 
     axes.plot(trend.steps, trend.middle, dashes, color=color, label=name, **marker)  # type: ignore[arg-type]
 
 
+def say_empty(axes: Axes) -> None:
+    """Words in the place of curves, where no value is defined."""
+    axes.text(0.5, 0.5, "no values", ha="center", va="center", transform=axes.transAxes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
 def shade(axes: Axes, good: GoodRange) -> None:
     """The good range behind the curves, over the axis as it is."""
     low, high = axes.get_ylim()
@@ -45,6 +52,6 @@ def fit(axes: Axes, trends: Sequence[Trend], scale: tuple[float, float] | None =
         axes.minorticks_off()
     axes.set_ylim(found.low, found.high)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
     axes.set_xlim(left=0)

@@ -9,7 +9,7 @@ from analyzer_service.alerts.good_ranges import good_ranges
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.html.run_charts import read_histories
 from analyzer_service.paper import attention, reconstruction
-from analyzer_service.paper.attention import attention_figure
+from analyzer_service.paper.attention import attention_figure, has_metrics
 from analyzer_service.paper.captions import (
     attention_caption,
     reconstruction_caption,
@@ -18,7 +18,7 @@ from analyzer_service.paper.captions import (
 from analyzer_service.paper.reconstruction import reconstruction_figure
 from analyzer_service.paper.style import DPI, journal_style
 from analyzer_service.paper.tiles import kept_tiles, spread
-from analyzer_service.paper.training import training_figure
+from analyzer_service.paper.training import has_training, training_figure
 from analyzer_service.sinks.replacing import replacing, replacing_path
 from analyzer_service.sinks.report_tissue_tests import tissue_tests
 from shared.errors import SinkError
@@ -71,7 +71,7 @@ def _figures(reader: RunReader, release: int) -> dict[str, tuple[Figure, str]]:
     started = reader.started()
     ranges = good_ranges(reader.alert_settings().ranges)
     histories = read_histories(reader, release)
-    kept = kept_tiles(reader)
+    kept = kept_tiles(reader, release)
     figures: dict[str, tuple[Figure, str]] = {}
     if kept:
         tiles = spread(kept, reconstruction.COUNT)
@@ -79,17 +79,19 @@ def _figures(reader: RunReader, release: int) -> dict[str, tuple[Figure, str]]:
             reconstruction_figure(tiles, started.mpp),
             reconstruction_caption(tiles, len(kept)),
         )
-    if not any(histories.rows.values()):
+    if has_training(histories):
+        words = training_caption(histories)
+        figures["training_progress"] = training_figure(histories, ranges), words
+    if not histories.layers:
         return figures
-    words = training_caption(histories)
-    figures["training_progress"] = training_figure(histories, ranges), words
-    if histories.layers:
-        outcomes = tissue_tests(*reader.probe_tiles(), histories.layers).outcomes
-        tests = [test for test in outcomes if test.kind == "correlation"]
-        tiles = spread(kept, attention.COUNT)
+    outcomes = tissue_tests(*reader.probe_tiles(), histories.layers).outcomes
+    tests = [test for test in outcomes if test.kind == "correlation"]
+    tiles = spread(kept, attention.COUNT)
+    metrics = has_metrics(histories, ranges)
+    if tiles or tests or metrics:
         figures["attention_analysis"] = (
             attention_figure(tiles, histories, ranges, tests),
-            attention_caption(tiles, histories, tests),
+            attention_caption(tiles, histories, tests, metrics=metrics),
         )
     return figures
 

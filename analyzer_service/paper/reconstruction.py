@@ -29,7 +29,7 @@ def reconstruction_figure(tiles: Sequence[ShownTile], mpp: float | None) -> Figu
     mpp : float or None
         Pixel size in µm of tiles that do not say their own, for the scale bar.
     """
-    figure = new_figure(TWO_COLUMNS_MM, 3 * (TWO_COLUMNS_MM - 24) / COUNT + 10)
+    figure = new_figure(TWO_COLUMNS_MM, 3 * (TWO_COLUMNS_MM - 24) / COUNT + 16)
     axes = figure.subplots(3, COUNT, squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
     limit = error_limit(tiles)
     for column in range(COUNT):

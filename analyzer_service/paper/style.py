@@ -23,6 +23,7 @@ _FONTS: Final = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
 _SETTINGS: Final[dict[Any, Any]] = {
     "font.size": 7.0,
     "axes.titlesize": 7.0,
+    "axes.titlepad": 3.0,
     "axes.labelsize": 7.0,
     "xtick.labelsize": 7.0,
     "ytick.labelsize": 7.0,

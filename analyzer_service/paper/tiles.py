@@ -34,13 +34,17 @@ class ShownTile:
         return found
 
 
-def kept_tiles(reader: RunReader) -> list[ShownTile]:
-    """Distinct tiles whose images are kept, lowest SSIM first.
+def kept_tiles(reader: RunReader, release: int) -> list[ShownTile]:
+    """Distinct tiles of rows up to `release` whose images are kept, lowest SSIM first.
 
     They are of the last epoch that has validation frames; of training where none has. Of a very
     long epoch the last `MOST_FRAMES` frames are read.
     """
-    tiles = {tile.sample: tile for shown in _last_epoch(reader) for tile in _tiles(reader, *shown)}
+    tiles = {
+        tile.sample: tile
+        for shown in _last_epoch(reader, release)
+        for tile in _tiles(reader, *shown)
+    }
     return sorted(tiles.values(), key=_rank)
 
 
@@ -50,10 +54,11 @@ def spread(tiles: Sequence[ShownTile], count: int) -> list[ShownTile]:
     return [tiles[place] for place in places]
 
 
-def _last_epoch(reader: RunReader) -> list[tuple[BatchFrame, int]]:
+def _last_epoch(reader: RunReader, release: int) -> list[tuple[BatchFrame, int]]:
     """Frames of the last epoch that has any, with the rows that they belong to."""
     for phase in ("val", "train"):
-        drawn = [record for record in reader.dashboards() if record.phase == phase][-MOST_FRAMES:]
+        drawn = [each for each in reader.dashboards() if each.phase == phase]
+        drawn = [each for each in drawn if each.release <= release][-MOST_FRAMES:]
         kept = [(reader.frame(phase, each.number), each.release) for each in drawn]
         frames = [(frame, release) for frame, release in kept if frame is not None]
         last = max((frame.epoch for frame, _ in frames), default=-1)

@@ -33,7 +33,9 @@ def cards(
             f"SD {number(ssim.sd, 2)}, {plural(ssim.n, 'tile')} of the last epoch",
         ),
         _loss(batches),
-        Card("Training steps", with_unit(throughput(batches), "tiles/s"), "without waiting"),
+        Card(
+            "Training speed", with_unit(throughput(batches), "tiles/s"), "steps alone, data ready"
+        ),
         _frames(reader),
         _alerts(reader, release),
     ]

@@ -6,7 +6,7 @@ from typing import Final
 
 from analyzer_service.sinks.report_wording import plural, size
 
-LISTED_OF_A_KIND: Final = 100
+LISTED_OF_A_KIND: Final = 10
 _KINDS: Final = (
     ("train_batch_*.png", "dashboard of a training batch"),
     ("val_batch_*.png", "dashboard of a validation batch"),

@@ -21,6 +21,7 @@ from analyzer_service.html.run_charts import (
 )
 from analyzer_service.html.shell import Card, Page, Section, anchor_of, render_page
 from analyzer_service.html.svg import element, joined
+from analyzer_service.sinks.report_wording import feature
 
 _ATTENTION: Final = "Attention analysis"
 _PATHOLOGY: Final = "Pathology"
@@ -61,7 +62,8 @@ def report_page(text: str, facts: PageFacts) -> str:
 def _with_plots(title: str, body: str, facts: PageFacts) -> Markup:
     if title == _TRAINING:
         charts = training_charts(facts.histories, facts.ranges)
-        return joined([how_to_read(facts.histories), charts, to_html(body)])
+        how = how_to_read(facts.histories) if charts else Markup("")
+        return joined([how, charts, to_html(body)])
     if title == _SPEED:
         return joined([speed_charts(facts.histories, facts.ranges), to_html(body)])
     if title == _ATTENTION:
@@ -98,9 +100,8 @@ def _tissue(layer: str, facts: PageFacts) -> Markup:
         intervals_figure(Intervals(title, lines, (-1.0, 1.0), chance)),
         nuclei_chart(facts.histories, layer),
     ]
-    return element("div", joined(figures), class_="charts") if any(figures) else Markup("")
+    return element("div", joined(figures), class_="charts pairs") if any(figures) else Markup("")
 
 
 def _interval(test: TissueTest) -> Interval:
-    label = test.feature.replace("_", " ").replace("glcm", "texture")
-    return Interval(label, test.matched, test.low, test.high, test.mismatched)
+    return Interval(feature(test.feature), test.matched, test.low, test.high, test.mismatched)

@@ -21,7 +21,7 @@ from analyzer_service.analyses.run_pathology import (
 from analyzer_service.commit.reader import ProbeTile
 from analyzer_service.figures.wording import number
 from analyzer_service.sinks.markdown import table
-from analyzer_service.sinks.report_wording import plural
+from analyzer_service.sinks.report_wording import feature, plural
 
 _WORDS: Final = {
     "tissue": "dense tissue (summed optical density)",
@@ -191,7 +191,7 @@ def _label(test: TissueTest) -> str:
         return "nuclei, times chance"
     if test.kind == "auc":
         return f"nuclei, AUC (chance {CHANCE['auc']:g})"
-    return f"{test.feature.replace('_', ' ')}, r"
+    return f"{feature(test.feature)}, r"
 
 
 def _reading(test: TissueTest) -> str:

@@ -38,14 +38,14 @@ def opening(started: RunStarted, state: RunState, batches: RunBatches) -> str:
     )
 
 
-def training_table(batches: RunBatches) -> str:
-    """First, last and best loss and SSIM of both phases."""
+def training_table(batches: RunBatches) -> str | None:
+    """First, last and best loss and SSIM of both phases; None without batches."""
     header = ["", "Batches", "Tiles"]
     header += ["Loss first → last", "Best loss", "SSIM first → last", "Best SSIM"]
     rows = [
         _phase_line(_TITLES[name], phase) for name, phase in batches.phases.items() if phase.batches
     ]
-    return table(header, rows)
+    return table(header, rows) if rows else None
 
 
 def training_words(batches: RunBatches) -> str:

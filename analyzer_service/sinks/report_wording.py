@@ -66,6 +66,17 @@ ERRORS = ("unexplained_frames", "missing_records", "books_differ", "frame_mismat
 """Failures that must never be: something is missing, and nothing tells why."""
 
 
+def feature(name: str) -> str:
+    """A feature of the tissue for readers.
+
+    Examples
+    --------
+    >>> feature("glcm_contrast"), feature("dab")
+    ('texture contrast', 'DAB')
+    """
+    return name.replace("_", " ").replace("glcm", "texture").replace("dab", "DAB")
+
+
 def mean_sd(moments: Moments) -> str:
     """Mean ± sample SD, or the mean alone of a single value.
 

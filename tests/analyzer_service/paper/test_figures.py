@@ -21,7 +21,7 @@ from analyzer_service.workers import InlineWorkers
 from shared.errors import SinkError
 from shared.messages import Sample
 from tests.analyzer_service.pipeline.driving import run_whole
-from tests.analyzer_service.sinks.runs import RunWriter, write_run
+from tests.analyzer_service.sinks.runs import GATE_METRICS, LAYERS, RunWriter, write_run
 from tests.analyzer_service.sinks.tissue_runs import validated
 
 SETTINGS = PipelineSettings(end_grace_s=0.0, calls=Calls())
@@ -111,7 +111,7 @@ def test_the_same_run_gives_the_same_bytes(folder: Path, paths: list[Path]) -> N
 
 def test_tiles_run_from_the_worst_to_the_best(folder: Path) -> None:
     with RunReader(folder) as reader:
-        kept = kept_tiles(reader)
+        kept = kept_tiles(reader, release_of(folder))
         ssim = {row.sample: row.values["ssim"] for row in reader.sample_values(phase="val")}
 
     assert len(kept) == 24
@@ -180,6 +180,39 @@ def test_values_that_cannot_be_drawn_are_left_out(tmp_path: Path) -> None:
     run.close()
 
     assert len(write_figures(run.folder, run.release)) == 5
+
+
+def test_what_is_undefined_in_part_is_said_in_its_panel(tmp_path: Path) -> None:
+    run = RunWriter(tmp_path / "auto_analysis_demo")
+    run.batch(1, loss=float("nan"))
+    run.close()
+
+    with RunReader(run.folder) as reader, journal_style():
+        figure, _ = files._figures(reader, run.release)["training_progress"]
+        loss, ssim, _ = figure.axes
+        assert [text.get_text() for text in loss.texts] == ["no values"]
+        assert ssim.get_legend() is not None
+        assert loss.get_legend() is None
+
+
+def test_what_is_undefined_throughout_has_no_figure(tmp_path: Path) -> None:
+    run = RunWriter(tmp_path / "auto_analysis_demo")
+    names = [f"attention_{layer}_{key}" for layer in LAYERS for key in GATE_METRICS]
+    part = dict.fromkeys(["ssim", "psnr", *names], float("nan"))
+    run.batch(1, loss=float("nan"), part=part)
+    run.close()
+
+    assert [path.name for path in write_figures(run.folder, run.release)] == ["captions.md"]
+
+
+def test_rows_after_the_position_are_left_out(folder: Path) -> None:
+    with RunReader(folder) as reader:
+        shown = [record.release for record in reader.dashboards() if record.phase == "val"]
+        first = kept_tiles(reader, min(shown))
+
+    assert len(shown) > 1
+    assert {tile.phase for tile in first} == {"val"}
+    assert len(first) == 24 // len(shown)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
 """The page of the report: what the Markdown says and more, alone, safe, the same every time."""
 
+import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.sinks.report import write_report
 from tests.analyzer_service.html.documents import Document, read
-from tests.analyzer_service.sinks.runs import RunWriter, write_run
+from tests.analyzer_service.sinks.runs import GATE_METRICS, LAYERS, RunWriter, write_run
 
 Keep = Callable[[RunWriter], RunWriter]
 HOSTILE = (
@@ -110,7 +112,10 @@ def test_same_run_elsewhere_gives_the_same_bytes(tmp_path: Path, keep: Keep) -> 
 def test_a_run_that_goes_on_and_one_without_rows_have_pages(folder: Path, keep: Keep) -> None:
     run = keep(RunWriter(folder))
     empty = read(page_of(run))
-    assert empty.named("svg") == []
+    assert empty.named("svg") == empty.named("figure") == []
+    assert "Lines are medians" not in empty.texts["body"][0]
+    rows = empty.texts["tbody"]
+    assert all(text.strip() for text in rows), "a table without rows"
     assert "has not ended" in empty.texts["body"][0]
 
     run.batch(1)
@@ -119,6 +124,36 @@ def test_a_run_that_goes_on_and_one_without_rows_have_pages(folder: Path, keep: 
     page = read(page_of(run))
     assert "Loss" in figures(page)
     assert not any("nan" in a.get("d", "") for _, a in page.elements)
+
+
+def undefined(run: RunWriter) -> None:
+    names = [f"attention_{layer}_{key}" for layer in LAYERS for key in GATE_METRICS]
+    part = dict.fromkeys(["ssim", "psnr", "mse", "spatial_consistency", *names], math.nan)
+    for step in range(1, 30):
+        run.batch(step, part=part, loss=math.nan, mse=math.nan, memory_mb=None)
+
+
+@pytest.mark.parametrize(
+    ("fill", "plots"),
+    [
+        pytest.param(lambda run: run.batch(1), True, id="one batch"),
+        pytest.param(lambda run: [run.batch(i) for i in range(1, 40)], True, id="no validation"),
+        pytest.param(undefined, False, id="NaN only"),
+    ],
+)
+def test_little_to_show_is_shown_well(
+    folder: Path, keep: Keep, fill: Callable[[RunWriter], object], plots: bool
+) -> None:
+    run = keep(RunWriter(folder))
+    fill(run)
+
+    text = page_of(run)
+    page = read(text)
+
+    assert ("Loss" in figures(page)) == plots
+    assert not re.search(r"\b(nan|inf|None)\b", text.partition(">Training summary</h2>")[2])
+    assert len(page.named("figure")) == len(page.named("svg")), "an empty frame"
+    assert all(text.strip() for text in page.texts["tbody"]), "a table without rows"
 
 
 def test_long_histories_come_from_rollups(folder: Path, keep: Keep) -> None:
