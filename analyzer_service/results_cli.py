@@ -40,14 +40,17 @@ def report(
     from analyzer_service.commit.reader import RunReader
     from analyzer_service.sinks.report import PAGE_NAME, write_report
 
-    with RunReader(run) as reader:
-        release = reader.state().released
+    def released() -> int:
+        with RunReader(run) as reader:
+            return reader.state().released
+
     if figures:
         from analyzer_service.paper import write_figures
 
-        for path in write_figures(run, release):
+        for path in write_figures(run, released()):
             typer.echo(path)
-    typer.echo(write_report(run, release))
+    # Asked again: a run that goes on may have ended while the figures were drawn.
+    typer.echo(write_report(run, released()))
     typer.echo(run / PAGE_NAME)
 
 
