@@ -24,6 +24,7 @@ from analyzer_service.commit.frame_books import read_books, read_drops
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
+from analyzer_service.commit.tile_rows import PAGE, read_tiles, row_filters
 from analyzer_service.commit.views import (
     AlertRecord,
     DashboardRecord,
@@ -37,7 +38,7 @@ from analyzer_service.commit.views import (
     SampleRow,
 )
 from analyzer_service.sinks.frames import read_frame
-from shared.messages import BatchFrame, RunStarted, Sample, Totals
+from shared.messages import BatchFrame, RunStarted, Totals
 
 __all__ = [
     "AlertRecord",
@@ -54,7 +55,6 @@ __all__ = [
     "run_database",
 ]
 
-_PAGE: Final = 512
 _WHOLE: Final = frozenset(
     ("epoch", "batch_idx", "global_step", "phase_step", "rank", "batch_size", "samples")
 )
@@ -135,10 +135,10 @@ class RunReader:
 
         `after` and `upto` are release numbers: rows beyond `after`, up to and with `upto`.
         """
-        tests, given = _filters(phase, epoch, upto)
+        tests, given = row_filters(phase, epoch, upto)
         query = (
             "SELECT release, phase, name_list, metrics FROM batches "
-            f"WHERE superseded = 0 AND release > ?{tests} ORDER BY release LIMIT {_PAGE}"
+            f"WHERE superseded = 0 AND release > ?{tests} ORDER BY release LIMIT {PAGE}"
         )
         while page := self._connection.execute(query, (after, *given)).fetchall():
             for release, of_phase, number, blob in page:
@@ -200,17 +200,8 @@ class RunReader:
         upto: int | None = None,
     ) -> Iterator[SampleRow]:
         """Analyzed tiles of the released rows, in release order, then in their batch's order."""
-        tests, given = _filters(phase, epoch, upto)
-        batches = (
-            "SELECT release, frame, phase, epoch, global_step, phase_step, rank FROM batches "
-            f"WHERE superseded = 0 AND frame IS NOT NULL AND release > ?{tests} "
-            f"ORDER BY release LIMIT {_PAGE}"
-        )
-        while page := self._connection.execute(batches, (after, *given)).fetchall():
-            for _, frame, of_phase, *numbers in page:
-                for sample, values in self._samples_of(frame):
-                    yield SampleRow(sample, values, of_phase, *numbers)
-            after = page[-1][0]
+        tests = row_filters(phase, epoch, upto)
+        return read_tiles(self._connection, self._lists, tests, after)
 
     def blocks(self, *, upto: int) -> Iterator[Block]:
         """Rows up to release `upto` as matrices, for sums over long runs."""
@@ -297,15 +288,3 @@ class RunReader:
             whole = name in _WHOLE and value == value
             values[name] = int(value) if whole else value
         return values
-
-    def _samples_of(self, frame: int) -> Iterator[tuple[Sample, dict[str, float]]]:
-        query = "SELECT sample, name_list, metrics FROM samples WHERE frame = ? ORDER BY position"
-        for text, number, blob in self._connection.execute(query, (frame,)).fetchall():
-            sample = Sample.model_validate(json.loads(text))
-            yield sample, self._lists.unpack(number, blob)
-
-
-def _filters(phase: str | None, epoch: int | None, upto: int | None) -> tuple[str, list[str | int]]:
-    wanted = {" AND phase = ?": phase, " AND epoch = ?": epoch, " AND release <= ?": upto}
-    given = {test: value for test, value in wanted.items() if value is not None}
-    return "".join(given), list(given.values())
