@@ -1,5 +1,6 @@
 """Exporting a run: which file, which format, read-only beside whoever writes the run."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ FORMATS: Final[dict[str, Writer]] = {
     "parquet": write_parquet,
     "json": write_json,
 }
+
+_EXPORTED: Final = ("batch_metrics.", "tile_metrics.")
 
 
 def export_run(
@@ -46,7 +49,8 @@ def export_run(
     Raises
     ------
     ConfigurationError
-        If `folder` holds no run, the format is unknown, or its package is not installed.
+        If `folder` holds no run, the format is unknown, its package is not installed, or the file
+        is one of the run's own.
     SinkError
         If the file cannot be written.
     """
@@ -55,7 +59,15 @@ def export_run(
     if to == "parquet":
         check_parquet()
     path = out or folder / f"{'tile' if tiles else 'batch'}_metrics.{to}"
+    _check_not_the_runs(path, folder)
     with RunReader(folder) as reader, replacing_path(path) as temporary:
         table = (tile_table if tiles else batch_table)(reader)
         rows = FORMATS[to](table, temporary)
     return path, rows
+
+
+def _check_not_the_runs(path: Path, folder: Path) -> None:
+    """Refuse to write over what the run itself has written: it is only read."""
+    inside = path.resolve().is_relative_to(folder.resolve())
+    if inside and os.path.exists(path) and not path.name.startswith(_EXPORTED):
+        raise ConfigurationError(f"--out {path}: that is the run's own; choose another name")

@@ -27,13 +27,16 @@ def replacing_path(path: Path) -> Iterator[Path]:
     """Path of a file that takes the place of `path` when the block ends without an error.
 
     It is ``.{name}.{process}.tmp`` beside `path`, so that two processes that write the same file
-    do not meet; after an error it is removed and `path` stays as it was.
+    do not meet; after an error it is removed and `path` stays as it was. A device, a pipe or a
+    folder is never replaced: whoever may rename may take away ``/dev/null`` from everyone.
 
     Raises
     ------
     SinkError
-        If the file cannot be written (folder gone, disk full).
+        If the file cannot be written (folder gone, disk full), or `path` is no regular file.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # any path: these never raise
+        raise SinkError(f"cannot write {path}: it is there and no regular file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary

@@ -140,6 +140,20 @@ def test_unknown_format_and_missing_run_are_named(run: RunWriter, tmp_path: Path
         export_run(tmp_path, "csv")
 
 
+def test_what_the_run_wrote_itself_is_not_written_over(run: RunWriter, tmp_path: Path) -> None:
+    final = write_final(run.folder, run.release)
+    before = final.read_bytes()
+    for name in ("metrics.sqlite", "final_training_metrics.json"):
+        with pytest.raises(ConfigurationError, match="the run's own"):
+            export_run(run.folder, "csv", out=run.folder / name)
+    assert final.read_bytes() == before
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_text("old")
+    for path in (run.folder / "mine.csv", elsewhere, run.folder / "batch_metrics.csv"):
+        assert export_run(run.folder, "csv", out=path)[1] == 26
+    assert len(load(elsewhere)) == 26
+
+
 def test_without_pyarrow_the_way_to_it_is_said(
     run: RunWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,15 @@ def test_a_missing_folder_is_a_sink_error(tmp_path: Path) -> None:
         replacing(tmp_path / "none" / "a.json"),
     ):
         pass
+
+
+def test_a_pipe_or_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path in (pipe, folder):
+        with pytest.raises(SinkError, match="no regular file"), replacing(path):
+            pytest.fail("nothing is begun")
+    assert pipe.is_fifo()
+    assert folder.is_dir()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder", "pipe"]
