@@ -143,10 +143,10 @@ def _sentence(layer: str, outcome: RunPathology) -> str:
     if math.isnan(test.p):
         return f"Attention of `{layer}` on nuclei: undefined ({plural(test.n, 'usable tile')})."
     return (
-        f"Attention of `{layer}` falls on nuclei (found *approximately*) {test.matched:.2f} times "
-        f"as often as chance, 95 % CI {test.low:.2f} to {test.high:.2f}, over "
+        f"Attention of `{layer}` falls on nuclei (found *approximately*) {number(test.matched)} "
+        f"times as often as chance, 95 % CI {number(test.low)} to {number(test.high)}, over "
         f"{plural(test.n, 'tile')}; with the nuclei of other tiles it would be "
-        f"{test.mismatched:.2f} times. {_verdict(test)}"
+        f"{number(test.mismatched)} times. {_verdict(test)}"
     )
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from analyzer_service.analyses.run_pathology import Kind, RunPathology, TissueTest
 from analyzer_service.pipeline import Calls, PipelineSettings
 from analyzer_service.sinks.report import PAGE_NAME, REPORT_NAME
-from analyzer_service.sinks.report_tissue_tests import _reading, _sentence
+from analyzer_service.sinks.report_tissue_tests import _reading, _sentence, _test_table
 from analyzer_service.workers import InlineWorkers, Workers
 from shared.messages import BatchFrame
 from tests.analyzer_service.pipeline.driving import Said, run_whole
@@ -193,6 +194,32 @@ def test_words_do_not_contradict_the_numbers_beside_them(
     assert _reading(test) == cell
     if sentence:
         assert sentence in _sentence("gate", RunPathology(20, 0, False, (test,)))
+
+
+@pytest.mark.parametrize(
+    ("own", "low", "high", "words"),
+    [
+        (0.002, 0.001, 0.004, "0.00200 times as often as chance, 95 % CI 0.00100 to 0.00400"),
+        (1.8, -5.2, 8.8, "1.80 times as often as chance, 95 % CI −5.20 to 8.80"),
+        (12345.678, 1e3, 2e7, "12,346 times as often as chance, 95 % CI 1,000 to 2.00e7"),
+    ],
+)
+def test_the_sentence_gives_its_numbers_as_the_table_does(
+    own: float, low: float, high: float, words: str
+) -> None:
+    test = make_test(matched=own, low=low, high=high)
+    outcome = RunPathology(20, 0, False, (test,))
+    assert words in _sentence("gate", outcome)
+    sides = [part.split(" times")[0] for part in words.split(" as often as chance, 95 % CI ")]
+    assert f"{sides[0]} ({sides[1]})" in _test_table("gate", outcome)
+
+
+def make_test(**overrides: Any) -> TissueTest:
+    """A significant test: attention falls on nuclei 1.5 times as often as chance."""
+    fields = {"layer": "gate", "kind": "enrichment", "feature": "nuclei", "n": 20}
+    numbers = {"matched": 1.5, "low": 1.2, "high": 1.8, "mismatched": 1.0}
+    effect = {"effect": 0.5, "effect_low": 0.2, "effect_high": 0.8, "p": 0.001, "p_adjusted": 0.002}
+    return TissueTest(**(fields | numbers | effect | overrides))  # type: ignore[arg-type]
 
 
 def test_charts_stand_at_their_layer_and_show_the_table_s_numbers(
