@@ -154,16 +154,24 @@ def _verdict(test: TissueTest) -> str:
     p = f"adjusted p {_p(test.p_adjusted)}"
     if not test.significant:
         return f"So it cannot be told from a habit that ignores the nuclei ({p})."
-    if _is_less_than_by_habit(test):
+    if _weakens_habit(test):
+        if _is_at_chance(test):
+            amount = "more" if test.effect > 0 else "less"
+            return f"So {amount} of it falls on nuclei than its habit alone would bring ({p})."
         what = "keeps away from nuclei" if test.effect > 0 else "falls on nuclei"
         return f"So it {what}, but less than its habit alone would ({p})."
     way = "seeks" if test.effect > 0 else "avoids"
     return f"So it {way} the nuclei of the tile at hand ({p})."
 
 
-def _is_less_than_by_habit(test: TissueTest) -> bool:
+def _weakens_habit(test: TissueTest) -> bool:
     """Whether what attention does beyond its habit only weakens what it does in all."""
     return test.effect * (test.matched - CHANCE[test.kind]) < 0
+
+
+def _is_at_chance(test: TissueTest) -> bool:
+    """Whether what attention does in all cannot be told from chance."""
+    return test.low <= CHANCE[test.kind] <= test.high
 
 
 def _test_table(layer: str, outcome: RunPathology) -> str:
@@ -200,7 +208,9 @@ def _reading(test: TissueTest) -> str:
     if not test.significant:
         return "no effect shown"
     what = _WORDS.get(test.feature, test.feature)
-    if _is_less_than_by_habit(test):
+    if _weakens_habit(test):
+        if _is_at_chance(test):
+            return f"{'more' if test.effect > 0 else 'less'} attention to {what} than by habit"
         way = "avoids" if test.effect > 0 else "seeks"
         return f"attention {way} {what}, less than by habit"
     return f"attention {'seeks' if test.effect > 0 else 'avoids'} {what}"

@@ -197,6 +197,23 @@ def test_words_do_not_contradict_the_numbers_beside_them(
 
 
 @pytest.mark.parametrize(
+    ("own", "other", "cell", "sentence"),
+    [
+        (1.05, 1.5, "less attention to nuclei than by habit", "So less of it falls on nuclei"),
+        (0.95, 0.5, "more attention to nuclei than by habit", "So more of it falls on nuclei"),
+        (1.05, 0.5, "attention seeks nuclei", "So it seeks the nuclei"),
+        (0.95, 1.5, "attention avoids nuclei", "So it avoids the nuclei"),
+    ],
+)
+def test_what_may_be_chance_is_not_said_to_be_sought_or_avoided_in_all(
+    own: float, other: float, cell: str, sentence: str
+) -> None:
+    test = make_test(matched=own, low=0.9, high=1.1, mismatched=other, effect=own - other)
+    assert _reading(test) == cell
+    assert sentence in _sentence("gate", RunPathology(20, 0, False, (test,)))
+
+
+@pytest.mark.parametrize(
     ("own", "low", "high", "words"),
     [
         (0.002, 0.001, 0.004, "0.00200 times as often as chance, 95 % CI 0.00100 to 0.00400"),
