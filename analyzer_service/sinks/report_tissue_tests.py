@@ -30,7 +30,7 @@ _WORDS: Final = {
     "dab": "DAB",
     "nuclear_density": "dense nuclei",
     "color_variance": "strong color",
-    "glcm_contrast": "coarse, contrasty texture",
+    "glcm_contrast": "texture of strong contrast",
     "glcm_homogeneity": "even texture",
     "glcm_energy": "uniform texture",
 }

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analyzer_service.analyses.run_pathology import Kind, RunPathology, TissueTest
+from analyzer_service.analyses.texture import glcm_features
 from analyzer_service.pipeline import Calls, PipelineSettings
 from analyzer_service.sinks.report import PAGE_NAME, REPORT_NAME
 from analyzer_service.sinks.report_tissue_tests import _reading, _sentence, _test_table
@@ -211,6 +212,19 @@ def test_what_may_be_chance_is_not_said_to_be_sought_or_avoided_in_all(
     test = make_test(matched=own, low=0.9, high=1.1, mismatched=other, effect=own - other)
     assert _reading(test) == cell
     assert sentence in _sentence("gate", RunPathology(20, 0, False, (test,)))
+
+
+@pytest.mark.parametrize("feature", ["glcm_contrast", "glcm_homogeneity", "glcm_energy"])
+def test_texture_is_called_coarse_only_where_coarse_grain_has_more_of_it(feature: str) -> None:
+    grain = np.random.default_rng(0).random((32, 32))
+    name = feature.replace("glcm", "texture")
+    fine, coarse = (
+        glcm_features(np.kron(grain[:side, :side], np.ones((32 // side,) * 2)))[name]
+        for side in (32, 4)
+    )
+    words = _reading(make_test(kind="correlation", feature=feature))
+    assert "coarse" not in words or coarse > fine
+    assert "fine" not in words or fine > coarse
 
 
 @pytest.mark.parametrize(
