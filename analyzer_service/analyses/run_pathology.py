@@ -85,8 +85,17 @@ class TissueTest:
 
     @property
     def significant(self) -> bool:
-        """Whether attention follows this tissue, or keeps away from it, beyond a habit."""
+        """Whether attention depends on this tissue, beyond a habit."""
         return self.p_adjusted <= ALPHA
+
+    @property
+    def directed(self) -> bool:
+        """Whether it also follows this tissue, or keeps away from it, on the whole.
+
+        Half of the tiles that follow and half that keep away depend on it, too, so the test
+        alone cannot tell; nor can few slides. The interval of the effect must leave 0 out.
+        """
+        return self.significant and not self.effect_low <= 0.0 <= self.effect_high
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,11 @@ def _verdict(test: TissueTest) -> str:
     p = f"adjusted p {_p(test.p_adjusted)}"
     if not test.significant:
         return f"So it cannot be told from a habit that ignores the nuclei ({p})."
+    if not test.directed:
+        return (
+            f"So it depends on the nuclei of the tile at hand, but whether it seeks or avoids them "
+            f"is not shown ({p})."
+        )
     if _weakens_habit(test):
         if _is_at_chance(test):
             amount = "more" if test.effect > 0 else "less"
@@ -208,6 +213,8 @@ def _reading(test: TissueTest) -> str:
     if not test.significant:
         return "no effect shown"
     what = _WORDS.get(test.feature, test.feature)
+    if not test.directed:
+        return f"attention depends on {what}, which way is not shown"
     if _weakens_habit(test):
         if _is_at_chance(test):
             return f"{'more' if test.effect > 0 else 'less'} attention to {what} than by habit"

@@ -117,3 +117,14 @@ def test_slides_are_permuted_only_where_all_are_known(slides, count, by_slide):
 def test_the_same_seed_gives_the_same_numbers():
     layers = {"gate": layer(follows=0.3)}
     assert outcome_of(layers, seed=3)[0] == outcome_of(layers, seed=3)[0]
+
+
+def test_tiles_that_go_opposite_ways_depend_on_the_tissue_in_no_direction():
+    toward, away = (layer(follows=follows, tiles=40) for follows in (2.0, -2.0))
+    gates = np.concatenate([toward.gates[:20], away.gates[20:]])
+    _, tests = outcome_of({"gate": LayerMaps(gates, {}, toward.nuclei)})
+    test = tests["gate", "auc", "nuclei"]
+    assert not test.directed
+    assert test.effect_low <= 0 <= test.effect_high
+    _, tests = outcome_of({"gate": toward})
+    assert tests["gate", "auc", "nuclei"].directed

@@ -197,6 +197,30 @@ def test_words_do_not_contradict_the_numbers_beside_them(
         assert sentence in _sentence("gate", RunPathology(20, 0, False, (test,)))
 
 
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 1.1), (0.0, 1.0), (-1.0, 0.0)])
+def test_no_direction_is_claimed_where_the_interval_of_the_difference_holds_0(
+    low: float, high: float
+) -> None:
+    test = make_test(effect=(low + high) / 2, effect_low=low, effect_high=high)
+    assert _reading(test) == "attention depends on nuclei, which way is not shown"
+    sentence = _sentence("gate", RunPathology(20, 2, True, (test,)))
+    assert "whether it seeks or avoids them is not shown (adjusted p 0.002)" in sentence
+
+
+def test_every_direction_in_the_report_has_an_interval_beside_it_without_0(
+    tmp_path: Path, workers: Workers
+) -> None:
+    text = text_of(tmp_path, workers, validated(slides=("a", "b")))
+    words = {True: set[str](), False: set[str]()}
+    row = r"^\| .*\| +\S+ \((\S+) to (\S+)\) \| +(?:\d\S+|< 0.001) \| (.*?) +\| "
+    for low, high, said in re.findall(row, text, flags=re.MULTILINE):
+        sides = [float(side.replace("−", "-")) for side in (low, high)]
+        words[sides[0] <= 0 <= sides[1]].add(said)
+    assert "attention seeks hematoxylin" in words[False]
+    assert any("which way is not shown" in said for said in words[True])
+    assert not any("seeks" in said or "avoids" in said for said in words[True])
+
+
 @pytest.mark.parametrize(
     ("own", "other", "cell", "sentence"),
     [
@@ -209,7 +233,9 @@ def test_words_do_not_contradict_the_numbers_beside_them(
 def test_what_may_be_chance_is_not_said_to_be_sought_or_avoided_in_all(
     own: float, other: float, cell: str, sentence: str
 ) -> None:
-    test = make_test(matched=own, low=0.9, high=1.1, mismatched=other, effect=own - other)
+    effect = own - other
+    limits = {"effect": effect, "effect_low": effect - 0.1, "effect_high": effect + 0.1}
+    test = make_test(matched=own, low=0.9, high=1.1, mismatched=other, **limits)
     assert _reading(test) == cell
     assert sentence in _sentence("gate", RunPathology(20, 0, False, (test,)))
 
