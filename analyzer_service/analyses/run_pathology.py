@@ -27,6 +27,12 @@ ALPHA: Final = 0.05
 
 Kind = Literal["correlation", "enrichment", "auc"]
 CHANCE: Final[Mapping[Kind, float]] = {"correlation": 0.0, "enrichment": 1.0, "auc": 0.5}
+RANGE: Final[Mapping[Kind, tuple[float, float]]] = {
+    "correlation": (-1.0, 1.0),
+    "enrichment": (0.0, math.inf),
+    "auc": (0.0, 1.0),
+}
+"""What each number can be: intervals, which are wide of two slides, end there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class TissueTest:
     matched, mismatched : float
         Mean over tiles with their own tissue, and with that of other tiles.
     low, high : float
-        95 % interval of `matched`.
+        95 % interval of `matched`, inside `RANGE`.
     effect, effect_low, effect_high : float
         ``matched - mismatched`` with its interval.
     p, p_adjusted : float
@@ -168,11 +174,18 @@ def _test(
     of_own = significance.cluster_bootstrap(own, kept, level=LEVEL, seed=seed)
     effects = significance.tile_effects(pairs, groups=kept)
     of_effect = significance.cluster_bootstrap(effects, kept, level=LEVEL, seed=seed)
+    least, most = RANGE[kind]
     return TissueTest(
         *(layer, kind, feature, len(own)),
-        *(of_own.mean, of_own.low, of_own.high, outcome.mismatched_mean),
-        *(of_effect.mean, of_effect.low, of_effect.high, outcome.p),
+        *(of_own.mean, *_limits(of_own, least, most), outcome.mismatched_mean),
+        *(of_effect.mean, *_limits(of_effect, least - most, most - least), outcome.p),
     )
+
+
+def _limits(found: significance.BootstrapInterval, least: float, most: float) -> tuple[float, ...]:
+    """Ends of an interval, where they are beyond what its number can be, that."""
+    low, high = np.clip([found.low, found.high], least, most).tolist()
+    return low, high
 
 
 def _too_few(names: tuple[str, Kind, str], own: Floats) -> TissueTest:

@@ -128,3 +128,20 @@ def test_tiles_that_go_opposite_ways_depend_on_the_tissue_in_no_direction():
     assert test.effect_low <= 0 <= test.effect_high
     _, tests = outcome_of({"gate": toward})
     assert tests["gate", "auc", "nuclei"].directed
+
+
+def test_intervals_end_where_their_numbers_do():
+    # The layer follows one slide's tissue and keeps away from the other's: of two slides the
+    # interval is the mean -+ 12.7 standard errors.
+    one, other = (layer(follows=follows, tiles=8) for follows in (2.0, -2.0))
+    gates = np.concatenate([one.gates[:4], other.gates[4:]])
+    maps = LayerMaps(gates, {"tissue": one.features["tissue"]}, one.nuclei)
+    _, tests = outcome_of({"gate": maps}, slides=["a"] * 4 + ["b"] * 4)
+    r = tests["gate", "correlation", "tissue"]
+    assert (r.low, r.high, r.effect_low, r.effect_high) == (-1.0, 1.0, -2.0, 2.0)
+    auc = tests["gate", "auc", "nuclei"]
+    assert (auc.low, auc.high, auc.effect_low, auc.effect_high) == (0.0, 1.0, -1.0, 1.0)
+    enrichment = tests["gate", "enrichment", "nuclei"]
+    assert enrichment.low == 0.0
+    assert enrichment.high > 1.0
+    assert enrichment.effect_low < -1.0
