@@ -16,6 +16,8 @@ from analyzer_service.analyses.arrays import ArrayError, as_image
 from analyzer_service.analyses.similarity import WINDOW, plane_ssim
 
 UINT8_PEAK: Final = 255.0
+SPLIT_CHANNELS: Final = 4
+"""OpenCV splits as many fast; of more than 128 it makes one array of three axes."""
 
 Image = NDArray[Any]
 
@@ -117,4 +119,6 @@ def _is_measurable(one: Image, other: Image) -> bool:
 def _planes(image: Image) -> list[Image]:
     if image.ndim == 2:
         return [image]
+    if image.shape[2] > SPLIT_CHANNELS:
+        return list(np.moveaxis(image, 2, 0))
     return list(cv2.split(image))

@@ -55,6 +55,13 @@ def test_ssim_equals_scikit_images(shape):
     assert ssim(x, y) == pytest.approx(skimage_ssim(x, y), abs=1e-12)
 
 
+@pytest.mark.parametrize("channels", [4, 5, 200])  # OpenCV's images end at 128
+def test_ssim_equals_scikit_images_of_any_number_of_channels(channels):
+    planes = [pair((12, 15), seed=seed) for seed in range(channels)]
+    x, y = (np.stack(images, axis=2) for images in zip(*planes, strict=True))
+    assert ssim(x, y) == pytest.approx(skimage_ssim(x, y), abs=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_ssim_equals_scikit_images_on_flat_regions_too(seed):
     x, y = blocks((30, 45, 3), seed=seed), blocks((30, 45, 3), seed=seed + 100)
