@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 
 from shared.messages import RunStatus, Stain
-from shared.naming import run_folder_name
 from trainer.capture.containment import Containment
 from trainer.capture.counters import RunCounters
 from trainer.capture.options import SidecarOptions
+from trainer.capture.run_results import results_of
 from trainer.limits import Limits
 from trainer.results import RunResults
 
@@ -135,20 +135,8 @@ class SidecarCallback(pl.Callback):
     @property
     def results(self) -> RunResults:
         """What the analyzer has found so far, wherever that is known."""
-        if not self.options.enabled or self.options.sidecar == "off":
-            why = "the sidecar is off: replay the recording, if there is one"
-            return RunResults(None, why)
-        if self.options.sidecar == "local":
-            name = run_folder_name(self.counters.run_name)
-            why = "the analyzer makes it within seconds of the run's first batch"
-            return RunResults(self.options.output_dir / name, why)
         said = None if self.outcome is None else self.outcome.run_folder
-        where = "" if said is None else f" {said}"
-        why = (
-            f"an analyzer elsewhere writes the run's folder{where}; there, "
-            "python -m analyzer_service summary RUN tells the same"
-        )
-        return RunResults(None if said is None else Path(said), why)
+        return results_of(self.options, self.counters.run_name, said)
 
     @property
     def failures(self) -> int:
