@@ -1,9 +1,11 @@
 """Annotation files: what is in one, whichever of the formats it is in, and how one is written."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 from shapely.errors import GEOSException
@@ -30,7 +32,8 @@ class AnnotationFile:
     ----------
     usable : bool
         Whether it says what is in its image, be it nothing. False for one that could not be read
-        as a whole, and for one of the task list that is still to be done.
+        as a whole, for one of which no annotation could be used, and for one of the task list that
+        is still to be done: none of these says that there is nothing.
     regions : tuple of Region
         In the order of the file.
     faults : tuple of Fault
@@ -45,8 +48,9 @@ class AnnotationFile:
 def read_annotations(path: Path, *, name: str | None = None) -> AnnotationFile:
     """Annotations of a file: QuPath's GeoJSON or W3C Web Annotation, told apart by what it says.
 
-    A FeatureCollection, a list of features or a single one; an AnnotationPage, a list of
-    annotations or a single one. Whatever is wrong with the file is in `faults`: nothing is raised.
+    A FeatureCollection, a list of features or a single one, with the objects inside of others that
+    QuPath may write; an AnnotationPage, a list of annotations or a single one. Whatever is wrong
+    with the file is in `faults`: nothing is raised.
 
     Parameters
     ----------
@@ -56,6 +60,8 @@ def read_annotations(path: Path, *, name: str | None = None) -> AnnotationFile:
     """
     where = path.name if name is None else name
     try:
+        if not S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            return _none("not_annotations", where, "no regular file")
         if path.stat().st_size > LARGEST_FILE:
             return _none("not_annotations", where, f"larger than {LARGEST_FILE >> 20} MiB")
         content = json.loads(path.read_bytes())
@@ -66,13 +72,16 @@ def read_annotations(path: Path, *, name: str | None = None) -> AnnotationFile:
     if isinstance(content, Mapping) and TO_DO in content:
         return _none("untouched", where, "")
     items = _items(content)
-    if items is None or len(items) > MOST_ANNOTATIONS:
-        what = "neither features nor annotations" if items is None else f"{len(items):,} items"
-        return _none("not_annotations", where, what)
-    read = [_read(item, f"{where}, item {n}") for n, item in enumerate(items, 1)]
+    if items is None:
+        return _none("not_annotations", where, "neither features nor annotations")
+    named = list(islice(_with_inner(items), MOST_ANNOTATIONS + 1))
+    if len(named) > MOST_ANNOTATIONS:
+        return _none("not_annotations", where, f"more than {MOST_ANNOTATIONS:,} annotations")
+    read = [_read(item, f"{where}, item {number}") for number, item in named]
+    regions = tuple(item.region for item in read if item.region is not None)
     return AnnotationFile(
-        usable=True,
-        regions=tuple(item.region for item in read if item.region is not None),
+        usable=bool(regions) or not read,
+        regions=regions,
         faults=tuple(fault for item in read for fault in item.faults),
     )
 
@@ -113,6 +122,18 @@ def _items(content: Any) -> list[Any] | None:
         return [content]
     items = content.get(inside.get(str(content.get("type")), ""))
     return items if isinstance(items, list) else None
+
+
+def _with_inner(items: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Each item with its number, followed by the objects inside of it: "3", "3.1", "3.1.1"."""
+    waiting = [(f"{n}", item) for n, item in enumerate(items, 1)][::-1]
+    while waiting:
+        number, item = waiting.pop()
+        yield number, item
+        properties = item.get("properties") if isinstance(item, Mapping) else None
+        inner = properties.get("childObjects") if isinstance(properties, Mapping) else None
+        if isinstance(inner, list):
+            waiting += [(f"{number}.{n}", each) for n, each in enumerate(inner, 1)][::-1]
 
 
 def _read(item: Any, where: str) -> Item:

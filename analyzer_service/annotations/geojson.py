@@ -102,6 +102,8 @@ def read_feature(feature: Mapping[str, Any], where: str) -> Item:
     kind = geometry.get("type") if isinstance(geometry, Mapping) else None
     if geometry is None or kind in _WITHOUT_AREA:
         return refused("no_area", where, str(kind or "no geometry"))
+    if kind not in _WITH_AREA:
+        return refused("unreadable", where, f"a geometry {str(kind)[:40]!r} is not read")
     try:
         read = _Feature.model_validate(feature)
     except ValidationError as error:
@@ -142,6 +144,7 @@ def collection_of(regions: Iterable[Region]) -> dict[str, Any]:
 
 
 _LARGEST_MEASUREMENT: Final = 1e300
+_WITH_AREA: Final = ("Polygon", "MultiPolygon")
 _WITHOUT_AREA: Final = ("Point", "MultiPoint", "LineString", "MultiLineString")
 
 

@@ -71,6 +71,7 @@ FAULTS: Final = {
     "crossing": "outlines that cross themselves or their holes: repaired",
     "unclassified": "annotations without a class: one class of their own",
     "outside": "annotations that reach beyond their tile: clipped",
+    "elsewhere": "files of a tile whose annotations all lie beyond it, left out",
     "unplaced": "tiles whose place in their image is not known, left out",
     "unknown_class": "annotations of classes that were not asked for, left out",
     "unknown_tile": "files of no tile that the run kept, left out",

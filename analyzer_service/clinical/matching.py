@@ -96,10 +96,14 @@ def match(
     Raises
     ------
     ConfigurationError
-        If a folder is not there, has no file of annotations, or is named as the consensus is.
+        If a folder is not there, has no file of annotations, is not below `folder`, or is named as
+        the consensus is.
     """
     if CONSENSUS in readers:
         raise ConfigurationError(f"--reader {CONSENSUS}: the readers' consensus is called so")
+    for reader in readers:
+        if reader in ("", "..") or Path(reader).name != reader:
+            raise ConfigurationError(f"--reader {reader}: give the name of a subfolder")
     if folder is None:
         return Readings({}, {}, 0, [])
     known = list(tiles)
@@ -206,7 +210,7 @@ def _files_in(folder: Path) -> list[Path]:
     paths = [
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.name != TASKS_FILE and path.is_file()
+        if path.suffix.lower() in SUFFIXES and path.name != TASKS_FILE and not path.is_dir()
     ]
     if not paths:
         raise ConfigurationError(f"no annotations in {folder}: expected {', '.join(SUFFIXES)}")

@@ -132,28 +132,24 @@ def _scored(
         if frame is None:
             faults.append(Fault("unread_frame", tile.sample.id, tile.file))
         else:
-            yield _score(tile, frame, readings, faults, tolerance_px)
+            height, width = frame.input.shape[1:3]
+            given = dict(_given(tile, readings, (height, width), faults))
+            if given:
+                yield _score(tile, frame, given, readings.labels, tolerance_px)
 
 
 def _score(
     tile: KeptTile,
     frame: BatchFrame,
-    readings: Readings,
-    faults: list[Fault],
+    given: Mapping[str, Reading],
+    labels: Mapping[str, Sequence[str]],
     tolerance_px: float,
 ) -> ScoredTile:
     height, width = frame.input.shape[1:3]
-    given = {
-        reader: by_tile[tile.sample.id]
-        for reader, by_tile in readings.by_reader.items()
-        if tile.sample.id in by_tile
-    }
     masks = {
-        reader: _masks(reading, readings.labels[reader], (height, width))
+        reader: _masks(reading, labels[reader], (height, width))
         for reader, reading in given.items()
     }
-    for reading in given.values():
-        faults += _outside(reading, (height, width))
     gates = {layer: maps[tile.position] for layer, maps in frame.attention.items()}
     against: Masks = {**masks, CONSENSUS: consensus(masks)}
     return ScoredTile(
@@ -168,11 +164,8 @@ def _score(
 
 def _masks(reading: Reading, labels: Sequence[str], shape: tuple[int, int]) -> dict[str, Mask]:
     """What is marked as each class, in pixels of the tile."""
-    height, width = shape
     corner = (reading.left, reading.top)
-    left, top, right, bottom = reading.bounds.T - np.array((*corner, *corner))[:, None]
-    near = np.flatnonzero((right > 0) & (bottom > 0) & (left < width) & (top < height))
-    regions = [reading.regions[number] for number in near.tolist()]
+    regions = [reading.regions[number] for number in _near(reading, shape)]
     return {
         label: rasterize(
             (
@@ -185,6 +178,32 @@ def _masks(reading: Reading, labels: Sequence[str], shape: tuple[int, int]) -> d
         )
         for label in labels
     }
+
+
+def _near(reading: Reading, shape: tuple[int, int]) -> list[int]:
+    """Numbers of the annotations that may reach into the tile."""
+    height, width = shape
+    corner = np.array((reading.left, reading.top) * 2)
+    left, top, right, bottom = reading.bounds.T - corner[:, None]
+    near = (right > 0) & (bottom > 0) & (left < width) & (top < height)
+    return np.flatnonzero(near).tolist()
+
+
+def _given(
+    tile: KeptTile, readings: Readings, shape: tuple[int, int], faults: list[Fault]
+) -> Iterator[tuple[str, Reading]]:
+    """What each reader said of a tile; a file whose marks all miss it does not say it is empty."""
+    for reader, by_tile in readings.by_reader.items():
+        reading = by_tile.get(tile.sample.id)
+        if reading is None:
+            continue
+        beyond = list(_outside(reading, shape))
+        if beyond and not _near(reading, shape):
+            what = f"{beyond[0].what}: coordinates of a whole image?"
+            faults.append(Fault("elsewhere", reading.where, what))
+        else:
+            faults += beyond
+            yield reader, reading
 
 
 def _outside(reading: Reading, shape: tuple[int, int]) -> Iterator[Fault]:

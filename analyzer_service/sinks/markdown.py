@@ -35,12 +35,23 @@ def cell(text: str) -> str:
     >>> cell("a|b")
     'a\\\\|b'
     """
-    return " ".join(text.split()).replace("|", "\\|")
+    return one_line(text).replace("|", "\\|")
 
 
 def quoted(text: str) -> str:
     """Text from outside as a code span, so that nothing in it is taken for Markdown."""
-    return "`" + " ".join(text.replace("`", "'").split()) + "`"
+    return "`" + one_line(text.replace("`", "'")) + "`"
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, without what would steer a terminal or turn its writing around.
+
+    Examples
+    --------
+    >>> one_line("a\\n b\\x1b[31m")
+    'a b�[31m'
+    """
+    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], words: Collection[int]) -> str:

@@ -1,6 +1,7 @@
 """Files in, regions out: both formats, what is repaired, what is left out, what is said."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ def test_several_areas_and_older_spellings(tmp_path: Path) -> None:
 def test_outlines_that_are_not_sound(rings: list, kind: str, pixels: int, tmp_path: Path) -> None:
     found = read(tmp_path, feature(*rings))
     assert kinds(found) == [kind]
-    assert found.usable
     assert area(found) == pixels
+    assert found.usable == (pixels > 0), "a file of which nothing can be used says nothing"
 
 
 def test_an_outline_beyond_repair_does_not_cost_the_others(
@@ -127,6 +128,34 @@ def test_one_bad_annotation_does_not_cost_the_others(bad: Any, tmp_path: Path) -
     assert len(found.regions) == 2
 
 
+def test_objects_inside_of_others_are_read_too(tmp_path: Path) -> None:
+    """QuPath writes its hierarchy so, where it is asked to."""
+    cell = feature(HOLE, label="cell") | {"nucleusGeometry": {"type": "Point"}}
+    outer = feature(SQUARE, childObjects=[feature(HOLE, childObjects=[cell, 5])])
+    found = read(tmp_path, collection(outer, feature(BOW)))
+    assert [region.label for region in found.regions] == ["nucleus", "nucleus", "cell", "nucleus"]
+    assert [(fault.kind, fault.where) for fault in found.faults] == [
+        ("unreadable", "tile.geojson, item 1.1.2"),
+        ("crossing", "tile.geojson, item 2"),
+    ]
+
+
+def test_a_collection_of_geometries_is_named(tmp_path: Path) -> None:
+    several = {"type": "GeometryCollection", "geometries": [feature(SQUARE)["geometry"]]}
+    found = read(tmp_path, [feature(SQUARE) | {"geometry": several}])
+    assert "'GeometryCollection' is not read" in found.faults[0].what
+    assert not found.usable
+
+
+def test_measurements_that_are_not_finite_cost_nothing(tmp_path: Path) -> None:
+    """QuPath writes NaN and Infinity, which is no JSON."""
+    text = json.dumps(feature(SQUARE, measurements={"a": float("nan"), "b": -1e999, "c": 2}))
+    assert "NaN" in text
+    found = read(tmp_path, text)
+    assert found.faults == ()
+    assert found.regions[0].measurements == {"c": 2}
+
+
 def test_no_class_is_a_class_of_its_own(tmp_path: Path) -> None:
     found = read(tmp_path, feature(SQUARE, label=None))
     assert kinds(found) == ["unclassified"]
@@ -148,6 +177,8 @@ def test_files_that_are_not_there_or_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert kinds(read_annotations(tmp_path / "none.geojson")) == ["not_annotations"]
+    os.mkfifo(tmp_path / "pipe.geojson")  # nobody writes into it: opening it would wait for ever
+    assert read_annotations(tmp_path / "pipe.geojson").faults[0].what == "no regular file"
     monkeypatch.setattr(annotation_files, "LARGEST_FILE", 10)
     assert "larger than" in read(tmp_path, collection(feature(SQUARE))).faults[0].what
 

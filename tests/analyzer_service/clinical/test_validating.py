@@ -10,7 +10,9 @@ import pytest
 from sklearn.metrics import average_precision_score, cohen_kappa_score, f1_score, roc_auc_score
 
 from analyzer_service.analyses.overlap import nuclear_attention
+from analyzer_service.annotations.tile_names import tile_name
 from analyzer_service.clinical import validate_run
+from analyzer_service.clinical.console import lines_of
 from analyzer_service.clinical.report import markdown, write_report
 from analyzer_service.clinical.summarizing import PairKey
 from shared.errors import ConfigurationError
@@ -239,6 +241,44 @@ def test_what_reaches_beyond_its_tile_is_clipped_and_said(new_run: NewRun, tmp_p
     assert (fault.kind, fault.where) == ("outside", "tile.png.geojson")
     assert "x 28 to 36, y 0 to 8 in 32 x 32" in fault.what
     assert found.tiles[0].pairs[0].scores["annotated_fraction"] == 4 * 8 / SIZE**2
+
+
+def test_a_file_that_misses_its_tile_does_not_say_that_it_is_empty(
+    new_run: NewRun, tmp_path: Path
+) -> None:
+    """Coordinates of the slide under a tile's name, and a file of which nothing can be read."""
+    run, tiles = new_run(), make_tiles(3, source=None)
+    run.keep(tiles, {"bam_384": np.stack([gate_of(spot(4, 4), seed=i) for i in range(3)])})
+    annotate(tmp_path / "a", tiles[0], {"tumor": spot(4, 4)})
+    far = region_of(spot(0, 0), label="tumor", left=SIZE + 4)
+    annotate_image(tmp_path / "a", tile_name(tiles[1].id), [far])
+    annotate_image(tmp_path / "a", tile_name(tiles[2].id), [])
+    broken = tmp_path / "a" / f"{tile_name(tiles[2].id)}.geojson"
+    broken.write_text('{"type": "FeatureCollection", "features": [{"type": "Feature"}, 5]}')
+    found = validate_run(run.folder, tmp_path / "a")
+    assert [tile.sample.id for tile in found.tiles] == [tiles[0].id]
+    assert found.without_annotation == {}
+    assert sorted(fault.kind for fault in found.faults) == ["elsewhere", "no_area", "unreadable"]
+    (fault,) = [fault for fault in found.faults if fault.kind == "elsewhere"]
+    assert "x 36 to 44" in fault.what
+    assert fault.where.startswith(tile_name(tiles[1].id))
+
+
+def test_names_from_outside_do_not_steer_a_terminal(new_run: NewRun, tmp_path: Path) -> None:
+    run, (tile,) = new_run(), make_tiles(1)
+    run.keep([tile], {"bam_384": gate_of(spot(4, 4))[None]})
+    annotate(tmp_path / "a", tile, {"\x1b[31mred\u202e": spot(4, 4)})
+    (tmp_path / "a" / "b\x1b]0;title\x07.geojson").write_text("{")
+    report = write_report(run.folder, validate_run(run.folder, tmp_path / "a"))
+    for text in (report.markdown.read_text("utf-8"), "\n".join(lines_of(report))):
+        assert "[31mred" in text
+        assert not set("\x1b\x07\u202e") & set(text)
+
+
+@pytest.mark.parametrize("reader", ["..", "a/b", "/tmp", ""])
+def test_a_reader_is_a_subfolder(reader: str, new_run: NewRun, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="name of a subfolder"):
+        validate_run(new_run().folder, tmp_path, readers=[reader])
 
 
 def test_the_latest_map_of_a_tile_counts(new_run: NewRun, tmp_path: Path) -> None:
