@@ -67,11 +67,13 @@ def compare(
     from analyzer_service.sinks.replacing import replacing
 
     comparison = compare_runs(runs)
-    show(comparison, Console())
-    for path, form in ((html, as_page), (md, as_markdown)):
+    for path, form in ((html, as_page), (md, as_markdown)):  # before a pager may close the pipe
         if path is not None:
             with replacing(path) as file:
                 file.write(form(comparison))
+    show(comparison, Console())
+    for path in (html, md):
+        if path is not None:
             typer.echo(path)
 
 

@@ -98,6 +98,7 @@ def _loss(settings: AlertSettings) -> list[Rule]:
             relative=True,
             window=loss.window,
             early=True,
+            restarts=True,
             advice="Look at the learning rate, and at what changed since then.",
         ),
     ]
@@ -128,6 +129,7 @@ def _ssim(settings: AlertSettings) -> list[Rule]:
             margin=ssim.fall,
             relative=False,
             window=ssim.window,
+            restarts=True,
             advice="Look at the reconstructions of both steps in the dashboards.",
         ),
         LevelRule(

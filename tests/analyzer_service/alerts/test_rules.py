@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from analyzer_service.alerts.reading import SeenRow
@@ -169,6 +170,86 @@ def test_overfitting_is_seen_as_epochs_end() -> None:
     changes = [change for change in watch(worse) if change.name == "overfitting"]
     assert said(changes) == [("fired", "overfitting")]
     assert "validation loss rose" in changes[0].sentence
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_validation_that_is_noisy_is_no_overfitting(seed: int) -> None:
+    """A few validation batches that jump by 30 %: the best of 30 epochs was the luckiest."""
+    generator = np.random.default_rng(seed)
+    rows = [
+        row
+        if row.phase == "train"
+        else _with_loss(row, 0.06 * row.step**-0.7 * generator.lognormal(0, 0.3))
+        for row in healthy(3000, seed=seed)
+    ]
+    assert "overfitting" not in {change.name for change in watch(rows)}
+
+
+def test_overfitting_is_seen_through_noise() -> None:
+    generator = np.random.default_rng(0)
+    rows = [
+        row
+        if row.phase == "train"
+        else _with_loss(row, 0.003 * (1 + abs(row.epoch - 6) / 8) * generator.lognormal(0, 0.2))
+        for row in healthy(3000)
+    ]
+    changes = [change for change in watch(rows) if change.name == "overfitting"]
+    assert said(changes) == [("fired", "overfitting")]
+    assert 4 <= changes[0].row.epoch - 6 <= 14
+
+
+def restart(step: int, values: dict[str, float]) -> dict[str, float]:
+    """Cosine with warm restarts: each throws the loss back to three times itself for a while."""
+    cycle = step % 600
+    back = 1.0 + (2.0 * (1.0 - cycle / 150) if step > 600 and cycle < 150 else 0.0)
+    return {
+        "loss": values["loss"] * back,
+        "learning_rate": 5e-4 * (1 + math.cos(math.pi * cycle / 600)) + 1e-6,
+    }
+
+
+def test_a_warm_restart_of_the_learning_rate_is_no_rise() -> None:
+    assert watch(healthy(2000, fault=restart)) == []
+
+    def untold(step: int, values: dict[str, float]) -> dict[str, float]:
+        return {"loss": restart(step, values)["loss"]}
+
+    assert ("fired", "loss_rise") in said(watch(healthy(2000, fault=untold)))
+
+
+def test_what_a_jump_of_the_learning_rate_broke_is_still_broken_later() -> None:
+    def broken(step: int, values: dict[str, float]) -> dict[str, float]:
+        rate = 1e-3 if step < 700 else 0.1
+        return {"loss": values["loss"] * (20 if step >= 700 else 1), "learning_rate": rate}
+
+    fired = next(c for c in watch(healthy(1200, fault=broken)) if c.name == "loss_rise")
+    assert 700 + 200 <= fired.row.step <= 700 + 210
+
+
+@pytest.mark.parametrize(("mib", "count"), [(0.3, 1500), (0.1, 3000)])
+def test_a_slow_leak_is_seen_over_more_batches(mib: float, count: int) -> None:
+    def leak(step: int, values: dict[str, float]) -> dict[str, float]:
+        return {"memory_mb": values["memory_mb"] + mib * step}
+
+    changes = [c for c in watch(healthy(count, fault=leak)) if c.name == "memory_growth"]
+    assert said(changes) == [("fired", "memory_growth")]
+
+
+def test_memory_that_settles_is_no_growth_for_ever() -> None:
+    def settles(step: int, values: dict[str, float]) -> dict[str, float]:
+        return {"memory_mb": values["memory_mb"] + 60 * (1 - math.exp(-step / 200))}
+
+    assert watch(healthy(3000, fault=settles)) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_that_falls_slowly_after_a_warm_up_is_not_stuck(seed: int) -> None:
+    def warms_up(step: int, values: dict[str, float]) -> dict[str, float]:
+        noise = values["loss"] / (0.06 * step**-0.7)
+        return {"loss": 0.06 * noise * max(1.0, step / 80) ** -0.5}
+
+    changes = watch(healthy(900, seed=seed, fault=warms_up))
+    assert "loss_stuck" not in {change.name for change in changes}
 
 
 def test_infinity_and_broken_maps_are_named() -> None:
