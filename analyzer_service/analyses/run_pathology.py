@@ -171,6 +171,8 @@ def _test(
     if len(own) < FEWEST_TILES or (kept is not None and len(set(kept)) < FEWEST_SLIDES):
         return _too_few(names, own)
     outcome = significance.mismatched_test_of(pairs, groups=kept, seed=seed)
+    if outcome.exact and 1.0 / outcome.permutations > ALPHA:  # two slides of two tiles, say
+        return _too_few(names, own)
     of_own = significance.cluster_bootstrap(own, kept, level=LEVEL, seed=seed)
     effects = significance.tile_effects(pairs, groups=kept)
     of_effect = significance.cluster_bootstrap(effects, kept, level=LEVEL, seed=seed)

@@ -87,6 +87,23 @@ def test_too_few_tiles_have_a_mean_and_no_test():
     assert np.isnan([test.p, test.p_adjusted, test.low, test.effect_low]).all()
 
 
+@pytest.mark.parametrize(
+    ("slides", "least"),  # slides times tiles of each, permuted: the most that there is to compare
+    [
+        ("aabb", 1 / (2 * 2 * 2)),
+        ("aaab", 1 / (2 * 6)),
+        ("aabbb", 1 / (2 * 2 * 6)),
+        ("abcd", 1 / 24),
+    ],
+)
+def test_a_test_that_cannot_come_under_its_level_is_not_made(slides, least):
+    _, tests = outcome_of({"gate": layer(follows=3.0, tiles=len(slides))}, list(slides))
+    for test in tests.values():
+        assert np.isfinite(test.matched)
+        assert np.isnan(test.p) == (least > 0.05)
+        assert np.isnan(test.p) or test.p >= least
+
+
 def test_tiles_that_are_left_of_one_slide_are_not_exchanged_within_it():
     maps = layer(follows=1.0)
     maps.nuclei[: TILES // 2] = 0.0  # every nucleus is on the second slide
