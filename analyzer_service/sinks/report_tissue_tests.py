@@ -209,7 +209,7 @@ def _label(test: TissueTest) -> str:
 
 def _reading(test: TissueTest) -> str:
     if math.isnan(test.p):
-        return "too few tiles" if test.n < FEWEST_TILES else "too few slides"
+        return "too few usable tiles" if test.n < FEWEST_TILES else "too few slides"
     if not test.significant:
         return "no effect shown"
     what = _WORDS.get(test.feature, test.feature)

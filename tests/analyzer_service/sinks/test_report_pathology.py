@@ -64,6 +64,23 @@ def test_a_habit_is_no_effect_and_is_warned_of(report: str) -> None:
     assert "**`seeing` looks at" not in report
 
 
+def test_a_constant_gate_is_not_said_to_lack_tiles(tmp_path: Path, workers: Workers) -> None:
+    said = validated(tiles=8)
+    flat = [
+        frame.model_copy(
+            update={"attention": frame.attention | {"habit": np.full((4, 16, 16), 0.5, np.float32)}}
+        )
+        for frame in said.frames
+    ]
+    text = text_of(tmp_path, workers, replace(said, frames=flat))
+    layer = section(text, "#### `habit`", '"Own tissue"')
+    assert "Attention of `habit` on nuclei: undefined (0 usable tiles)." in layer
+    rows = [line for line in layer.splitlines() if ", r" in line]
+    assert rows
+    assert all("| too few usable tiles" in line and line.endswith(" 0 |") for line in rows)
+    assert "a constant gate" in text
+
+
 def test_one_unnamed_slide_is_said_to_be_one(report: str) -> None:
     assert f"{TILES} distinct validation tiles of epoch 0, slides that are not named" in report
     assert "say nothing of others" in report
