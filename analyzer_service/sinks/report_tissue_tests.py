@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analyzer_service.analyses.pathology_names import FEATURES
 from analyzer_service.analyses.run_pathology import (
     CHANCE,
+    FEWEST_SLIDES,
     FEWEST_TILES,
     LayerMaps,
     RunPathology,
@@ -22,6 +23,11 @@ from analyzer_service.commit.reader import ProbeTile
 from analyzer_service.figures.wording import number
 from analyzer_service.sinks.markdown import table
 from analyzer_service.sinks.report_wording import feature, plural
+
+_THESE: Final = "the slides of these tiles"
+_IF_SEVERAL: Final = (
+    "If they are of several slides, whose tiles resemble each other, p-values are too small."
+)
 
 _WORDS: Final = {
     "tissue": "dense tissue (summed optical density)",
@@ -59,7 +65,8 @@ def tissue_tests(
     epoch: int | None, probes: Sequence[ProbeTile], gates: Sequence[str]
 ) -> TissueTests:
     """Test the layers `gates` on tiles of validation epoch `epoch`."""
-    tiles = _alike(probes)
+    alike = _alike(probes)
+    tiles = _of_named_slides(alike)
     layers = {
         layer: _stacked(tiles, layer)
         for layer in gates
@@ -68,8 +75,12 @@ def tissue_tests(
     outcome = test_run(layers, [tile.sample.slide for tile in tiles], seed=epoch or 0)
     if len(tiles) < FEWEST_TILES or not outcome.tests:
         return TissueTests(_why_not(tiles, len(probes)), [])
+    left_out = {
+        "their maps have other sizes or layers": len(probes) - len(alike),
+        "their slides are not named": len(alike) - len(tiles),
+    }
     return TissueTests(
-        _how(outcome, epoch, tiles, left_out=len(probes) - len(tiles)),
+        _how(outcome, epoch, tiles, left_out),
         [(layer, _sentence(layer, outcome), _test_table(layer, outcome)) for layer in layers],
         outcome.tests,
     )
@@ -80,6 +91,18 @@ def _alike(probes: Sequence[ProbeTile]) -> list[ProbeTile]:
     layouts = [tuple((name, maps.shape) for name, maps in tile.maps.items()) for tile in probes]
     common = Counter(layouts).most_common(1)
     return [tile for tile, layout in zip(probes, layouts, strict=True) if layout == common[0][0]]
+
+
+def _of_named_slides(tiles: list[ProbeTile]) -> list[ProbeTile]:
+    """The tiles to test: without the unnamed, where enough others are of several slides.
+
+    One tile of an unknown slide would otherwise have tissue exchanged between tiles, and the
+    tiles of a slide counted as that many slides.
+    """
+    named = [tile for tile in tiles if tile.sample.slide is not None]
+    several = len({tile.sample.slide for tile in named}) >= FEWEST_SLIDES
+    enough = len(named) >= max(FEWEST_TILES, len(tiles) / 2)
+    return named if several and enough else tiles
 
 
 def _stacked(tiles: Sequence[ProbeTile], layer: str) -> LayerMaps:
@@ -112,22 +135,28 @@ def _why_not(tiles: Sequence[ProbeTile], kept: int) -> str:
 
 
 def _how(
-    outcome: RunPathology, epoch: int | None, tiles: Sequence[ProbeTile], *, left_out: int
+    outcome: RunPathology,
+    epoch: int | None,
+    tiles: Sequence[ProbeTile],
+    left_out: Mapping[str, int],
 ) -> str:
     unknown = sum(tile.sample.slide is None for tile in tiles)
     words = (
         f"{plural(outcome.tiles, 'distinct validation tile')} of epoch {epoch}, "
         f"{_slides(outcome.slides, unknown)}"
     )
-    if left_out:
-        words += f" ({left_out:,} more are left out: their maps have other sizes or layers)"
+    for why, count in left_out.items():
+        if count:
+            words += f" ({count:,} more {'is' if count == 1 else 'are'} left out: {why})"
     if outcome.by_slide:
         return f"{words}. Tissue was exchanged between slides; intervals are over slides."
-    whose = "this slide" if (outcome.slides, unknown) == (1, 0) else "the slides of these tiles"
-    return (
-        f"{words}. Tissue was exchanged between tiles; intervals are over tiles, which are not "
-        f"independent of each other, so they hold for {whose} and say nothing of others."
+    of_one = (outcome.slides, unknown) == (1, 0)
+    words += (
+        f". Tissue was exchanged between tiles; intervals are over tiles, which are not "
+        f"independent of each other, so they hold for {'this slide' if of_one else _THESE} and say "
+        "nothing of others."
     )
+    return words if of_one else f"{words} {_IF_SEVERAL}"
 
 
 def _slides(known: int, unknown: int) -> str:

@@ -150,6 +150,28 @@ def test_tiles_of_unknown_slides_are_not_said_to_be_of_the_known_one(
     assert "they hold for the slides of these tiles and say nothing of others" in text
 
 
+def test_one_tile_of_an_unknown_slide_does_not_cost_the_slides_of_the_others(
+    tmp_path: Path, workers: Workers
+) -> None:
+    said = validated(slides=("a", "b", "c", "d", "e", "f"))
+    first = said.frames[0]
+    nameless = first.samples[0].model_copy(update={"slide": None})
+    frames = [first.model_copy(update={"samples": (nameless, *first.samples[1:])})]
+    text = text_of(tmp_path, workers, replace(said, frames=[*frames, *said.frames[1:]]))
+    assert f"{TILES - 1} distinct validation tiles of epoch 0, 6 slides (1 more is left out" in text
+    assert "their slides are not named). Tissue was exchanged between slides" in text
+
+
+def test_p_values_of_unnamed_slides_are_warned_of(
+    report: str, tmp_path: Path, workers: Workers
+) -> None:
+    warning = "If they are of several slides, whose tiles resemble each other, p-values are too"
+    assert warning in report
+    of_one = text_of(tmp_path, workers, validated(slides=("a",)))
+    assert "so they hold for this slide and say nothing of others." in of_one
+    assert warning not in of_one
+
+
 def test_a_run_that_names_no_gate_is_not_said_to_lack_tiles(
     tmp_path: Path, workers: Workers
 ) -> None:
