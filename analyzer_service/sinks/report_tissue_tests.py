@@ -169,8 +169,14 @@ def _slides(known: int, unknown: int) -> str:
 def _sentence(layer: str, outcome: RunPathology) -> str:
     """Attention on nuclei, as one would say it."""
     test = next(t for t in outcome.tests if (t.layer, t.kind) == (layer, "enrichment"))
-    if math.isnan(test.p):
+    if math.isnan(test.matched):
         return f"Attention of `{layer}` on nuclei: undefined ({plural(test.n, 'usable tile')})."
+    if math.isnan(test.p):
+        return (
+            f"Attention of `{layer}` falls on nuclei (found *approximately*) "
+            f"{number(test.matched)} times as often as chance over {plural(test.n, 'tile')}: "
+            f"{_reading(test)} to test whether it follows them."
+        )
     return (
         f"Attention of `{layer}` falls on nuclei (found *approximately*) {number(test.matched)} "
         f"times as often as chance, 95 % CI {number(test.low)} to {number(test.high)}, over "

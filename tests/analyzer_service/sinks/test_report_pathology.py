@@ -310,6 +310,16 @@ def test_the_sentence_gives_its_numbers_as_the_table_does(
     assert f"{sides[0]} ({sides[1]})" in _test_table("gate", outcome)
 
 
+@pytest.mark.parametrize(("tiles", "why"), [(3, "too few usable tiles"), (6, "too few slides")])
+def test_what_is_not_tested_is_not_said_to_be_undefined(tiles: int, why: str) -> None:
+    unknown = ("low", "high", "mismatched", "effect", "effect_low", "effect_high")
+    test = make_test(n=tiles, **dict.fromkeys((*unknown, "p", "p_adjusted"), np.nan))
+    assert _sentence("gate", RunPathology(20, 2, True, (test,))) == (
+        "Attention of `gate` falls on nuclei (found *approximately*) 1.50 times as often as chance "
+        f"over {tiles} tiles: {why} to test whether it follows them."
+    )
+
+
 def make_test(**overrides: Any) -> TissueTest:
     """A significant test: attention falls on nuclei 1.5 times as often as chance."""
     fields = {"layer": "gate", "kind": "enrichment", "feature": "nuclei", "n": 20}
