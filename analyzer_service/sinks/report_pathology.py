@@ -1,5 +1,6 @@
 """The report's pathology part: the tissue in numbers, and whether attention follows it."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -132,14 +133,23 @@ def _scale_words(scale: Scale) -> str:
 
 
 def _warnings(layers: Sequence[Layer], batches: RunBatches) -> list[str]:
-    """A layer whose maps are alike whatever the tile shows."""
+    """A layer whose maps are alike whatever the tile shows, by the end of the run."""
     phase = "val" if batches.phases["val"].batches else "train"
     found = []
     for layer in layers:
-        bias = batches.moments(phase, f"attention_{layer.name}_attention_position_bias")
-        if layer.kind == "attention" and bias.n and bias.mean >= POSITION_BIAS_LIMIT:
+        bias = _last_known(batches, phase, f"attention_{layer.name}_attention_position_bias")
+        if layer.kind == "attention" and bias >= POSITION_BIAS_LIMIT:
             found.append(
                 f"**`{layer.name}` looks at the same places whatever the tile shows** (position "
-                f"bias {bias.mean:.2f}): what it has in common with the tissue is mostly a habit."
+                f"bias {bias:.2f}): what it has in common with the tissue is mostly a habit."
             )
     return found
+
+
+def _last_known(batches: RunBatches, phase: str, name: str) -> float:
+    """Mean over the last epoch that has a value: what was unlearned since says nothing."""
+    for epoch in reversed(batches.epoch_numbers(phase)):
+        mean = float(batches.of_epoch(phase, epoch).get(name, math.nan))
+        if not math.isnan(mean):
+            return mean
+    return math.nan

@@ -13,9 +13,11 @@ from analyzer_service.analyses.run_pathology import Kind, RunPathology, TissueTe
 from analyzer_service.analyses.texture import glcm_features
 from analyzer_service.pipeline import Calls, PipelineSettings
 from analyzer_service.sinks.report import PAGE_NAME, REPORT_NAME
+from analyzer_service.sinks.report_batches import PhaseBatches, RunBatches
+from analyzer_service.sinks.report_pathology import _warnings
 from analyzer_service.sinks.report_tissue_tests import _reading, _sentence, _test_table
 from analyzer_service.workers import InlineWorkers, Workers
-from shared.messages import BatchFrame
+from shared.messages import BatchFrame, Layer
 from tests.analyzer_service.pipeline.driving import Said, run_whole
 from tests.analyzer_service.sinks.tissue_runs import TILES, validated
 
@@ -79,6 +81,29 @@ def test_a_constant_gate_is_not_said_to_lack_tiles(tmp_path: Path, workers: Work
     assert rows
     assert all("| too few usable tiles" in line and line.endswith(" 0 |") for line in rows)
     assert "a constant gate" in text
+
+
+@pytest.mark.parametrize(
+    ("by_epoch", "warned"),
+    [
+        ((0.95, 0.95, 0.55), None),
+        ((0.1, 0.1, 0.9), "0.90"),
+        ((0.1, 0.85, np.nan), "0.85"),
+        ((np.nan, np.nan, np.nan), None),
+    ],
+)
+def test_habits_are_warned_of_as_they_are_at_the_end(
+    by_epoch: tuple[float, ...], warned: str | None
+) -> None:
+    name = "attention_gate_attention_position_bias"
+    val = PhaseBatches()
+    for bias in by_epoch:
+        val.metrics.add({name: bias})
+    epochs = [{"phase": "val", "epoch": epoch, name: bias} for epoch, bias in enumerate(by_epoch)]
+    batches = RunBatches({"train": PhaseBatches(), "val": val}, epochs, 0.0, 1.0)
+    found = _warnings([Layer(name="gate", kind="attention")], batches)
+    assert len(found) == (warned is not None)
+    assert all(f"(position bias {warned})" in each for each in found)
 
 
 def test_one_unnamed_slide_is_said_to_be_one(report: str) -> None:
