@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -229,3 +230,11 @@ def test_every_pair_of_cells_is_in_one_class(shape):
     assert classes.pairs.sum() == cells * (cells - 1) / 2
     half_plane = ((2 * shape[0] - 1) * (2 * shape[1] - 1) - 1) / 2
     assert len(classes.lags) == len(set(classes.lags.tolist())) == half_plane
+
+
+def test_a_large_gate_takes_the_memory_of_a_few_maps():
+    tracemalloc.start()
+    distance_classes.__wrapped__(192, 192, default_nclass(192, 192))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 192 * 192 * 8 * 32
