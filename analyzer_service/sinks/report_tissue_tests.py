@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analyzer_service.analyses.pathology_names import FEATURES
 from analyzer_service.analyses.run_pathology import (
+    ALPHA,
     CHANCE,
     FEWEST_SLIDES,
     FEWEST_TILES,
@@ -267,4 +268,6 @@ def _interval(value: float, low: float, high: float) -> str:
 def _p(value: float) -> str:
     if math.isnan(value):
         return "–"
+    if ALPHA < value < ALPHA + 0.0005:  # it would read as the level itself
+        return f"> {ALPHA:.3f}"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

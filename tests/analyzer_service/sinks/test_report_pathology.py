@@ -335,6 +335,23 @@ def test_the_sentence_gives_its_numbers_as_the_table_does(
     assert f"{sides[0]} ({sides[1]})" in _test_table("gate", outcome)
 
 
+@pytest.mark.parametrize(
+    ("p", "shown", "cell"),
+    [
+        (0.0004, "< 0.001", "attention seeks nuclei"),
+        (0.0496, "0.050", "attention seeks nuclei"),
+        (0.05, "0.050", "attention seeks nuclei"),
+        (0.0504, "> 0.050", "no effect shown"),
+        (0.0506, "0.051", "no effect shown"),
+        (1.0, "1.000", "no effect shown"),
+    ],
+)
+def test_a_p_reads_as_the_words_beside_it(p: float, shown: str, cell: str) -> None:
+    test = make_test(p=p, p_adjusted=p)
+    row = _test_table("gate", RunPathology(20, 0, False, (test,))).splitlines()[-1]
+    assert [part.strip() for part in row.split("|")][5:7] == [shown, cell]
+
+
 @pytest.mark.parametrize(("tiles", "why"), [(3, "too few usable tiles"), (6, "too few slides")])
 def test_what_is_not_tested_is_not_said_to_be_undefined(tiles: int, why: str) -> None:
     unknown = ("low", "high", "mismatched", "effect", "effect_low", "effect_high")
