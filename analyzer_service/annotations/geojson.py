@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -49,6 +50,7 @@ class _MultiPolygon(_Part):
 class _Classification(_Part):
     name: Name | None = None
     names: list[Name] | None = None
+    parentClass: "_Classification | None" = None
     color: tuple[Color, Color, Color] | None = None
 
     @model_validator(mode="before")
@@ -67,14 +69,21 @@ class _Classification(_Part):
 
     @property
     def label(self) -> str | None:
-        """QuPath writes a derived class as its names, from the general to the special one."""
-        return self.name or (": ".join(self.names) if self.names else None)
+        """QuPath writes a derived class as its names, from the general to the special one.
+
+        Before 0.4 it wrote the special one inside of which was the general one.
+        """
+        own = self.name or (": ".join(self.names) if self.names else None)
+        general = self.parentClass.label if self.parentClass else None
+        return ": ".join(filter(None, (general, own))) or None
 
 
 class _Properties(_Part):
-    """Names are as QuPath spells them."""
+    """Names are as QuPath spells them, and as it spelled them before 0.4."""
 
-    objectType: Name | None = None
+    objectType: Annotated[
+        Name | None, Field(validation_alias=AliasChoices("objectType", "object_type"))
+    ] = None
     classification: _Classification | None = None
     isLocked: StrictBool = False
     measurements: dict[Name, float] = Field(default_factory=dict)

@@ -128,6 +128,25 @@ def test_one_bad_annotation_does_not_cost_the_others(bad: Any, tmp_path: Path) -
     assert len(found.regions) == 2
 
 
+def test_classes_and_types_as_qupath_wrote_them_before(tmp_path: Path) -> None:
+    """QuPath 0.2 and 0.3: a derived class inside of which is the general one, `object_type`."""
+    one = feature(SQUARE)
+    one["properties"] = {
+        "object_type": "detection",
+        "classification": {
+            "parentClass": {"name": "Tumor", "colorRGB": -3670016},
+            "name": "Positive",
+            "colorRGB": -377282,
+        },
+    }
+    found = read(tmp_path, one)
+    assert found.faults == ()
+    assert (found.regions[0].label, found.regions[0].object_type) == (
+        "Tumor: Positive",
+        "detection",
+    )
+
+
 def test_objects_inside_of_others_are_read_too(tmp_path: Path) -> None:
     """QuPath writes its hierarchy so, where it is asked to."""
     cell = feature(HOLE, label="cell") | {"nucleusGeometry": {"type": "Point"}}
