@@ -15,7 +15,6 @@ _JUDGED_POINTS: Final = 4
 _LONGER: Final = (1, 10, 100)
 _FALLING: Final = 0.25
 _FALLEN: Final = 0.2
-_TIMES_STILL: Final = 3
 _LEARNED: Final = 0.3
 
 
@@ -205,10 +204,10 @@ class StuckRule:
 
     Near is above `near` of it. It does not fall steadily when Kendall's tau of the medians of the
     last `batches` rows is above -0.25: more than two standard deviations from none at all; and when
-    it fell by less than a fifth of itself, which in noise may look unsteady. It must be so three
-    times in a row, a tenth of the window apart. Good as soon as it is no longer near, at -0.5, or
-    where it is 30 % below its highest median: from there on the run has learned something, and
-    where it rests later is a plateau. A run that learns nothing need not wait until one is seen.
+    it fell by less than a fifth of itself, which in noise may look unsteady. Good as soon as it is
+    no longer near, at -0.5, or where it is 30 % below its highest median: from there on the run has
+    learned something, and where it rests later is a plateau. A run that learns nothing need not
+    wait until one is seen.
     """
 
     batches: int
@@ -220,7 +219,6 @@ class StuckRule:
     of_process: bool = False
     _trace: Trace = field(init=False)
     _first: float | None = field(init=False, default=None)
-    _still: int = field(init=False, default=0)
     _highest: float = field(init=False, default=-math.inf)
     _learns: bool = field(init=False, default=False)
     _said: str = field(init=False, default="")
@@ -248,9 +246,7 @@ class StuckRule:
         self._highest = max(self._highest, level)
         lower = level < self._highest - _LEARNED * abs(self._highest)
         self._learns = self._learns or lower or trend.steadiness < -2 * _FALLING
-        is_still = is_near and not fell and not self._learns and trend.steadiness > -_FALLING
-        self._still = self._still + 1 if is_still else 0
-        bad = self._still >= _TIMES_STILL
+        bad = is_near and not fell and not self._learns and trend.steadiness > -_FALLING
         if bad:
             self._said = (
                 f"The loss is {number(level)} (median over {trend.batches} batches) and does not "
