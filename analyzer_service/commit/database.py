@@ -11,6 +11,7 @@ from shared.errors import ConfigurationError, SidelightError, SinkError
 SCHEMA_NUMBER: Final = 2
 BUSY_TIMEOUT_S: Final = 30.0
 _BEING_MADE: Final = 0
+_NAMED: Final = 5
 # SQLite's codes for a disk that takes no more, or fails; the lowest byte of what it says.
 _OF_THE_DISK: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
@@ -102,7 +103,7 @@ def open_unchanged(folder: Path) -> sqlite3.Connection:
 def _open_to_read(folder: Path, *, alone: bool) -> sqlite3.Connection:
     path = run_database(folder)
     if not path.is_file():
-        raise ConfigurationError(f"{folder} holds no run: there is no {path.name} in it")
+        raise ConfigurationError(_no_run_in(folder))
     connection = _connect_to_read(path, alone=alone)
     try:
         if _check_schema(connection, folder) == _BEING_MADE:
@@ -111,6 +112,20 @@ def _open_to_read(folder: Path, *, alone: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _no_run_in(folder: Path) -> str:
+    """What is wrong with a folder that holds no run, and which one may have been meant."""
+    if not folder.exists():
+        return f"{folder} holds no run: there is no such folder"
+    if not folder.is_dir():
+        return f"{folder} holds no run: it is a file, give the run's folder"
+    name = run_database(folder).name
+    runs = sorted(path.parent.name for path in folder.glob(f"*/{name}"))
+    if not runs:
+        return f"{folder} holds no run: there is no {name} in it"
+    more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+    return f"{folder} holds no run, but folders that do, give one: {', '.join(runs[:_NAMED])}{more}"
 
 
 def _connect_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:

@@ -187,6 +187,21 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         RunReader(tmp_path)
 
 
+def test_a_folder_of_runs_names_them(tmp_path: Path) -> None:
+    for name in "gfedcba":
+        (tmp_path / f"auto_analysis_{name}").mkdir()
+        run_database(tmp_path / f"auto_analysis_{name}").touch()
+    with pytest.raises(ConfigurationError, match=r"give one: auto_analysis_a, .*_e and 2 more$"):
+        RunReader(tmp_path)
+
+
+def test_what_is_no_folder_is_said_to_be_none(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such folder"):
+        RunReader(tmp_path / "absent")
+    with pytest.raises(ConfigurationError, match="it is a file, give the run's folder"):
+        RunReader(run_database(store.folder))
+
+
 def test_a_database_whose_making_was_cut_short_is_no_run(tmp_path: Path) -> None:
     run_database(tmp_path).touch()  # what SQLite leaves when it is killed before the tables
     with pytest.raises(ConfigurationError, match="being made"):
