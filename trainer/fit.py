@@ -22,7 +22,7 @@ from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
 from trainer.finished import Finished, ReportState, Stamp, report_stamp
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
-from trainer.settings import TrainSettings
+from trainer.settings import TrainSettings, flags_to_go_on
 
 if TYPE_CHECKING:  # with the sidecar off, it is not imported
     from trainer.publish import PublishOutcome
@@ -71,7 +71,7 @@ def fit(settings: TrainSettings) -> Finished:
         try:
             trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
         except BaseException:
-            _say_what_is_left(plan, trainer)
+            _say_what_is_left(settings, plan, trainer)
             raise
         return replace(_finish(settings, plan, trainer), report=_report_of(plan, earlier))
 
@@ -189,14 +189,16 @@ def _outcomes(trainer: pl.Trainer) -> "list[PublishOutcome]":
     return [outcome for outcome in found if outcome is not None]
 
 
-def _say_what_is_left(plan: Plan, trainer: pl.Trainer) -> None:
+def _say_what_is_left(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> None:
     """After an interrupt or a failure: the books, what there is, and how to go on."""
+    log.info("run %s stopped at step %d", plan.run_name, trainer.global_step)
     for outcome in _outcomes(trainer):
         for what, words in books_in_words(outcome.books):
             log.info("%s: %s", what, words)
     last = plan.checkpoints / "last.ckpt"
     if last.exists():
-        log.info("to go on: %s, with the same --output-dir", command("trainer", "--resume", last))
+        flags = flags_to_go_on(settings)
+        log.info("to go on: %s", command("trainer", "--resume", last, *flags))
     if plan.run_folder is not None and plan.run_folder.exists():
         log.info("what was analyzed so far: %s", plan.run_folder)
 

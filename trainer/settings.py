@@ -113,10 +113,33 @@ def read_settings(**flags: Any) -> TrainSettings:
     return settings
 
 
+def flags_to_go_on(settings: TrainSettings) -> list[str]:
+    """Flags that a resume of the run needs besides ``--resume``: those that are no default.
+
+    Without the run's name, which the checkpoint knows, and ``--record``, which begins a new file.
+
+    Examples
+    --------
+    >>> flags_to_go_on(TrainSettings(data="slides", no_cuda=True, run_name="first"))
+    ['--no-cuda', '--data', 'slides']
+    """
+    flags: list[str] = []
+    for name, field in TrainSettings.model_fields.items():
+        value = getattr(settings, name)
+        if name in ("resume", "run_name", "record") or value == field.default:
+            continue
+        flags += [_flag(name)] if value is True else [_flag(name), str(value)]
+    return flags
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     name = str(problem["loc"][0]) if problem["loc"] else ""
-    flag = "--" + name.replace("_", "-")
+    flag = _flag(name)
     if name == "sidecar":
         return f"--sidecar {problem['input']!r} must be local, off or tcp://HOST:PORT"
     said = problem["msg"][0].lower() + problem["msg"][1:]

@@ -1,6 +1,7 @@
 """Whole runs of the command, short and without an analyzer."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from shared.codec import decode_payload
 from shared.messages import BatchFrame, BatchMetrics, RunEnded, RunStarted
 from shared.recording import RecordingReader
+from trainer import cli
 from trainer.fit import fit
 from trainer.settings import read_settings
 
@@ -125,11 +127,26 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("trainer.fit.EpochLines.on_validation_end", interrupt)
     caplog.set_level("INFO")
     recording = tmp_path / "r.mcap"
+    settings = make_settings(tmp_path, epochs=3, max_steps=-1, batch_size=320, record=recording)
     with pytest.raises(SystemExit):
-        fit(make_settings(tmp_path, epochs=3, max_steps=-1, batch_size=320, record=recording))
-    assert "--resume" in caplog.text
+        fit(settings)
+    assert "run short stopped at step " in caplog.text
     assert "Records: handed over" in caplog.text
-    assert (tmp_path / "training_short" / "checkpoints" / "last.ckpt").exists()
+    last = tmp_path / "training_short" / "checkpoints" / "last.ckpt"
+    assert last.exists()
+    resumed = settings_of_command(caplog.text, monkeypatch)
+    changed = {"resume": last, "run_name": None, "record": None}
+    assert resumed == settings.model_copy(update=changed)
+
+
+def settings_of_command(text, monkeypatch):
+    """What the command line makes of the command that is printed to go on."""
+    [line] = [line for line in text.splitlines() if "to go on: " in line]
+    _, flags = line.split(" -m trainer ")
+    asked = []
+    monkeypatch.setattr(cli, "_run", asked.append)
+    cli.app(shlex.split(flags), standalone_mode=False)
+    return asked[0]
 
 
 def test_recording_without_a_sidecar_holds_every_batch(tmp_path):
