@@ -9,6 +9,7 @@ from shared.messages import Books
 from trainer.commands import command
 
 REPORT: Final = "final_summary_report.md"
+PAGE: Final = "final_summary_report.html"
 
 ReportState = Literal["written", "expected", "missing"]
 """``expected``: another process, which may be on another machine, writes it when it is through;
@@ -84,7 +85,8 @@ def _results(finished: Finished, folder: Path) -> list[str]:
         report = f"none, the analyzer ended without it: {how}"
     missing = finished.report == "missing" and not folder.exists()
     where = "none, the analyzer ended before it made one" if missing else folder
-    return [f"  Run folder   {where}", f"  Report       {report}"]
+    page = [f"  With plots   {folder / PAGE}"] if finished.report == "written" else []
+    return [f"  Run folder   {where}", f"  Report       {report}", *page]
 
 
 def _how_to_replay(finished: Finished) -> str:

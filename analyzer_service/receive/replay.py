@@ -42,6 +42,11 @@ class ReplayedRun:
         """The run's report."""
         return self.folder / "final_summary_report.md"
 
+    @property
+    def page(self) -> Path:
+        """The report with its plots."""
+        return self.folder / "final_summary_report.html"
+
 
 @dataclass(frozen=True)
 class Replayed:

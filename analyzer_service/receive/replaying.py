@@ -77,6 +77,7 @@ def describe(replayed: Replayed) -> list[str]:
     lines = []
     for run in replayed.runs:
         lines += [f"Run folder  {run.folder}", f"Report      {run.report}"]
+        lines += [f"With plots  {run.page}"]
         lines += [f"Missing     {sentence}" for sentence in run.missing]
     return lines + [f"Damaged     {sentence}" for sentence in replayed.damage]
 

@@ -389,6 +389,7 @@ def test_a_recorded_run_and_its_replay_are_equal_byte_for_byte(
     assert again.stdout.splitlines() == [
         f"Run folder  {replayed}",
         f"Report      {replayed / 'final_summary_report.md'}",
+        f"With plots  {replayed / 'final_summary_report.html'}",
     ]
     assert result_files(replayed) == result_files(live)
     assert sorted(result_files(live)) == [

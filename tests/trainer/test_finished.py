@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.messages import Books, RecordTotals, Totals
-from trainer.finished import REPORT, Finished, describe, report_stamp
+from trainer.finished import PAGE, REPORT, Finished, describe, report_stamp
 
 FINISHED = Finished(
     "r", Path("c"), Path("auto_analysis_r"), Path("r.mcap"), True, 0.001, 0.85, report="written"
@@ -21,6 +21,7 @@ def line(finished: Finished, what: str) -> str:
 def test_the_end_says_where_everything_is() -> None:
     assert line(FINISHED, "Run folder") == "auto_analysis_r"
     assert line(FINISHED, "Report") == f"auto_analysis_r/{REPORT}"
+    assert line(FINISHED, "With plots") == f"auto_analysis_r/{PAGE}"
     assert line(FINISHED, "Validation").endswith("SSIM 0.850")
     assert "replay r.mcap" in line(FINISHED, "Replay")
     assert "Records" not in "\n".join(describe(FINISHED))

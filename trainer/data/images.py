@@ -165,4 +165,5 @@ def _report(skipped: tuple[Skipped, ...]) -> None:
     for item in skipped[:20]:
         log.warning("skipped %s", item)
     more = f" ({len(skipped) - 20} more not listed)" if len(skipped) > 20 else ""
-    log.warning("%d unreadable images were skipped%s", len(skipped), more)
+    images = "image was" if len(skipped) == 1 else "images were"
+    log.warning("%d unreadable %s skipped%s", len(skipped), images, more)

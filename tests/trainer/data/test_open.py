@@ -51,6 +51,13 @@ def test_unreadable_images_are_skipped_and_named(tmp_path, caplog):
     assert "3 unreadable images were skipped" in caplog.text
 
 
+def test_a_single_unreadable_image_is_counted_as_one(tmp_path, caplog):
+    make_folder(tmp_path, 1)
+    (tmp_path / "empty.png").write_bytes(b"")
+    open_data(str(tmp_path))
+    assert "1 unreadable image was skipped" in caplog.text
+
+
 def test_a_folder_where_nothing_can_be_read_is_one_line(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(ConfigurationError, match=r"none of the 1 images.*broken.png") as raised:
