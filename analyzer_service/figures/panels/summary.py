@@ -112,8 +112,9 @@ def _whole(value: float) -> str:
 
 
 def _speed_facts(data: DashboardData) -> Facts:
+    step = [("Step time", with_unit(data.value("training_time_ms"), "ms"))]
     return [
-        ("Step time", with_unit(data.value("training_time_ms"), "ms")),
+        *(step if data.phase == "train" else []),  # validation takes no such step
         ("Data wait", with_unit(data.value("data_time_ms"), "ms")),
         ("Throughput", with_unit(throughput(data), "tiles/s")),
         ("Memory", with_unit(data.value("memory_mb"), "MiB")),
