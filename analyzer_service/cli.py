@@ -41,7 +41,12 @@ from shared.errors import ConfigurationError, RecordingError, SidelightError
 from shared.transport.keys import load_server_keys, make_keys
 
 logger = logging.getLogger(__name__)
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    help="Analyze the runs of trainers, and ask about the results. COMMAND --help says more.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 
 _INTERRUPTED = 130
 
@@ -223,7 +228,7 @@ def validate(
 def keys(
     folder: Annotated[Path, typer.Argument(help="New folder, or an empty one.", metavar="DIR")],
 ) -> None:
-    """Make the keys of an analyzer and of a trainer, to connect them across machines."""
+    """Make keys, to connect an analyzer and trainers across machines."""
     make_keys(folder)
     for line in (
         f"Keys are in {folder}, readable by you alone.",
@@ -241,7 +246,7 @@ def keys(
 
 @app.command()
 def alerts() -> None:
-    """Print the default file of alerts and good ranges, to be changed and given to --alerts."""
+    """Print the default settings of alerts: a file for --alerts."""
     typer.echo(default_file(), nl=False)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+_WIDTH_OF_A_FILE = 120
 Run = Annotated[Path, typer.Argument(help="A run's folder; it may still be going.")]
 
 
@@ -20,7 +21,7 @@ def export(
         ),
     ] = None,
     tiles: Annotated[
-        bool, typer.Option("--tiles", help="A row each analyzed tile, not each batch.")
+        bool, typer.Option("--tiles", help="A row for each analyzed tile, instead of each batch.")
     ] = False,
 ) -> None:
     """Write a run's rows for other programs; the run is only read."""
@@ -36,7 +37,7 @@ def report(
         bool, typer.Option("--figures", help="Draw paper_figures/, as PDF and PNG, too.")
     ] = False,
 ) -> None:
-    """Write the report of a run as it stands; the run itself is only read."""
+    """Write a run's report as it stands; the run is only read."""
     from analyzer_service.commit.reader import RunReader
     from analyzer_service.sinks.report import PAGE_NAME, write_report
 
@@ -59,7 +60,10 @@ def compare(
     html: Annotated[Path | None, typer.Option(help="Write it as a page, too.")] = None,
     md: Annotated[Path | None, typer.Option(help="Write it as Markdown, too.")] = None,
 ) -> None:
-    """Put runs side by side: settings that differ, then the last epoch's results."""
+    """Put runs side by side: what differs, then their last epochs.
+
+    First the settings that differ, then the results of the last epoch of each.
+    """
     from rich.console import Console
 
     from analyzer_service.compare import compare_runs
@@ -71,7 +75,10 @@ def compare(
         if path is not None:
             with replacing(path) as file:
                 file.write(form(comparison))
-    show(comparison, Console())
+    console = Console()
+    if not console.is_terminal:  # of a file or a pipe rich takes 80 columns
+        console.width = max(console.width, _WIDTH_OF_A_FILE)
+    show(comparison, console)
     for path in (html, md):
         if path is not None:
             typer.echo(path)

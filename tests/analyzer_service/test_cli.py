@@ -161,8 +161,10 @@ def test_report_is_written_of_a_run_that_goes_on(
 def test_compare_prints_and_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    names = ("demo-20261127-172432", "demo-20261127-173754")
     folders = []
-    for name in ("a", "b"):
+    for name in names:
         write_run(tmp_path / name, run_name=name, config={"lr": len(folders)}).close()
         folders.append(str(tmp_path / name))
     out, page = tmp_path / "compared.md", tmp_path / "compared.html"
@@ -173,9 +175,11 @@ def test_compare_prints_and_writes(
     assert exit_.value.code == 0
     said = capsys.readouterr().out
     assert "config.lr" in said
+    heads = [line for line in said.splitlines() if "over" in line or "−" in line]
+    assert any(all(name in line for name in names) for line in heads), "names are not broken"
     assert said.splitlines()[-2:] == [str(page), str(out)]
     assert "config.lr" in page.read_text("utf-8")
-    assert out.read_text("utf-8").startswith("# Runs compared: a, b")
+    assert out.read_text("utf-8").startswith(f"# Runs compared: {', '.join(names)}")
     code, error = run_in_process(monkeypatch, capsys, "compare", folders[0])
     assert code == 2
     assert "at least two runs" in error
