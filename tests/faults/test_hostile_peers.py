@@ -67,8 +67,10 @@ class Besieged:
 
         thread = threading.Thread(target=run)
         thread.start()
-        while thread.is_alive():
+        while True:
             self.lags_s.append(time.time() - latest_committed(self.scene.folder)[1])
+            if not thread.is_alive():
+                break
             thread.join(0.05)
         if failures:
             raise failures[0]

@@ -84,18 +84,11 @@ def test_the_guides_calls_tell_what_the_sidecar_found(tmp_path: Path) -> None:
     assert any("own_loss" in row for row in final["batch_metrics"])
 
 
-@pytest.mark.parametrize("way", ["flag", "variable"])
-def test_the_trainers_command_takes_an_own_analysis(
-    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_trainers_command_takes_an_own_analysis(tmp_path: Path) -> None:
     write_source(tmp_path)
-    options: tuple[str, ...] = ("--analyzer", "mine:Mine")
-    if way == "variable":
-        options = ()
-        monkeypatch.setenv("SIDELIGHT_ANALYZER", "mine:Mine")
     run(
         *("trainer", *TINY, "--max-steps", "4", "--run-name", "own", "--wandb", "disabled"),
-        *("--output-dir", "runs", *options),
+        *("--output-dir", "runs", "--analyzer", "mine:Mine"),
         cwd=tmp_path,
     )
     final = json.loads(
@@ -106,10 +99,11 @@ def test_the_trainers_command_takes_an_own_analysis(
 
 
 def test_one_that_cannot_be_used_ends_the_command_before_anything_is_written(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SIDELIGHT_ANALYZER", "mine:Mine")  # as the flag, where none can be given
     done = run(
-        *("trainer", *TINY, "--output-dir", "runs", "--analyzer", "mine:Mine"),
+        *("trainer", *TINY, "--output-dir", "runs"),
         cwd=tmp_path,
         check=False,
     )

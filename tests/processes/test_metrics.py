@@ -109,7 +109,7 @@ def test_bad_clients_disturb_neither_the_run_nor_a_scrape(scene: Scene, files: i
 
 def test_a_run_is_sound_at_any_moment_while_it_goes_on(scene: Scene) -> None:
     analyzer = scene.analyzer("--metrics", "off")
-    publisher = scene.publisher(batches=300, step_s=0.01)
+    publisher = scene.publisher(batches=300, step_s=0.01, close_timeout=60)
     scene.until_steps(20)
     looks = 0
     while publisher.poll() is None:

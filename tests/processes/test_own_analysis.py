@@ -20,7 +20,7 @@ BODY = """
         if step == 30: raise ValueError("no")
         return {"loss": 2 * batch_metrics["loss"], "darkest": frame.input.min(), "nan": math.nan}
 """
-OPTIONS = ("--analyzer", "mine:Mine", "--analyzer-timeout", "8")
+OPTIONS = ("--analyzer", "mine:Mine", "--analyzer-timeout", "5")
 
 
 @pytest.fixture
@@ -50,16 +50,15 @@ def test_live_and_replay_agree_whatever_an_own_analysis_does(scene: Scene) -> No
     assert scene.audit().failures == {"own_analysis": 3}
     expect_report(scene.folder)
     run("analyzer_service", "verify", scene.folder, cwd=scene.home)
-    for workers in ("1", "3"):
-        again = scene.home / f"again{workers}"
-        run(
-            *("analyzer_service", "replay", scene.folder / "stream.mcap", *OPTIONS),
-            *("--output-dir", again, "--workers", workers),
-            cwd=scene.home,
-        )
-        name = "final_training_metrics.json"
-        replayed = (again / scene.folder.name / name).read_bytes()
-        assert replayed == (scene.folder / name).read_bytes()
+    again = scene.home / "again"
+    run(
+        *("analyzer_service", "replay", scene.folder / "stream.mcap", *OPTIONS),
+        *("--output-dir", again, "--workers", "1"),
+        cwd=scene.home,
+    )
+    name = "final_training_metrics.json"
+    replayed = (again / scene.folder.name / name).read_bytes()
+    assert replayed == (scene.folder / name).read_bytes()
 
 
 def expect_report(folder: Path) -> None:

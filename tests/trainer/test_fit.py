@@ -65,7 +65,7 @@ def of_type(kind, found):
 
 
 def test_off_means_no_hooks_no_threads_and_none_of_its_packages(tmp_path):
-    flags = "--sidecar off --no-cuda --tile-size 32 --batch-size 2 --max-steps 2 --run-name off"
+    flags = "--sidecar off --no-cuda --tile-size 32 --batch-size 64 --max-steps 2 --run-name off"
     command = [sys.executable, "-c", WATCHED_RUN, *flags.split(), "--output-dir", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert json.loads(ran.stdout.splitlines()[-1]) == {
