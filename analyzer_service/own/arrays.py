@@ -93,7 +93,7 @@ def _numpy_of(tensor: Any) -> Any:
 def _as_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
     if images.dtype.kind != "f":
         raise ArrayError(f"expected images as uint8 or float in [0, 1], got {images.dtype}")
-    # In float32 and rounded to even, as the trainer does: the same image gives the same bytes.
-    scaled = np.rint(images.astype(np.float32) * np.float32(255))
-    shown: NDArray[np.uint8] = np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255).astype(np.uint8)
-    return shown
+    # Clipped first: float32 may not hold what float64 does. Then in float32 and rounded to even, as
+    # the trainer does: the same image gives the same bytes.
+    shown = np.clip(np.nan_to_num(images, nan=0.0), 0, 1).astype(np.float32)
+    return np.rint(shown * np.float32(255)).astype(np.uint8)

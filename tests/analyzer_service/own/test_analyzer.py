@@ -20,6 +20,7 @@ from analyzer_service.analyses.arrays import ArrayError
 from analyzer_service.analyses.frame import analyze_frame
 from analyzer_service.analyses.tissue_facts import TissueFacts, named_vectors
 from analyzer_service.commit.rows import build_row
+from analyzer_service.own.arrays import as_images
 from shared.errors import AnalysisError
 from shared.messages import BatchFrame
 from tests.builders import make_batch, make_frame, make_run_started
@@ -143,6 +144,12 @@ def test_maps_of_another_count_are_named() -> None:
     frame = make_frame(1)
     with pytest.raises(ArrayError, match="does not fit together"):
         guides(AutomaticAnalyzer(), attention={"gate": frame.attention["bam_16"][:1]})
+
+
+def test_images_beyond_float32_are_clipped_as_any() -> None:
+    far = np.zeros((1, 2, 2, 3))
+    far[0, 0, 0], far[0, 0, 1], far[0, 1, 0] = 1e300, -1e300, np.nan
+    assert as_images(far)[0, :, :, 0].tolist() == [[255, 0], [0, 0]]
 
 
 def test_one_image_and_a_gate_with_channels_will_do() -> None:
