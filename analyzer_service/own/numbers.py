@@ -25,8 +25,8 @@ def own_numbers(result: object) -> dict[str, float]:
     ----------
     result : object
         What ``custom_analysis`` returned: a mapping of at most `MOST_NAMES` names (letters,
-        digits, ``_ . / -``, at most `LONGEST_NAME` of them) to real numbers. NaN is undefined;
-        an array or tensor of no dimension is a number.
+        digits, ``_ . / -``, at most `LONGEST_NAME` of them) to real numbers. NaN is undefined,
+        as numpy's ``masked``; an array or tensor of no dimension is a number.
 
     Raises
     ------
@@ -61,6 +61,8 @@ def _checked(name: object) -> str:
 
 
 def _number(name: str, value: Any) -> float:
+    if value is np.ma.masked:  # what a mean of nothing but masked values is; its item() is 0
+        return float("nan")
     if not isinstance(value, Real | np.bool_) and getattr(value, "shape", None) == ():
         value = value.item()
     if not isinstance(value, Real | np.bool_):

@@ -32,8 +32,9 @@ def test_real_numbers_of_any_kind_are_taken(value: Any, expected: float) -> None
     assert own_numbers({"x": value}) == {"own_x": expected}
 
 
-def test_nan_is_undefined_and_stays() -> None:
-    assert math.isnan(own_numbers({"x": math.nan})["own_x"])
+@pytest.mark.parametrize("value", [math.nan, np.ma.masked_all(3).mean()])
+def test_undefined_is_nan(value: Any) -> None:
+    assert math.isnan(own_numbers({"x": value})["own_x"])
 
 
 @pytest.mark.parametrize(
