@@ -96,4 +96,5 @@ def _as_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
     # Clipped first: float32 may not hold what float64 does. Then in float32 and rounded to even, as
     # the trainer does: the same image gives the same bytes.
     shown: NDArray[np.float32] = np.clip(np.nan_to_num(images, nan=0.0), 0, 1).astype(np.float32)
-    return np.rint(shown * np.float32(255)).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(shown * np.float32(255)).astype(np.uint8)
+    return pixels
