@@ -57,7 +57,7 @@ def _checked(name: object) -> str:
         raise AnalysisError(
             f"name {shown!r} must be letters, digits, '_', '.', '/' or '-', at most {LONGEST_NAME}"
         )
-    return name
+    return str.__str__(name)  # of a subclass (a text enum), what was checked and not what it shows
 
 
 def _number(name: str, value: Any) -> float:

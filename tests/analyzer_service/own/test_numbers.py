@@ -32,6 +32,14 @@ def test_real_numbers_of_any_kind_are_taken(value: Any, expected: float) -> None
     assert own_numbers({"x": value}) == {"own_x": expected}
 
 
+def test_a_name_is_the_text_that_was_checked() -> None:
+    class Named(str):
+        def __format__(self, _: str) -> str:
+            return "two\nlines"
+
+    assert own_numbers({Named("share"): 1.0}) == {"own_share": 1.0}
+
+
 @pytest.mark.parametrize("value", [math.nan, np.ma.masked_all(3).mean()])
 def test_undefined_is_nan(value: Any) -> None:
     assert math.isnan(own_numbers({"x": value})["own_x"])
