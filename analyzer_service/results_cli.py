@@ -85,7 +85,7 @@ def compare(
 
 
 def summary(run: Run) -> None:
-    """Print a run as it stands as JSON: statistics of every number, and the latest rows."""
+    """Print the statistics of a run, and its latest rows, as JSON."""
     from analyzer_service.own.summary import summary_of_run
     from analyzer_service.sinks.plain import as_json
 
@@ -95,7 +95,7 @@ def summary(run: Run) -> None:
 def check(
     analyzer: Annotated[str, typer.Argument(help="MODULE:CLASS.", metavar="MODULE:CLASS")],
 ) -> None:
-    """Check that a class of your own can analyze, as serve and replay do for --analyzer."""
+    """Check that a class of your own can be given as --analyzer."""
     from analyzer_service.own.checking import check_analyzer
 
     source = check_analyzer(analyzer)
