@@ -52,15 +52,28 @@ def test_each_is_found_by_its_frame(store: Store) -> None:
     assert batches.of(state, frame(3)) == make_batch(3)
 
 
-def test_behind_a_gap_nothing_is_read_until_it_is_released(store: Store) -> None:
+def test_behind_a_gap_is_read_and_known_not_to_be_all(store: Store) -> None:
     state, batches = producer(store), UpcomingBatches(store)
     take(store, state, {1: 1, 3: 3})
     assert not batches.read(state)
-    assert batches.of(state, frame(3)) is None
+    assert batches.of(state, frame(3)) == make_batch(3)
+    assert batches.of(state, frame(2)) is None
     state.next_release = 3
     assert batches.read(state)
     assert batches.of(state, frame(3)) == make_batch(3)
     assert batches.of(state, frame(1)) is None
+
+
+def test_what_fills_a_gap_is_read_however_much_is_held_behind_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upcoming, "MOST", 4)
+    state, batches = producer(store), UpcomingBatches(store)
+    take(store, state, {number: number for number in range(3, 11)})
+    assert not batches.read(state)
+    take(store, state, {1: 1, 2: 2})
+    assert not batches.read(state)
+    assert [n for n in range(1, 11) if batches.of(state, frame(n))] == [1, 2, 3, 4, 5, 6]
 
 
 def test_what_is_held_is_bounded_and_the_next_are_among_it(
