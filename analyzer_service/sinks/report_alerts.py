@@ -41,8 +41,6 @@ def alert_section(reader: RunReader, release: int) -> AlertSection:
 
 
 def _line(alert: AlertRecord, release: int) -> list[str]:
-    over = not alert.active(release)
-    last = alert.cleared_step if over and alert.cleared_step is not None else alert.last_step
-    until = alert.cleared_at if over and alert.cleared_at is not None else alert.last_at
-    steps = f"{alert.since_step:,} to {last:,}" + ("" if over else ", goes on")
+    last, until = alert.until(release)
+    steps = f"{alert.since_step:,} to {last:,}" + (", goes on" if alert.active(release) else "")
     return [alert.title, steps, duration(until - alert.since_at), number(alert.peak)]
