@@ -28,6 +28,7 @@ def expect_bounded(outcome: dict[str, Any]) -> None:
     assert book["dropped"] > 1000, "the flood was to go beyond the bounds"
 
 
+@pytest.mark.long
 def test_a_flood_with_nobody_there_stays_below_the_bounds(scene: Scene) -> None:
     publisher = scene.publisher(**FLOOD, **BOUNDS, journal_mib=32, close_timeout=5)
     outcome = scene.outcome(publisher)
@@ -40,6 +41,7 @@ def test_a_flood_with_nobody_there_stays_below_the_bounds(scene: Scene) -> None:
     scene.audit().expect_once(6000)
 
 
+@pytest.mark.long
 def test_a_full_journal_and_full_memory_lose_records_and_say_so(scene: Scene) -> None:
     bounds = BOUNDS | {"unacked_mib": 1}
     publisher = scene.publisher(**FLOOD, **bounds, journal_mib=1, close_timeout=5)

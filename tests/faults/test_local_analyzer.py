@@ -38,6 +38,7 @@ def folder_of(scene: Scene) -> Path:
     return scene.home / "runs" / "auto_analysis_tiny"
 
 
+@pytest.mark.long
 def test_an_analyzer_that_is_killed_is_started_again_and_misses_nothing(scene: Scene) -> None:
     trainer = train(scene)
     analyzer_of(scene, trainer).kill()
@@ -54,6 +55,7 @@ def test_an_analyzer_that_is_killed_is_started_again_and_misses_nothing(scene: S
     assert re.search(rf"Report +{report.relative_to(scene.home)}$", said, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_leaving_a_stopped_analyzer_prints_a_command_that_completes_the_run(scene: Scene) -> None:
     trainer = train(scene, "--drain-timeout", "3")
     analyzer = analyzer_of(scene, trainer)

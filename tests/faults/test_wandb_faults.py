@@ -94,6 +94,7 @@ def disturb_core(scene: Scene, number: signal.Signals, *, patient: bool, batches
     assert is_gone(core)
 
 
+@pytest.mark.long
 def test_a_killed_core_process_costs_nothing(scene: Scene) -> None:
     disturb_core(scene, signal.SIGKILL, patient=True, batches=120)
     # What it held in memory as it died comes once more.

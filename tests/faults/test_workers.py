@@ -66,7 +66,7 @@ def test_a_bare_loop_with_workers_and_other_children(
     assert "as expected: " in scene.said(), "a worker was to be missed"
 
 
-@pytest.mark.parametrize(("method", "persistent"), [*LONG[:1], ("fork", True), *LONG[2:]])
+@pytest.mark.parametrize(("method", "persistent"), LONG)
 def test_a_fit_whose_workers_hold_module_and_callback(
     scene: Scene, method: str, persistent: bool
 ) -> None:
