@@ -7,6 +7,8 @@ import pytest
 
 from shared.errors import ConfigurationError
 from trainer import AnalysisEnabledMainModel, SidecarCallback
+from trainer.capture.options import SidecarOptions
+from trainer.capture.run_results import results_of
 from trainer.results import RunResults, name_of_class
 
 
@@ -40,6 +42,15 @@ def test_where_there_are_no_results_it_says_so(sidecar: str, message: str, tmp_p
     ):
         with pytest.raises(ConfigurationError, match=message):
             call(callback.results)
+
+
+@pytest.mark.parametrize("sidecar", ["local", "tcp://127.0.0.1:1"])
+def test_the_folder_is_where_it_is_known_to_be(sidecar: str, tmp_path: Path) -> None:
+    (folder := tmp_path / "auto_analysis_mine").mkdir()
+    (folder / "metrics.sqlite").touch()
+    options = SidecarOptions({}, sidecar=sidecar, output_dir=tmp_path)
+    said = None if sidecar == "local" else str(folder)
+    assert results_of(options, "mine", said).run_folder == folder
 
 
 def test_a_run_that_goes_on_has_no_complete_file_yet(tmp_path: Path) -> None:

@@ -60,6 +60,30 @@ def test_each_tile_has_the_metrics_of_its_map(result, prefix, maps):
             assert values[f"{prefix}_{name}"] == pytest.approx(value, abs=1e-12, nan_ok=True)
 
 
+def test_layers_of_one_grid_keep_their_own_numbers():
+    gates = {
+        "first": DEEP,
+        "second": stack(noise(16, 16, seed=4), noise(16, 16, seed=5), np.full((16, 16), np.nan)),
+        "third": stack(*(np.full((16, 16), 0.2),) * 2, smooth(16, 16, seed=6)),
+    }
+    activation = {"first": stack(*(3 * smooth(16, 16, seed=i) for i in (7, 8, 9)))}
+    together = analyze_frame(make_frame(attention=gates, activation=activation))
+    alone = {
+        ("attention", layer): make_frame(attention={layer: maps}) for layer, maps in gates.items()
+    }
+    alone["activation", "first"] = make_frame(activation=activation)
+    for (kind, layer), frame in alone.items():
+        expected = analyze_frame(frame)
+        names = [name for name in expected.row if name.startswith(f"{kind}_{layer}_")]
+        assert len(names) > 15
+        for found, values in zip(
+            (together.row, *together.samples), (expected.row, *expected.samples), strict=True
+        ):
+            shown = {name: found[name] for name in names if name in values}
+            known = {name: values[name] for name in names if name in values}
+            assert shown == pytest.approx(known, abs=1e-12, nan_ok=True)
+
+
 def test_each_tile_has_its_reconstruction_quality(result):
     for x, y, values in zip(FRAME.input, FRAME.reconstruction, result.samples, strict=True):
         for name in ("mse", "psnr", "ssim"):
