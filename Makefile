@@ -12,16 +12,20 @@ DEMO_FLAGS ?= --output-dir runs --run-name $(DEMO_NAME) --record runs/$(DEMO_NAM
 PYTEST_FLAGS ?=
 SOAK_S ?= 600
 
-.PHONY: setup demo test faults soak test-cuda lint format bench clean
+.PHONY: page setup demo test faults soak test-cuda lint format bench clean
 
 setup: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt analyzer_service/page/web/package-lock.json
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Sidelight needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(TORCH)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[trainer,analyzer,wsi,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[trainer,page,wsi,dev]'
 	touch $@
+
+# The live page's scripts, after a change of its sources; an installation makes them by itself.
+page: setup
+	$(BIN)/python build_backend/page_assets.py
 
 demo: setup
 	mkdir -p runs
@@ -43,6 +47,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python build_backend/page_assets.py check
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -22,6 +22,7 @@ from analyzer_service.options import (
     WorkerCount,
 )
 from analyzer_service.own.checking import check_analyzer, check_timeout
+from analyzer_service.page.settings import PageSettings, page_address, token_for
 from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
@@ -174,6 +175,43 @@ def replay(
         raise typer.Exit(_INTERRUPTED) from None
     for line in lines:
         typer.echo(line)
+
+
+@app.command()
+def page(
+    output_dir: Annotated[
+        Path, typer.Option(help="Folder that the run folders are in; only it is read.")
+    ] = Path(),
+    bind: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT; beyond this machine a token is asked for.  [default: 127.0.0.1:8080, "
+            "or the next of ten ports that is free]"
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Token to be asked for.  [default: a new one at each start, where it is needed]",
+            envvar="SIDELIGHT_PAGE_TOKEN",
+        ),
+    ] = None,
+    parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
+    log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Show runs in the browser, live and finished ones, and annotate their tiles."""
+    from analyzer_service.page.serving import serve_page
+
+    _log_to(log_file)
+    address = page_address(bind, option="--bind")
+    serve_page(
+        PageSettings(
+            output_dir=output_dir,
+            address=address,
+            token=token_for(address, token),
+            parent_pid=parent_pid,
+        )
+    )
 
 
 @app.command()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings, load_settings
 from analyzer_service.alerts.titles import TITLES
 from analyzer_service.analyses.tissue_facts import VectorChoice
-from analyzer_service.metrics.address import MetricsAddress, parse_metrics_address
+from analyzer_service.listening import HttpAddress, default_address, parse_http_address
 from analyzer_service.own.source import OwnSource
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError
@@ -19,6 +19,7 @@ from shared.transport.addresses import Address, parse_address
 from shared.transport.keys import ServerKeys
 
 DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
+DEFAULT_METRICS_PORT: Final = 9464
 _WANDB_HOST: Final = "api.wandb.ai"
 
 
@@ -50,7 +51,7 @@ class ServeSettings:
         With them, only authorized trainers get in, and all is encrypted.
     max_producers : int
         Trainers' processes heard at a time; a further one is refused, and records to a file.
-    metrics : MetricsAddress or None
+    metrics : HttpAddress or None
         Where /metrics and /healthz are served, if at all.
     stain_vectors, nuclei_outline, alerts, own, own_timeout_s
         As of `PipelineSettings`.
@@ -68,7 +69,7 @@ class ServeSettings:
     grace_s: float = 10.0
     keys: ServerKeys | None = None
     max_producers: int = 256
-    metrics: MetricsAddress | None = None
+    metrics: HttpAddress | None = None
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
     alerts: AlertSettings = DEFAULT
@@ -99,7 +100,7 @@ def check_bind(text: str, *, secured: bool, allow_plaintext_network: bool) -> Ad
     return address
 
 
-def check_metrics(text: str | None, *, allow_plaintext_metrics: bool) -> MetricsAddress | None:
+def check_metrics(text: str | None, *, allow_plaintext_metrics: bool) -> HttpAddress | None:
     """Where metrics are served: the default when nothing is asked for, nowhere for ``off``.
 
     Raises
@@ -109,13 +110,22 @@ def check_metrics(text: str | None, *, allow_plaintext_metrics: bool) -> Metrics
     """
     if text == "off":
         return None
-    address = MetricsAddress() if text is None else parse_metrics_address(text)
+    address = _metrics_address(text)
     if not (address.loopback or allow_plaintext_metrics):
         raise ConfigurationError(
             f"--metrics {text} is open to other machines: names and numbers of your runs would be "
             "there for anyone, unencrypted. Give 127.0.0.1:PORT, or say --allow-plaintext-metrics"
         )
     return address
+
+
+def _metrics_address(text: str | None) -> HttpAddress:
+    if text is None:
+        return default_address("--metrics", DEFAULT_METRICS_PORT)
+    try:
+        return parse_http_address(text, option="--metrics")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}, or off") from error
 
 
 def check_workers(count: int) -> int:

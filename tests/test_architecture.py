@@ -13,7 +13,7 @@ FORBIDDEN = {
     "analyzer_service": {"trainer", "torch", "pytorch_lightning", "lightning", "torchmetrics"},
 }
 SOCKET_MODULES = {"zmq"}
-HTTP_MODULES = {"asyncio", "http", "prometheus_client"}
+HTTP_MODULES = {"asyncio", "http", "prometheus_client", "sse_starlette", "starlette", "uvicorn"}
 IMPURE = {"os", "io", "pathlib", "time", "datetime", "random", "socket", "sqlite3", "logging"}
 
 
@@ -54,14 +54,25 @@ def test_sockets_live_only_in_the_transport() -> None:
     assert users == {("shared", "transport")}
 
 
-def test_http_lives_only_in_the_metrics() -> None:
+def test_http_lives_only_in_the_metrics_and_the_page() -> None:
     users = {
         path.relative_to(ROOT).parts[:2]
         for package in FORBIDDEN
         for path in sources(package)
         if imports_of(path) & HTTP_MODULES
     }
-    assert users == {("analyzer_service", "metrics")}
+    assert users == {("analyzer_service", "metrics"), ("analyzer_service", "page")}
+
+
+def test_only_the_command_line_knows_the_page() -> None:
+    """It is a process of its own: nothing that ingests or analyzes leans on it."""
+    users = {
+        str(path.relative_to(ROOT))
+        for path in sources("analyzer_service")
+        if "page" not in path.relative_to(ROOT).parts
+        and "analyzer_service.page" in path.read_text("utf-8")
+    }
+    assert users == {"analyzer_service/cli.py"}
 
 
 def test_who_is_watched_does_not_know_how() -> None:
@@ -72,7 +83,7 @@ def test_who_is_watched_does_not_know_how() -> None:
         for path in sources("analyzer_service")
         if "metrics" not in path.parts and watching.search(path.read_text("utf-8"))
     }
-    assert users == {"analyzer_service/receive/serve.py", "analyzer_service/settings.py"}
+    assert users == {"analyzer_service/receive/serve.py"}
 
 
 def test_analyses_are_pure() -> None:

@@ -19,7 +19,7 @@ from analyzer_service.commit.blocks import (
     read_names,
     read_tile_blocks,
 )
-from analyzer_service.commit.database import open_reader, run_database
+from analyzer_service.commit.database import open_reader, open_unchanged, run_database
 from analyzer_service.commit.frame_books import read_books, read_drops
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
@@ -66,15 +66,22 @@ class RunReader:
     Safe in any process and beside the writer, but not shared between threads. Rows are read
     a page at a time, so a long iteration holds neither memory nor a lock.
 
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    unchanged : bool
+        Whether not even SQLite's own files may be made in it, as `open_unchanged` says.
+
     Raises
     ------
     ConfigurationError
         If `folder` holds no run.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, unchanged: bool = False) -> None:
         self.folder = folder
-        self._connection = open_reader(folder)
+        self._connection = open_unchanged(folder) if unchanged else open_reader(folder)
         self._lists = NameLists(self._connection)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from analyzer_service.metrics.address import listen, url_of
+from analyzer_service.listening import listen, url_of
 from analyzer_service.metrics.pages import Pages
 from analyzer_service.metrics.server import HttpServer
 from analyzer_service.metrics.snapshot import Board
@@ -122,7 +122,7 @@ def _watched(
         return
     open_to_all = settings.metrics is not None and not settings.metrics.loopback
     who = " (PLAINTEXT, open to anyone)" if open_to_all else ""
-    logger.info("metrics at %s%s", url_of(listener), who)
+    logger.info("metrics at %s%s", url_of(listener, "/metrics"), who)
     with closing(HttpServer(listener, Pages(board))):
         yield
 

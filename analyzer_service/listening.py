@@ -1,4 +1,4 @@
-"""Where metrics are served: an address that its user gave, or the first free one of ten."""
+"""Where HTTP is served: an address that its user gave, or the first of ten ports that is free."""
 
 import errno
 import re
@@ -10,7 +10,6 @@ from typing import Final
 from shared.errors import ConfigurationError
 
 DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 9464
 _TRIED: Final = 10
 _BACKLOG: Final = 128
 _FORM: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
@@ -22,14 +21,16 @@ _WHAT_TO_DO: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class MetricsAddress:
+class HttpAddress:
     """A host, and the ports to try in turn; port 0 is any free one.
 
-    `asked_for` tells that its user named it: then it must be had.
+    `option` is the flag that gives it, for messages; `asked_for` tells that its user named the
+    address: then it must be had.
     """
 
+    option: str
+    ports: tuple[int, ...]
     host: str = DEFAULT_HOST
-    ports: tuple[int, ...] = tuple(range(DEFAULT_PORT, DEFAULT_PORT + _TRIED))
     asked_for: bool = False
 
     @property
@@ -41,7 +42,12 @@ class MetricsAddress:
             return self.host == "localhost"
 
 
-def parse_metrics_address(text: str) -> MetricsAddress:
+def default_address(option: str, port: int) -> HttpAddress:
+    """Loopback, at `port` or the next of ten that is free."""
+    return HttpAddress(option, tuple(range(port, port + _TRIED)))
+
+
+def parse_http_address(text: str, *, option: str) -> HttpAddress:
     """Address of ``HOST:PORT``, IPv6 in brackets.
 
     Raises
@@ -51,17 +57,17 @@ def parse_metrics_address(text: str) -> MetricsAddress:
 
     Examples
     --------
-    >>> parse_metrics_address("[::1]:9464").host
+    >>> parse_http_address("[::1]:9464", option="--metrics").host
     '::1'
     """
     match = _FORM.fullmatch(text)
     if match is None or int(match[2]) > 65535:
-        raise ConfigurationError(f"--metrics {text}: give HOST:PORT, or off")
+        raise ConfigurationError(f"{option} {text}: give HOST:PORT")
     host, port = match[1].strip("[]"), int(match[2])
-    return MetricsAddress(host, (port,), asked_for=True)
+    return HttpAddress(option, (port,), host, asked_for=True)
 
 
-def listen(address: MetricsAddress) -> socket.socket | None:
+def listen(address: HttpAddress) -> socket.socket | None:
     """Listening socket of the first port that is free; None if none of the default ones is.
 
     Raises
@@ -79,15 +85,15 @@ def listen(address: MetricsAddress) -> socket.socket | None:
         return None
     reason = _WHAT_TO_DO.get(why.errno or 0) or why.strerror or str(why)
     raise ConfigurationError(
-        f"metrics cannot be served at {address.host}:{address.ports[0]}: {reason}; choose another "
-        "with --metrics HOST:PORT, or --metrics off"
+        f"{address.host}:{address.ports[0]} cannot be listened on: {reason}; choose another with "
+        f"{address.option} HOST:PORT"
     )
 
 
-def url_of(listener: socket.socket) -> str:
-    """Where a browser finds the metrics."""
+def url_of(listener: socket.socket, path: str) -> str:
+    """Where a browser finds `path`, which begins with a slash."""
     host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

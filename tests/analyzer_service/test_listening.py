@@ -3,19 +3,14 @@ import socket
 
 import pytest
 
-from analyzer_service.metrics import address
-from analyzer_service.metrics.address import (
-    MetricsAddress,
-    listen,
-    parse_metrics_address,
-    url_of,
-)
+from analyzer_service import listening
+from analyzer_service.listening import HttpAddress, listen, parse_http_address, url_of
 from analyzer_service.settings import check_metrics
 from shared.errors import ConfigurationError
 
 
 def test_examples_are_true() -> None:
-    assert doctest.testmod(address).failed == 0
+    assert doctest.testmod(listening).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -33,7 +28,7 @@ def test_examples_are_true() -> None:
     ],
 )
 def test_only_the_machine_itself_needs_no_flag(text: str, loopback: bool) -> None:
-    assert parse_metrics_address(text).loopback == loopback
+    assert parse_http_address(text, option="--metrics").loopback == loopback
     assert check_metrics(text, allow_plaintext_metrics=True) is not None
     if loopback:
         assert check_metrics(text, allow_plaintext_metrics=False) is not None
@@ -68,16 +63,16 @@ def test_the_first_free_port_of_the_default_ones_is_taken() -> None:
     free = held(1)
     (port,) = ports_of(free)
     free[0].close()
-    found = listen(MetricsAddress(ports=(*ports_of(taken), port)))
+    found = listen(HttpAddress("--metrics", ports=(*ports_of(taken), port)))
     assert found is not None
-    assert url_of(found) == f"http://127.0.0.1:{port}/metrics"
+    assert url_of(found, "/metrics") == f"http://127.0.0.1:{port}/metrics"
     for each in (*taken, found):
         each.close()
 
 
 def test_without_a_free_default_port_nothing_is_served() -> None:
     taken = held(2)
-    assert listen(MetricsAddress(ports=ports_of(taken))) is None
+    assert listen(HttpAddress("--metrics", ports=ports_of(taken))) is None
     for each in taken:
         each.close()
 
@@ -85,18 +80,18 @@ def test_without_a_free_default_port_nothing_is_served() -> None:
 def test_a_port_that_was_asked_for_must_be_had() -> None:
     taken = held(1)
     (port,) = ports_of(taken)
-    with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: it is in use"):
-        listen(parse_metrics_address(f"127.0.0.1:{port}"))
+    with pytest.raises(ConfigurationError, match=f"{port} cannot be listened on: it is in use"):
+        listen(parse_http_address(f"127.0.0.1:{port}", option="--metrics"))
     taken[0].close()
 
 
 def test_a_host_that_is_nowhere_is_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"no-such-host\.invalid:9464: "):
-        listen(parse_metrics_address("no-such-host.invalid:9464"))
+    with pytest.raises(ConfigurationError, match=r"no-such-host\.invalid:9464 cannot be "):
+        listen(parse_http_address("no-such-host.invalid:9464", option="--metrics"))
 
 
 def test_port_0_is_any_free_one() -> None:
-    found = listen(parse_metrics_address("localhost:0"))
+    found = listen(parse_http_address("localhost:0", option="--metrics"))
     assert found is not None
-    assert url_of(found).startswith("http://127.0.0.1:")
+    assert url_of(found, "/metrics").startswith("http://127.0.0.1:")
     found.close()

@@ -1,0 +1,67 @@
+"""The application: every part's routes, behind one door."""
+
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from analyzer_service.page import shell
+from analyzer_service.page.access import Access
+from analyzer_service.page.answers import PageError, failure
+from analyzer_service.page.folders import RunFolders
+from analyzer_service.page.settings import PageSettings
+from shared.errors import SidelightError
+
+STATIC: Final = Path(__file__).parent / "static"
+_EXPECTED: Final = (PageError, SidelightError, HTTPException, Exception)
+
+
+def build_app(settings: PageSettings) -> Starlette:
+    """The page as an ASGI application.
+
+    Raises
+    ------
+    ConfigurationError
+        If its scripts were not built.
+    """
+    shell.check_built(STATIC)
+    folders = RunFolders(settings.output_dir)
+    return Starlette(
+        routes=[
+            *shell.routes(folders),
+            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+        ],
+        middleware=[
+            Middleware(Access, token=settings.token),
+            Middleware(GZipMiddleware, minimum_size=2048, compresslevel=5),
+        ],
+        exception_handlers=dict.fromkeys(
+            (PageError, SidelightError, HTTPException, Exception), _tell
+        ),
+    )
+
+
+async def _tell(request: Request, error: Exception) -> Response:
+    """What went wrong: JSON for scripts, a page for people."""
+    status, sentence = _in_words(error)
+    if request.url.path.startswith("/api/"):
+        return failure(status, sentence)
+    return shell.error_page(request, status, sentence)
+
+
+def _in_words(error: Exception) -> tuple[int, str]:
+    """HTTP status and a sentence; of an error that nobody expected only its kind."""
+    if isinstance(error, PageError):
+        return error.status, error.sentence
+    if isinstance(error, HTTPException):
+        return error.status_code, str(error.detail)
+    if isinstance(error, SidelightError):
+        return 409, str(error)
+    return 500, f"The page failed ({type(error).__name__}); its log says more."

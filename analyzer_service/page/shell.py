@@ -1,0 +1,67 @@
+"""The HTML that a browser gets first: a frame that the scripts fill, or an error in words."""
+
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from analyzer_service.page.folders import RunFolders
+from shared.errors import ConfigurationError
+
+_TEMPLATES: Final = Jinja2Templates(Path(__file__).parent / "templates")
+
+
+def check_built(static: Path) -> None:
+    """Check that the scripts are there.
+
+    Raises
+    ------
+    ConfigurationError
+        If not; says what to do.
+    """
+    if not (static / "runs.js").is_file():
+        raise ConfigurationError(
+            "the page's scripts were not built: install Sidelight again where the npm registry can "
+            "be reached (pip install .), without SIDELIGHT_WITHOUT_PAGE set"
+        )
+
+
+def routes(folders: RunFolders) -> list[Route]:
+    """Routes of every page that people open."""
+
+    def runs(request: Request) -> Response:
+        return _page(request, "runs", "Runs", {})
+
+    def run(request: Request) -> Response:
+        name = request.path_params["run"]
+        folders.find(name)
+        return _page(request, "run", name, {"run": name})
+
+    def annotate(request: Request) -> Response:
+        name = request.path_params["run"]
+        folders.find(name)
+        return _page(request, "annotate", f"Annotate {name}", {"run": name})
+
+    def compare(request: Request) -> Response:
+        return _page(request, "compare", "Compare runs", {})
+
+    return [
+        Route("/", runs),
+        Route("/compare", compare),
+        Route("/runs/{run}", run),
+        Route("/runs/{run}/annotate", annotate),
+    ]
+
+
+def error_page(request: Request, status: int, sentence: str) -> Response:
+    """An error in words, with a way back."""
+    context = {"title": f"Error {status}", "sentence": sentence}
+    return _TEMPLATES.TemplateResponse(request, "error.html.j2", context, status_code=status)
+
+
+def _page(request: Request, script: str, title: str, data: dict[str, str]) -> Response:
+    context = {"title": title, "script": script, "data": data}
+    return _TEMPLATES.TemplateResponse(request, "page.html.j2", context)
