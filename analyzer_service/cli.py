@@ -2,7 +2,9 @@
 
 import logging
 import os
+import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -22,12 +24,13 @@ from analyzer_service.options import (
     WorkerCount,
 )
 from analyzer_service.own.checking import check_analyzer, check_timeout
-from analyzer_service.page.settings import PageSettings, page_address, token_for
+from analyzer_service.page.settings import TOKEN_VARIABLE, page_settings
 from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
     check_bind,
     check_metrics,
+    check_output_dir,
     check_producers,
     check_vectors,
     check_workers,
@@ -97,6 +100,15 @@ def serve(
             "read them.",
         ),
     ] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Show the runs in the browser meanwhile.")
+    ] = False,
+    page_bind: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT of the page; implies --page.  [default: as of the command page]"
+        ),
+    ] = None,
     stain_vectors: Vectors = "ruifrok",
     nuclei_outline: Outline = True,
     alerts: Alerts = None,
@@ -113,27 +125,34 @@ def serve(
         bind, secured=keys is not None, allow_plaintext_network=allow_plaintext_network
     )
     served_at = check_metrics(metrics, allow_plaintext_metrics=allow_plaintext_metrics)
-    run(
-        ServeSettings(
-            address=address,
-            output_dir=output_dir,
-            wandb_mode=_wandb_mode(wandb),
-            project=project_name,
-            workers=check_workers(default_workers() if workers is None else workers),
-            record=record,
-            once=once,
-            parent_pid=parent_pid,
-            producer_timeout_s=producer_timeout,
-            keys=None if keys is None else load_server_keys(keys),
-            max_producers=check_producers(max_trainers),
-            metrics=served_at,
-            stain_vectors=check_vectors(stain_vectors),
-            nuclei_outline=nuclei_outline,
-            alerts=read_alerts(alerts),
-            own_timeout_s=check_timeout(analyzer_timeout),
-            own=check_analyzer(analyzer),
-        )
+    settings = ServeSettings(
+        address=address,
+        output_dir=output_dir,
+        wandb_mode=_wandb_mode(wandb),
+        project=project_name,
+        workers=check_workers(default_workers() if workers is None else workers),
+        record=record,
+        once=once,
+        parent_pid=parent_pid,
+        producer_timeout_s=producer_timeout,
+        keys=None if keys is None else load_server_keys(keys),
+        max_producers=check_producers(max_trainers),
+        metrics=served_at,
+        stain_vectors=check_vectors(stain_vectors),
+        nuclei_outline=nuclei_outline,
+        alerts=read_alerts(alerts),
+        own_timeout_s=check_timeout(analyzer_timeout),
+        own=check_analyzer(analyzer),
     )
+    if not (page or page_bind):
+        run(settings)
+        return
+    from analyzer_service.page.beside import page_beside
+
+    check_output_dir(output_dir)
+    token = os.environ.get(TOKEN_VARIABLE)
+    with page_beside(page_settings(output_dir, page_bind, option="--page-bind", token=token)):
+        run(settings)
 
 
 @app.command()
@@ -193,25 +212,19 @@ def page(
         str | None,
         typer.Option(
             help="Token to be asked for.  [default: a new one at each start, where it is needed]",
-            envvar="SIDELIGHT_PAGE_TOKEN",
+            envvar=TOKEN_VARIABLE,
         ),
     ] = None,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
-    log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    listener: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Show runs in the browser, live and finished ones, and annotate their tiles."""
     from analyzer_service.page.serving import serve_page
 
-    _log_to(log_file)
-    address = page_address(bind, option="--bind")
-    serve_page(
-        PageSettings(
-            output_dir=output_dir,
-            address=address,
-            token=token_for(address, token),
-            parent_pid=parent_pid,
-        )
-    )
+    _log_to(None)
+    settings = page_settings(output_dir, bind, option="--bind", token=token)
+    claimed = None if listener is None else socket.socket(fileno=listener)
+    serve_page(replace(settings, parent_pid=parent_pid), claimed)
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """The application: every part's routes, behind one door."""
 
-from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
@@ -16,10 +15,9 @@ from analyzer_service.page import shell
 from analyzer_service.page.access import Access
 from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
-from analyzer_service.page.settings import PageSettings
+from analyzer_service.page.settings import STATIC, PageSettings, check_built
 from shared.errors import SidelightError
 
-STATIC: Final = Path(__file__).parent / "static"
 _EXPECTED: Final = (PageError, SidelightError, HTTPException, Exception)
 
 
@@ -31,7 +29,7 @@ def build_app(settings: PageSettings) -> Starlette:
     ConfigurationError
         If its scripts were not built.
     """
-    shell.check_built(STATIC)
+    check_built()
     folders = RunFolders(settings.output_dir)
     return Starlette(
         routes=[

@@ -6,11 +6,10 @@ import socket
 
 import uvicorn
 
-from analyzer_service.listening import HttpAddress, listen, url_of
+from analyzer_service.listening import url_of
 from analyzer_service.page.app import build_app
-from analyzer_service.page.settings import PageSettings
+from analyzer_service.page.settings import PageSettings, claim
 from analyzer_service.receive.parent import Parent
-from shared.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -18,27 +17,26 @@ _PARENT_EVERY_S = 0.5
 _FAREWELL_S = 1
 
 
-def serve_page(settings: PageSettings) -> None:
-    """Serve the page until a signal; prints where it is.
+def serve_page(settings: PageSettings, listener: socket.socket | None = None) -> None:
+    """Serve the page until a signal; logs where it is.
+
+    `listener` is what `claim` gave, if who started this process asked it already.
 
     Raises
     ------
     ConfigurationError
-        If the output folder is no folder, the address cannot be had, or the page's scripts were
-        not built.
+        As `claim` says.
     """
-    if not settings.output_dir.is_dir():
-        raise ConfigurationError(
-            f"--output-dir {settings.output_dir}: there is no such folder; give the one that run "
-            "folders (auto_analysis_…) are in"
-        )
-    app = build_app(settings)
-    listener = _listening(settings.address)
+    listener = listener or claim(settings)
     query = "" if settings.token is None else f"?token={settings.token}"
-    logger.info("page at %s", url_of(listener, f"/{query}"))
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=_FAREWELL_S, ws="none"
+        build_app(settings),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_FAREWELL_S,
+        ws="none",
     )
+    logger.info("page at %s", url_of(listener, f"/{query}"))
     asyncio.run(_serve(uvicorn.Server(config), listener, settings.parent_pid))
 
 
@@ -55,13 +53,3 @@ async def _follow(server: uvicorn.Server, pid: int) -> None:
     while parent.alive():
         await asyncio.sleep(_PARENT_EVERY_S)
     server.should_exit = True
-
-
-def _listening(address: HttpAddress) -> socket.socket:
-    listener = listen(address)
-    if listener is None:
-        raise ConfigurationError(
-            f"ports {address.ports[0]} to {address.ports[-1]} of {address.host} are all in use: "
-            f"choose another with {address.option} HOST:PORT"
-        )
-    return listener

@@ -1,13 +1,18 @@
 """What the page was asked to do; read once, at the command line."""
 
 import secrets
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from analyzer_service.listening import HttpAddress, default_address, parse_http_address
+from analyzer_service.listening import HttpAddress, default_address, listen, parse_http_address
+from shared.errors import ConfigurationError
 
 DEFAULT_PORT: Final = 8080
+TOKEN_VARIABLE: Final = "SIDELIGHT_PAGE_TOKEN"
+STATIC: Final = Path(__file__).parent / "static"
+"""Scripts and styles, which an installation makes."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +37,22 @@ class PageSettings:
     parent_pid: int | None = None
 
 
-def page_address(text: str | None, *, option: str) -> HttpAddress:
-    """Where the page is served: loopback when nothing is asked for.
+def page_settings(
+    output_dir: Path, bind: str | None, *, option: str, token: str | None = None
+) -> PageSettings:
+    """Settings of an output folder, an address that `option` gives, and a token where one is due.
 
     Raises
     ------
     ConfigurationError
-        If `text` is no address.
+        If `bind` is no address.
     """
-    if text is None:
-        return default_address(option, DEFAULT_PORT)
-    return parse_http_address(text, option=option)
+    address = (
+        default_address(option, DEFAULT_PORT)
+        if bind is None
+        else parse_http_address(bind, option=option)
+    )
+    return PageSettings(output_dir, address, token_for(address, token))
 
 
 def token_for(address: HttpAddress, given: str | None = None) -> str | None:
@@ -50,3 +60,43 @@ def token_for(address: HttpAddress, given: str | None = None) -> str | None:
     if given or address.loopback:
         return given or None
     return secrets.token_urlsafe(24)
+
+
+def claim(settings: PageSettings) -> socket.socket:
+    """Listening socket for the page, after a look at what it needs.
+
+    Raises
+    ------
+    ConfigurationError
+        If the output folder is no folder, the page's scripts were not built, or no address can be
+        had.
+    """
+    check_built()
+    if not settings.output_dir.is_dir():
+        raise ConfigurationError(
+            f"--output-dir {settings.output_dir}: there is no such folder; give the one that run "
+            "folders (auto_analysis_…) are in"
+        )
+    address = settings.address
+    listener = listen(address)
+    if listener is None:
+        raise ConfigurationError(
+            f"ports {address.ports[0]} to {address.ports[-1]} of {address.host} are all in use: "
+            f"choose another with {address.option} HOST:PORT"
+        )
+    return listener
+
+
+def check_built() -> None:
+    """Check that the scripts are there.
+
+    Raises
+    ------
+    ConfigurationError
+        If not; says what to do.
+    """
+    if not (STATIC / "runs.js").is_file():
+        raise ConfigurationError(
+            "the page's scripts were not built: install Sidelight again where the npm registry can "
+            "be reached (pip install .), without SIDELIGHT_WITHOUT_PAGE set"
+        )

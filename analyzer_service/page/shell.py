@@ -9,24 +9,8 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from analyzer_service.page.folders import RunFolders
-from shared.errors import ConfigurationError
 
 _TEMPLATES: Final = Jinja2Templates(Path(__file__).parent / "templates")
-
-
-def check_built(static: Path) -> None:
-    """Check that the scripts are there.
-
-    Raises
-    ------
-    ConfigurationError
-        If not; says what to do.
-    """
-    if not (static / "runs.js").is_file():
-        raise ConfigurationError(
-            "the page's scripts were not built: install Sidelight again where the npm registry can "
-            "be reached (pip install .), without SIDELIGHT_WITHOUT_PAGE set"
-        )
 
 
 def routes(folders: RunFolders) -> list[Route]:

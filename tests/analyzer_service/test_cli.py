@@ -224,7 +224,7 @@ def test_a_metrics_port_in_use_is_named_if_it_was_asked_for(
             monkeypatch, capsys, "serve", *bind, "--metrics", metrics, *output
         )
     assert code == 2
-    assert f"metrics cannot be served at {metrics}: it is in use" in error
+    assert f"{metrics} cannot be listened on: it is in use; choose another with --metrics" in error
     assert list(tmp_path.iterdir()) == []
 
 

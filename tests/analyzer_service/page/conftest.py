@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from starlette.testclient import TestClient
 
-from analyzer_service.page.app import STATIC, build_app
-from analyzer_service.page.settings import PageSettings
+from analyzer_service.page.app import build_app
+from analyzer_service.page.settings import STATIC, PageSettings
 from tests.analyzer_service.page.serving import Served
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -16,21 +16,20 @@ class Served:
     def __init__(self, output_dir: Path, *options: str, log: Path) -> None:
         bind = () if "--bind" in options else ("--bind", "127.0.0.1:0")
         command = ("analyzer_service", "page", "--output-dir", output_dir, *bind, *options)
-        self.log = log
         self.process: subprocess.Popen[bytes] = start(*command, cwd=output_dir, log=log)
-        self.url = self._said(r"page at (http://\S+)")
+        self.url = said(r"page at (http://\S+)", log, self.process)
 
     def close(self) -> None:
         """Ask it to end, and wait for that."""
         self.process.terminate()
         self.process.wait(LIMIT_S)
 
-    def _said(self, pattern: str) -> str:
-        """What its log says; waits for it as long as the process lives."""
-        until = time.monotonic() + LIMIT_S
-        while (found := re.search(pattern, self.log.read_text())) is None:
-            alive = self.process.poll() is None
-            assert alive, f"the page has ended\n{self.log.read_text()}"
-            assert time.monotonic() < until, f"the page does not answer\n{self.log.read_text()}"
-            time.sleep(0.02)
-        return found[1]
+
+def said(pattern: str, log: Path, process: "subprocess.Popen[bytes]") -> str:
+    """What a process says in its log; waits for it as long as it lives."""
+    until = time.monotonic() + LIMIT_S
+    while (found := re.search(pattern, log.read_text())) is None:
+        assert process.poll() is None, f"it has ended\n{log.read_text()}"
+        assert time.monotonic() < until, f"it does not answer\n{log.read_text()}"
+        time.sleep(0.02)
+    return found[1]
