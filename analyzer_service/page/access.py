@@ -50,12 +50,15 @@ class Access:
             await self._app(scope, receive, send)
             return
 
+        # Scripts are asked for each time, by their ETag; what is said of runs is not kept at all.
+        kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", kept)
             await send(message)
 
         refused = self._refusal(scope)
@@ -90,7 +93,9 @@ class Access:
         # The path alone, and no second slash at its head: the redirect leads nowhere else.
         path = "/" + scope["path"].lstrip("/\\")
         response = RedirectResponse(f"{path}?{rest}" if rest else path, status_code=303)
-        response.set_cookie(cookie, self._token, httponly=True, samesite="strict", path="/")
+        # Not "strict": who follows the address from a mail or a chat would not bring it along on
+        # the way from here to there. What changes anything is held by its origin.
+        response.set_cookie(cookie, self._token, httponly=True, samesite="lax", path="/")
         return response
 
 
