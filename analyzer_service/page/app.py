@@ -16,6 +16,7 @@ from analyzer_service.page.access import Access
 from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.settings import STATIC, PageSettings, check_built
+from analyzer_service.page.watching import live
 from shared.errors import SidelightError
 
 _EXPECTED: Final = (PageError, SidelightError, HTTPException, Exception)
@@ -34,6 +35,7 @@ def build_app(settings: PageSettings) -> Starlette:
     return Starlette(
         routes=[
             *shell.routes(folders),
+            *live.routes(folders),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[

@@ -53,13 +53,14 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         served.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _playwright() -> Iterator[Playwright]:
+    # Not for the session: its event loop runs in this thread, where other tests run theirs.
     with sync_playwright() as playwright:
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(_playwright: Playwright) -> Iterator[Browser]:
     """Headless Chromium; its absence skips the test, or fails it where one is required."""
     path = chromium()

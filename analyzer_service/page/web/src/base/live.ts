@@ -37,7 +37,9 @@ export function watchRun(run: string, changed: (live: Live) => void): () => void
   };
   source.addEventListener("open", () => say({ connected: true, gone: null }));
   source.addEventListener("error", () => say({ connected: false }));
-  source.addEventListener("state", (event) => say({ connected: true, state: JSON.parse(event.data) }));
+  source.addEventListener("state", (event) =>
+    say({ connected: true, gone: null, state: JSON.parse(event.data) }),
+  );
   source.addEventListener("gone", (event) => say({ gone: JSON.parse(event.data).error }));
   return () => source.close();
 }

@@ -1,0 +1,93 @@
+"""Where runs stand, as server-sent events: one watcher a run, however many look at it.
+
+``GET /api/runs/{run}/live`` tells of one run, ``GET /api/live?run=a&run=b`` of several on one
+connection (a browser has only six for a host); there each event says which `run` it is of.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from analyzer_service.page.answers import PageError
+from analyzer_service.page.folders import RunFolders
+from analyzer_service.page.watching.watcher import Watcher
+
+MOST_RUNS: Final = 16
+_RECONNECT_MS: Final = 1000
+
+
+class Watchers:
+    """The watchers of the runs that anyone looks at; each ends with its last viewer."""
+
+    def __init__(self, folders: RunFolders) -> None:
+        self._folders = folders
+        self._watching: dict[str, tuple[Watcher, asyncio.Task[None]]] = {}
+
+    def __len__(self) -> int:
+        """How many runs are watched."""
+        return len(self._watching)
+
+    @contextmanager
+    def watching(self, run: str, call: Callable[[], None]) -> Iterator[Watcher]:
+        """The watcher of `run`, which lives as long as this context; it calls `call` on news."""
+        if run not in self._watching:
+            watcher = Watcher(self._folders, run)
+            self._watching[run] = watcher, asyncio.create_task(watcher.watch())
+        watcher, task = self._watching[run]
+        watcher.viewers.append(call)
+        try:
+            yield watcher
+        finally:
+            watcher.viewers.remove(call)
+            if not watcher.viewers:
+                del self._watching[run]
+                task.cancel()
+
+
+def routes(folders: RunFolders) -> list[Route]:
+    """Routes of the live streams."""
+    watchers = Watchers(folders)
+
+    async def of_one(request: Request) -> Response:
+        run = request.path_params["run"]
+        return _stream(news_of(watchers, [run], named=False))
+
+    async def of_several(request: Request) -> Response:
+        runs = list(dict.fromkeys(request.query_params.getlist("run")))
+        if not 1 <= len(runs) <= MOST_RUNS:
+            raise PageError(400, f"Ask for 1 to {MOST_RUNS} runs: /api/live?run=NAME&run=NAME")
+        return _stream(news_of(watchers, runs, named=True))
+
+    return [Route("/api/runs/{run}/live", of_one), Route("/api/live", of_several)]
+
+
+async def news_of(
+    watchers: Watchers, runs: Sequence[str], *, named: bool
+) -> AsyncGenerator[ServerSentEvent, None]:
+    """The latest news of each run, at once and whenever there are any."""
+    woken = asyncio.Event()
+    with ExitStack() as stack:
+        watched = {run: stack.enter_context(watchers.watching(run, woken.set)) for run in runs}
+        told = dict.fromkeys(runs, 0)
+        while True:
+            woken.clear()
+            for run, watcher in watched.items():
+                news = watcher.news
+                if news is not None and news.number > told[run]:
+                    told[run] = news.number
+                    content = {**news.content, "run": run} if named else news.content
+                    yield ServerSentEvent(
+                        json.dumps(content), event=news.event, retry=_RECONNECT_MS
+                    )
+            await woken.wait()
+
+
+def _stream(events: AsyncIterator[ServerSentEvent]) -> Response:
+    return EventSourceResponse(events, sep="\n")

@@ -1,0 +1,174 @@
+"""One run, watched for all who look at it: SQLite is asked whether anything was committed.
+
+``PRAGMA data_version`` takes microseconds and tells a connection whether another one committed, so
+the writer needs to know nothing of the page. A viewer that is slow gets the latest state when it
+is ready for it, never a queue of old ones.
+"""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from analyzer_service.commit.database import open_unchanged, run_database
+from analyzer_service.commit.standing import Standing, Standings
+from analyzer_service.page.answers import PageError
+from analyzer_service.page.folders import RunFolders
+from shared.errors import SidelightError
+
+logger = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.02
+IDLE_LOOK_S: Final = 0.1
+_IDLE_AFTER_S: Final = 10.0
+_RETRY_S: Final = 1.0
+_FILES_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """An event for browsers: its name and its content; `number` grows from one to the next."""
+
+    number: int
+    event: str
+    content: Mapping[str, Any]
+
+
+class Replaced(Exception):
+    """The files that were opened are no longer what the folder holds: open anew."""
+
+
+class Watcher:
+    """Looks at run `run` as long as its task lives, and calls every viewer on news.
+
+    Attributes
+    ----------
+    news : News or None
+        The latest; None until the run was looked at for the first time.
+    viewers : list of callables
+        Called, without arguments, whenever `news` changed.
+    """
+
+    def __init__(self, folders: RunFolders, run: str) -> None:
+        self.news: News | None = None
+        self.viewers: list[Callable[[], None]] = []
+        self._folders = folders
+        self._run = run
+        self._told: tuple[str, Mapping[str, Any]] | None = None
+
+    async def watch(self) -> None:
+        """Follow the run until cancelled, through its end, its loss and its return."""
+        while True:
+            try:
+                await self._follow(self._folders.find(self._run))
+            except Replaced:
+                continue
+            except PageError as error:
+                self._tell("gone", {"error": error.sentence})
+            except SidelightError as error:
+                self._tell("gone", {"error": f"This run cannot be read: {error}"})
+            except (sqlite3.Error, OSError) as error:
+                self._tell("gone", {"error": f"This run cannot be read now: {error}"})
+            except Exception as error:  # viewers of other runs, and the next try, are not concerned
+                logger.exception("run %s cannot be watched", self._run)
+                self._tell("gone", {"error": f"The page failed ({type(error).__name__})."})
+            await asyncio.sleep(_RETRY_S)
+
+    async def _follow(self, folder: Path) -> None:
+        """Tell of each commit until the database is another one.
+
+        Raises
+        ------
+        Replaced
+            Once it is.
+        SidelightError, sqlite3.Error, OSError
+            If it cannot be read.
+        """
+        opened = _Opened.of(folder)
+        with closing(open_unchanged(folder)) as connection:
+            connection.execute("PRAGMA busy_timeout = 0")  # the page waits for nothing
+            standings, version = Standings(connection), -1
+            changed_at = checked_at = time.monotonic()
+            while True:
+                now = time.monotonic()
+                if now - checked_at >= _FILES_S or opened.alone:
+                    opened.check(folder)
+                    checked_at = now
+                found = _version(connection)
+                if found != version:
+                    self._tell_standing(standings.read())
+                    version, changed_at = found, now
+                idle = now - changed_at > _IDLE_AFTER_S
+                await asyncio.sleep(IDLE_LOOK_S if idle else LOOK_S)
+
+    def _tell_standing(self, at: Standing) -> None:
+        """Tell where the run stands, if that changed: a commit may be of nothing that shows."""
+        state = {
+            "status": at.status,
+            "released": at.released,
+            "rows": {"train": at.train, "val": at.val},
+            "epochs": at.epochs,
+            "dashboards": at.dashboards,
+            "alerts": at.alerts,
+            "alerts_active": at.alerts_active,
+            "frames": at.frames,
+        }
+        self._tell("state", state, seen_at=time.time())
+
+    def _tell(self, event: str, content: Mapping[str, Any], **more: float) -> None:
+        """Make it the latest news and call the viewers; what was told last is not told again."""
+        latest = self.news
+        if (event, content) == self._told:
+            return
+        self._told = event, content
+        self.news = News(1 if latest is None else latest.number + 1, event, {**content, **more})
+        for call in list(self.viewers):
+            call()
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a database was when it was opened.
+
+    One that is read `alone`, without the log of a writer (`open_unchanged`), is never looked at
+    again by SQLite itself: any change of its files means that it is to be opened anew.
+    """
+
+    alone: bool
+    file: tuple[int, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> "_Opened":
+        path = run_database(folder)
+        alone = not _log(path).exists()
+        return cls(alone, _file(path, alone))
+
+    def check(self, folder: Path) -> None:
+        path = run_database(folder)
+        try:
+            same = _file(path, self.alone) == self.file and not (self.alone and _log(path).exists())
+        except OSError:
+            same = False
+        if not same:
+            raise Replaced
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _file(path: Path, alone: bool) -> tuple[int, ...]:
+    at = os.stat(path)
+    identity = (at.st_dev, at.st_ino)
+    return (*identity, at.st_size, at.st_mtime_ns) if alone else identity
