@@ -24,7 +24,7 @@ from analyzer_service.options import (
     WorkerCount,
 )
 from analyzer_service.own.checking import check_analyzer, check_timeout
-from analyzer_service.page.settings import TOKEN_VARIABLE, page_settings
+from analyzer_service.page.settings import TOKEN_VARIABLE, check_built, page_settings
 from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
@@ -219,6 +219,7 @@ def page(
     listener: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Show runs in the browser, live and finished ones, and annotate their tiles."""
+    check_built()
     from analyzer_service.page.serving import serve_page
 
     _log_to(None)

@@ -86,7 +86,14 @@ def _results(finished: Finished, folder: Path) -> list[str]:
     missing = finished.report == "missing" and not folder.exists()
     where = "none, the analyzer ended before it made one" if missing else folder
     page = [f"  With plots   {folder / PAGE}"] if finished.report == "written" else []
+    if not missing:
+        page.append(f"  In browser   {how_to_watch(folder)}")
     return [f"  Run folder   {where}", f"  Report       {report}", *page]
+
+
+def how_to_watch(run_folder: Path) -> str:
+    """Command that shows a run in the browser, from its start on."""
+    return command("analyzer_service", "page", "--output-dir", run_folder.parent)
 
 
 def _how_to_replay(finished: Finished) -> str:

@@ -19,7 +19,7 @@ from shared.books import books_in_words
 from trainer.batch_size import choose_batch_size
 from trainer.commands import command
 from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
-from trainer.finished import Finished, ReportState, Stamp, report_stamp
+from trainer.finished import Finished, ReportState, Stamp, how_to_watch, report_stamp
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
 from trainer.settings import TrainSettings, flags_to_go_on
@@ -93,6 +93,8 @@ def _make_module(
         **_facts_for_sidecar(settings, data.facts),
     )
     log.info("model: %s, on %s", plan.model, "the CPU" if plan.gpu is None else f"GPU {plan.gpu}")
+    if plan.run_folder is not None:
+        log.info("to watch it in the browser: %s", how_to_watch(plan.run_folder))
     if settings.sidecar != "off" or settings.record is not None:
         settings.limits.check_frame(settings.frame_samples, data.facts.tile_size)
     if settings.batch_size is None:

@@ -3,6 +3,7 @@
 import secrets
 import socket
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ DEFAULT_PORT: Final = 8080
 TOKEN_VARIABLE: Final = "SIDELIGHT_PAGE_TOKEN"
 STATIC: Final = Path(__file__).parent / "static"
 """Scripts and styles, which an installation makes."""
+_NEEDED: Final = ("starlette", "uvicorn", "sse_starlette")
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,18 @@ def claim(settings: PageSettings) -> socket.socket:
 
 
 def check_built() -> None:
-    """Check that the scripts are there.
+    """Check that what serves the page is installed, and that its scripts are there.
 
     Raises
     ------
     ConfigurationError
         If not; says what to do.
     """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"the page needs {', '.join(missing)}: pip install 'sidelight[page]'"
+        )
     if not (STATIC / "runs.js").is_file():
         raise ConfigurationError(
             "the page's scripts were not built: install Sidelight again where the npm registry can "
