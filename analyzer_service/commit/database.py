@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.errors import ConfigurationError, SidelightError, SinkError
 
-SCHEMA_NUMBER: Final = 2
+SCHEMA_NUMBER: Final = 3
 BUSY_TIMEOUT_S: Final = 30.0
 _BEING_MADE: Final = 0
 _NAMED: Final = 5

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_service.alerts.settings import AlertSettings
-from analyzer_service.commit import rollups
 from analyzer_service.commit.alert_records import count_alerts, read_alert_settings, read_alerts
 from analyzer_service.commit.blocks import (
     Block,
@@ -24,6 +24,7 @@ from analyzer_service.commit.frame_books import read_books, read_drops
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
+from analyzer_service.commit.rollup_views import RollupReader
 from analyzer_service.commit.tile_rows import PAGE, read_tiles, row_filters
 from analyzer_service.commit.views import (
     AlertRecord,
@@ -122,11 +123,12 @@ class RunReader:
         """Where the run stands; "running" until every producer has ended."""
         values = dict(self._connection.execute("SELECT key, value FROM state"))
         failures = self._connection.execute("SELECT kind, count, last FROM failures ORDER BY kind")
+        (released,) = self._connection.execute("SELECT max(release) FROM batches").fetchone()
         return RunState(
             status=values.get("status", "running"),
             ended_at_ns=values.get("ended_at_ns"),
             reason=values.get("reason"),
-            released=self._released(),
+            released=released or 0,
             failures={kind: Failure(count, last) for kind, count, last in failures},
         )
 
@@ -178,12 +180,21 @@ class RunReader:
     ) -> dict[str, NDArray[np.float64]]:
         """Columns over the rows of `phase` up to release `upto`, and "global_step" with them.
 
-        With more than `points` rows each value is the mean (NaN left out) over a bucket of
+        With more than `points` rows each value is the mean of the finite ones in a bucket of
         equally many rows, a power of two; the last bucket may hold fewer.
         """
-        count = self.count(phase, upto=upto)
-        buckets = rollups.history(self._connection, self._lists, phase, count, points=points)
-        return rollups.columns(buckets, ["global_step", *names])
+        return self.rollups(phase, names, rows=self.count(phase, upto=upto)).history(points)
+
+    def rollups(self, phase: str, names: Sequence[str], *, rows: int | None = None) -> RollupReader:
+        """Numbers of the first `rows` rows of `phase`, of all if None, in buckets of any level."""
+        return RollupReader(self._connection, self._lists, phase, names, rows=rows)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one commit."""
+        self._connection.execute("BEGIN")
+        with self._connection:
+            yield
 
     def dashboards(self, after: int = 0) -> list[DashboardRecord]:
         """Drawn dashboards with an id beyond `after`, in the order in which they were drawn."""
@@ -207,8 +218,7 @@ class RunReader:
         upto: int | None = None,
     ) -> Iterator[SampleRow]:
         """Analyzed tiles of the released rows, in release order, then in their batch's order."""
-        tests = row_filters(phase, epoch, upto)
-        return read_tiles(self._connection, self._lists, tests, after)
+        return read_tiles(self._connection, self._lists, row_filters(phase, epoch, upto), after)
 
     def blocks(self, *, upto: int) -> Iterator[Block]:
         """Rows up to release `upto` as matrices, for sums over long runs."""
@@ -262,9 +272,7 @@ class RunReader:
 
     def drops(self) -> dict[str, int]:
         """Dropped frames by reason."""
-        total: Counter[str] = Counter()
-        for reasons in self.drops_by_stream().values():
-            total.update(reasons)
+        total = sum(map(Counter, self.drops_by_stream().values()), Counter[str]())
         return dict(sorted(total.items()))
 
     def drops_by_stream(self) -> dict[str, dict[str, int]]:
@@ -284,10 +292,6 @@ class RunReader:
         )
         found = self._connection.execute(query, (phase, number)).fetchone()
         return None if found is None else read_frame(self.folder, found[0])
-
-    def _released(self) -> int:
-        (released,) = self._connection.execute("SELECT max(release) FROM batches").fetchone()
-        return released or 0
 
     def _values(self, phase: str, number: int, blob: bytes) -> dict[str, Any]:
         values: dict[str, Any] = {"phase": phase}

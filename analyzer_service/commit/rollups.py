@@ -1,13 +1,15 @@
-"""Sums over runs of rows, so that the history of a million rows is read in milliseconds.
+"""Sums and extremes over runs of rows, so that a million rows are read in milliseconds.
 
 The rows of a phase that are not superseded are numbered from 1 (`ordinal`). At level L a bucket
-sums 2^L consecutive rows; a bucket is written once, with its last row. Level `BASE_LEVEL` is
-summed from rows, each higher one from its two halves, so a bucket's value depends on its rows
-only. Reading n rows in at most `points` buckets takes the lowest level that is coarse enough.
+holds 2^L consecutive rows: of each number the sum and count of its finite values, the least and
+the largest. NaN and infinity are left out, so that one such row does not hide its neighbors. A
+bucket is written once, with its last row. Level `BASE_LEVEL` is made from rows, each higher one
+from its two halves, so a bucket depends on its rows only. `rollup_views` reads them.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -19,12 +21,34 @@ from analyzer_service.commit.packing import NameLists, Names, pack, unpack
 
 BASE_LEVEL: Final = 3
 Floats = NDArray[np.float64]
-Sums = tuple[Names, Floats, Floats]
 
 _ROWS: Final = (
     "SELECT name_list, metrics FROM batches WHERE phase = ? AND superseded = 0 "
     "AND ordinal BETWEEN ? AND ? ORDER BY ordinal"
 )
+_HALVES: Final = (
+    "SELECT name_list, sums, counts, lows, highs FROM rollups "
+    "WHERE phase = ? AND level = ? AND bucket IN (?, ?) ORDER BY bucket"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Rows folded into one: each field has a value for each of `names`.
+
+    Attributes
+    ----------
+    sums, counts : ndarray of shape (N,), float64
+        Over finite values; 0 where there is none.
+    lows, highs : ndarray of shape (N,), float64
+        NaN where there is no finite value.
+    """
+
+    names: Names
+    sums: Floats
+    counts: Floats
+    lows: Floats
+    highs: Floats
 
 
 def add_row(connection: sqlite3.Connection, lists: NameLists, phase: str, ordinal: int) -> None:
@@ -33,17 +57,20 @@ def add_row(connection: sqlite3.Connection, lists: NameLists, phase: str, ordina
     while ordinal % (1 << level) == 0:
         bucket = (ordinal >> level) - 1
         if level == BASE_LEVEL:
-            sums = _sum_rows(connection, lists, phase, bucket)
+            first, last = (bucket << level) + 1, ordinal
+            rows = connection.execute(_ROWS, (phase, first, last)).fetchall()
+            parts = [_of_rows(lists.names(number), blobs) for number, blobs in _runs(rows)]
         else:
-            query = (
-                "SELECT name_list, sums, counts FROM rollups "
-                "WHERE phase = ? AND level = ? AND bucket IN (?, ?) ORDER BY bucket"
-            )
-            halves = connection.execute(query, (phase, level - 1, 2 * bucket, 2 * bucket + 1))
-            sums = _add((lists.names(number), unpack(s), unpack(c)) for number, s, c in halves)
+            halves = (phase, level - 1, 2 * bucket, 2 * bucket + 1)
+            parts = [
+                Folded(lists.names(number), *map(unpack, blobs))
+                for number, *blobs in connection.execute(_HALVES, halves)
+            ]
+        whole = _fold(parts)
+        columns = (whole.sums, whole.counts, whole.lows, whole.highs)
         connection.execute(
-            "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?, ?, ?, ?)",
-            (phase, level, bucket, lists.number(sums[0]), pack(sums[1]), pack(sums[2])),
+            "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (phase, level, bucket, lists.number(whole.names), *map(pack, columns)),
         )
         level += 1
 
@@ -55,94 +82,52 @@ def truncate(connection: sqlite3.Connection, phase: str, rows: int) -> None:
     )
 
 
-def history(
-    connection: sqlite3.Connection, lists: NameLists, phase: str, rows: int, *, points: int
-) -> list[Sums]:
-    """Sums of the first `rows` rows of `phase` in at most `points` buckets of equal count.
-
-    The last bucket may hold fewer rows. With no more rows than points each row is a bucket.
-    """
-    level = 0
-    while -(-rows >> level) > points:
-        level += 1
-    if level < BASE_LEVEL:
-        return _from_rows(connection, lists, phase, (1, rows), 1 << level)
-    full = rows >> level
-    query = (
-        "SELECT name_list, sums, counts FROM rollups "
-        "WHERE phase = ? AND level = ? AND bucket < ? ORDER BY bucket"
-    )
-    found = connection.execute(query, (phase, level, full))
-    buckets = [
-        (lists.names(number), unpack(sums), unpack(counts)) for number, sums, counts in found
-    ]
-    rest = (full << level) + 1, rows
-    return buckets + _from_rows(connection, lists, phase, rest, 1 << level)
-
-
-def columns(buckets: Sequence[Sums], names: Iterable[str]) -> dict[str, Floats]:
-    """Mean of each bucket by name; NaN where no row of the bucket has a value."""
-    wanted = list(dict.fromkeys(names))
-    table = np.full((len(buckets), len(wanted)), np.nan)
-    found: dict[Names, tuple[list[int], list[int]]] = {}
-    for i, (have, sums, counts) in enumerate(buckets):
-        if have not in found:
-            places = {name: j for j, name in enumerate(have)}
-            pairs = [(k, places[name]) for k, name in enumerate(wanted) if name in places]
-            found[have] = [k for k, _ in pairs], [j for _, j in pairs]
-        to, source = found[have]
-        number = counts[source]
-        table[i, to] = np.where(number > 0, sums[source] / np.maximum(number, 1), np.nan)
-    return {name: table[:, k].copy() for k, name in enumerate(wanted)}
-
-
-def _sum_rows(connection: sqlite3.Connection, lists: NameLists, phase: str, bucket: int) -> Sums:
-    first = (bucket << BASE_LEVEL) + 1
-    last = (bucket + 1) << BASE_LEVEL
-    return _from_rows(connection, lists, phase, (first, last), 1 << BASE_LEVEL)[0]
-
-
-def _from_rows(
-    connection: sqlite3.Connection,
-    lists: NameLists,
-    phase: str,
-    ordinals: tuple[int, int],
-    size: int,
-) -> list[Sums]:
-    rows = connection.execute(_ROWS, (phase, *ordinals)).fetchall()
-    return [_add(_of_rows(lists, rows[i : i + size])) for i in range(0, len(rows), size)]
-
-
-def _of_rows(lists: NameLists, rows: Sequence[tuple[int, bytes]]) -> list[Sums]:
-    """Each row as sums of its own; neighbors of one name list are taken apart together."""
-    sums: list[Sums] = []
+def _runs(rows: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, list[bytes]]]:
+    """Neighboring rows that have the same name list, together."""
     for number, same in groupby(rows, key=itemgetter(0)):
-        blobs = [blob for _, blob in same]
-        values = unpack(b"".join(blobs)).reshape(len(blobs), -1)
-        known = ~np.isnan(values)
-        names, ones = lists.names(number), known.astype(np.float64)
-        sums += [(names, *each) for each in zip(np.where(known, values, 0.0), ones, strict=True)]
-    return sums
+        yield number, [blob for _, blob in same]
 
 
-def _add(parts: Iterable[Sums]) -> Sums:
-    listed = list(parts)
-    if len({names for names, _, _ in listed}) == 1:
-        return listed[0][0], _total(p[1] for p in listed), _total(p[2] for p in listed)
-    union = tuple(dict.fromkeys(name for names, _, _ in listed for name in names))
-    places = {name: i for i, name in enumerate(union)}
-    sums, counts = np.zeros(len(union)), np.zeros(len(union))
-    for names, part, number in listed:
-        at = [places[name] for name in names]
-        sums[at] += part
-        counts[at] += number
-    return union, sums, counts
+def _of_rows(names: Names, blobs: Sequence[bytes]) -> Folded:
+    values = unpack(b"".join(blobs)).reshape(len(blobs), -1)
+    known = np.isfinite(values)
+    extremes = values if known.all() else np.where(known, values, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Folded(
+            names,
+            np.add.reduce(values, axis=0, where=known),
+            known.sum(axis=0, dtype=np.float64),
+            np.fmin.reduce(extremes, axis=0),
+            np.fmax.reduce(extremes, axis=0),
+        )
 
 
-def _total(parts: Iterable[Floats]) -> Floats:
-    # One by one, in order: the value must not depend on how many are added at a time.
-    total: Floats | None = None
-    for part in parts:
-        total = part.copy() if total is None else total + part
-    assert total is not None
-    return total
+def _fold(parts: Sequence[Folded]) -> Folded:
+    """`parts` as one. Sums of the largest numbers there are may overflow: no chart draws those."""
+    if len(parts) == 1:
+        return parts[0]
+    names = _union(parts)
+    alike = [part if part.names == names else _spread(part, names) for part in parts]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Folded(
+            names,
+            np.add.reduce([part.sums for part in alike], axis=0),
+            np.add.reduce([part.counts for part in alike], axis=0),
+            np.fmin.reduce([part.lows for part in alike], axis=0),
+            np.fmax.reduce([part.highs for part in alike], axis=0),
+        )
+
+
+def _union(parts: Sequence[Folded]) -> Names:
+    distinct = dict.fromkeys(part.names for part in parts)
+    return tuple(dict.fromkeys(name for names in distinct for name in names))
+
+
+def _spread(part: Folded, names: Names) -> Folded:
+    """`part` with a place for each of `names`, those that it lacks without a value."""
+    places = {name: place for place, name in enumerate(names)}
+    at = [places[name] for name in part.names]
+    sums, counts = np.zeros(len(names)), np.zeros(len(names))
+    lows, highs = np.full(len(names), np.nan), np.full(len(names), np.nan)
+    sums[at], counts[at], lows[at], highs[at] = part.sums, part.counts, part.lows, part.highs
+    return Folded(names, sums, counts, lows, highs)

@@ -172,7 +172,8 @@ CREATE TABLE IF NOT EXISTS probe_tiles (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS probes_by_frame ON probe_tiles (frame);
 
--- Sums over 2^level consecutive rows of a phase (by ordinal), complete ones only.
+-- Sums, counts and extremes of the finite values of 2^level consecutive rows of a phase (by
+-- ordinal), complete ones only; `lows` and `highs` are NaN where there is no such value.
 CREATE TABLE IF NOT EXISTS rollups (
     phase TEXT NOT NULL,
     level INTEGER NOT NULL,
@@ -180,6 +181,8 @@ CREATE TABLE IF NOT EXISTS rollups (
     name_list INTEGER NOT NULL,
     sums BLOB NOT NULL,
     counts BLOB NOT NULL,
+    lows BLOB NOT NULL,
+    highs BLOB NOT NULL,
     PRIMARY KEY (phase, level, bucket)
 );
 

@@ -1,0 +1,218 @@
+"""Reads a phase's rows in buckets of 2^level rows: means, and how far single rows go beyond.
+
+Complete buckets from level `BASE_LEVEL` up are there; lower levels are made from rows. The last
+bucket, which more rows will come to, is put together of the largest pieces that are there.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer_service.commit.packing import NameLists, unpack
+from analyzer_service.commit.rollups import BASE_LEVEL
+
+Floats = NDArray[np.float64]
+
+_ROWS: Final = (
+    "SELECT name_list, metrics FROM batches WHERE phase = ? AND superseded = 0 "
+    "AND ordinal BETWEEN ? AND ? ORDER BY ordinal"
+)
+_BUCKETS: Final = (
+    "SELECT name_list, sums, counts, lows, highs FROM rollups "
+    "WHERE phase = ? AND level = ? AND bucket >= ? AND bucket < ? ORDER BY bucket"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Consecutive buckets, as matrices of shape (buckets, names).
+
+    Attributes
+    ----------
+    means : ndarray
+        NaN where no row of a bucket has a finite value; of single rows the values themselves.
+    lows, highs : ndarray
+        Least and largest finite value of a row in the bucket, NaN where there is none.
+    """
+
+    means: Floats
+    lows: Floats
+    highs: Floats
+
+
+def lowest_level(rows: int, points: int) -> int:
+    """The finest level at which `rows` rows are at most `points` buckets.
+
+    Examples
+    --------
+    >>> lowest_level(1000, 1000), lowest_level(1001, 1000), lowest_level(1_000_000, 1000)
+    (0, 1, 10)
+    """
+    level = 0
+    while -(-rows >> level) > points:
+        level += 1
+    return level
+
+
+class RollupReader:
+    """Reads numbers `names` of the first `rows` rows of `phase`, bucket by bucket.
+
+    `rows` is how many there are unless it is given. Buckets count from 0.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        lists: NameLists,
+        phase: str,
+        names: Sequence[str],
+        *,
+        rows: int | None = None,
+    ) -> None:
+        self._connection = connection
+        self._lists = lists
+        self._phase = phase
+        self._names = list(dict.fromkeys(names))
+        self.rows = self._count() if rows is None else rows
+
+    def read(self, level: int, first: int, last: int) -> Buckets:
+        """Buckets `first` to before `last`, as far as there are rows."""
+        if level == 0:
+            values = self._of_rows(first, min(last, self.rows))
+            finite = np.where(np.isfinite(values), values, np.nan)
+            return Buckets(values, finite, finite)
+        return self._sums(level, first, last).buckets()
+
+    def history(self, points: int) -> dict[str, Floats]:
+        """Means by name, "global_step" with them, over at most `points` buckets."""
+        wanted = RollupReader(
+            *(self._connection, self._lists, self._phase, ["global_step", *self._names]),
+            rows=self.rows,
+        )
+        means = wanted.read(lowest_level(self.rows, points), 0, self.rows).means
+        return {name: means[:, k].copy() for k, name in enumerate(wanted._names)}
+
+    def before(self, step: float) -> int:
+        """How many rows come before the first one that reaches global step `step`.
+
+        Rows of several ranks may be a few steps out of order; then it is one of the places where
+        the rows cross `step`.
+        """
+        query = "SELECT global_step FROM batches WHERE phase = ? AND superseded = 0 AND ordinal = ?"
+        low, high = 0, self.rows
+        while low < high:
+            middle = (low + high) // 2
+            (found,) = self._connection.execute(query, (self._phase, middle + 1)).fetchone()
+            low, high = (middle + 1, high) if found < step else (low, middle)
+        return low
+
+    def _count(self) -> int:
+        query = "SELECT max(ordinal) FROM batches WHERE phase = ? AND superseded = 0"
+        return int(self._connection.execute(query, (self._phase,)).fetchone()[0] or 0)
+
+    def _sums(self, level: int, first: int, last: int) -> "_Sums":
+        end = min(last, -(-self.rows >> level))
+        if level < BASE_LEVEL:
+            values = self._of_rows(first << level, min(end << level, self.rows))
+            return _Sums.of_rows(values, 1 << level)
+        full = min(end, self.rows >> level)
+        found = self._stored(level, first, full)
+        if end <= full or end <= first:
+            return found
+        return _Sums.joined([found, _Sums.joined(self._pieces(level, full)).folded()])
+
+    def _pieces(self, level: int, bucket: int) -> Iterator["_Sums"]:
+        """Sums of the parts of the bucket that has come only in part, largest first."""
+        at = bucket << level
+        for lower in range(level - 1, BASE_LEVEL - 1, -1):
+            if at + (1 << lower) <= self.rows:
+                yield self._stored(lower, at >> lower, (at >> lower) + 1)
+                at += 1 << lower
+        if at < self.rows:
+            yield _Sums.of_rows(self._of_rows(at, self.rows), self.rows - at)
+
+    def _of_rows(self, first: int, last: int) -> Floats:
+        """Values (rows, names) of the rows after the first `first`, up to the `last`-th."""
+        rows = self._connection.execute(_ROWS, (self._phase, first + 1, last)).fetchall()
+        return self._columns(rows, 1, absent=np.nan)
+
+    def _stored(self, level: int, first: int, last: int) -> "_Sums":
+        found = (self._phase, level, first, last)
+        rows = self._connection.execute(_BUCKETS, found).fetchall()
+        absent = (0.0, 0.0, np.nan, np.nan)
+        return _Sums(*(self._columns(rows, 1 + i, absent=absent[i]) for i in range(4)))
+
+    def _columns(self, rows: Sequence[tuple[Any, ...]], column: int, *, absent: float) -> Floats:
+        """The wanted numbers of the blobs in a column; neighbors of one list are read together."""
+        table = np.full((len(rows), len(self._names)), absent)
+        at = 0
+        for number, same in groupby(rows, key=itemgetter(0)):
+            blobs = [row[column] for row in same]
+            to, source = self._places(number)
+            values = unpack(b"".join(blobs)).reshape(len(blobs), -1)
+            table[at : at + len(blobs), to] = values[:, source]
+            at += len(blobs)
+        return table
+
+    def _places(self, number: int) -> tuple[list[int], list[int]]:
+        places = {name: place for place, name in enumerate(self._lists.names(number))}
+        pairs = [(to, places[name]) for to, name in enumerate(self._names) if name in places]
+        return [to for to, _ in pairs], [source for _, source in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Buckets as matrices (buckets, names) of sums, counts, and extremes."""
+
+    sums: Floats
+    counts: Floats
+    lows: Floats
+    highs: Floats
+
+    @classmethod
+    def of_rows(cls, values: Floats, size: int) -> Self:
+        """Each `size` consecutive rows as a bucket; the last one may hold fewer."""
+        rows, names = values.shape
+        padded = np.full((-(-rows // size) * size, names), np.nan)
+        padded[:rows] = np.where(np.isfinite(values), values, np.nan)
+        cube = padded.reshape(-(-rows // size), size, names)
+        known = ~np.isnan(cube)
+        return cls(
+            _added(np.where(known, cube, 0.0)),
+            known.sum(axis=1, dtype=np.float64),
+            np.fmin.reduce(cube, axis=1),
+            np.fmax.reduce(cube, axis=1),
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Buckets of `parts` one after the other."""
+        listed = list(parts)
+        fields = ("sums", "counts", "lows", "highs")
+        return cls(*(np.concatenate([getattr(p, name) for p in listed]) for name in fields))
+
+    def folded(self) -> "_Sums":
+        """All buckets as one."""
+        return _Sums(
+            _added(self.sums[None]),
+            self.counts.sum(axis=0)[None],
+            np.fmin.reduce(self.lows, axis=0)[None],
+            np.fmax.reduce(self.highs, axis=0)[None],
+        )
+
+    def buckets(self) -> Buckets:
+        """Means and extremes."""
+        means = np.where(self.counts > 0, self.sums / np.maximum(self.counts, 1), np.nan)
+        return Buckets(means, self.lows, self.highs)
+
+
+def _added(cube: Floats) -> Floats:
+    """Sums over the middle axis."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.add.reduce(cube, axis=1))
