@@ -21,6 +21,7 @@ from analyzer_service.commit.blocks import (
 )
 from analyzer_service.commit.database import open_reader, open_unchanged, run_database
 from analyzer_service.commit.frame_books import read_books, read_drops
+from analyzer_service.commit.latest import LatestRow, read_latest
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
@@ -174,6 +175,10 @@ class RunReader:
         )
         (count,) = self._connection.execute(query, (phase, upto)).fetchone() or (0,)
         return int(count)
+
+    def latest(self, phase: str) -> LatestRow | None:
+        """Where `phase` stands, quick however long the run is; None while it has no row."""
+        return read_latest(self._connection, phase)
 
     def history(
         self, *, phase: str, upto: int, names: Sequence[str], points: int = 1000

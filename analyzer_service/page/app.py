@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from analyzer_service.page import shell
+from analyzer_service.page import listing, shell
 from analyzer_service.page.access import Access
 from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
@@ -36,6 +36,7 @@ def build_app(settings: PageSettings) -> Starlette:
         routes=[
             *shell.routes(folders),
             *live.routes(folders),
+            *listing.routes(folders),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[

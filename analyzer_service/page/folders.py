@@ -1,5 +1,7 @@
 """The runs in the output folder, by name; nothing outside of the folder is ever opened."""
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,12 @@ class RunFolders:
 
     def names(self) -> list[str]:
         """Names of the runs, sorted; none where the output folder cannot be listed."""
-        return sorted(self._listed())
+        return sorted(self.all())
+
+    def all(self) -> dict[str, Path]:
+        """Folders of the runs by name; none where the output folder cannot be listed."""
+        root = self.output_dir.resolve()
+        return {name: Path(entry) for name, entry in self._listed(root) if _is_run(entry, root)}
 
     def find(self, name: str) -> Path:
         """Folder of run `name`.
@@ -33,12 +40,13 @@ class RunFolders:
         PageError
             404, if there is none.
         """
-        folder = self._listed().get(name)
-        if folder is None:
+        root = self.output_dir.resolve()
+        entry = dict(self._listed(root)).get(name)
+        if entry is None or not _is_run(entry, root):
             raise PageError(
                 404, f"There is no run {name!r} here. It may have been moved or deleted."
             )
-        return folder
+        return Path(entry)
 
     @contextmanager
     def open(self, name: str) -> Iterator[RunReader]:
@@ -57,17 +65,13 @@ class RunFolders:
         with reader:
             yield reader
 
-    def _listed(self) -> dict[str, Path]:
-        root = self.output_dir.resolve()
+    def _listed(self, root: Path) -> list[tuple[str, os.DirEntry[str]]]:
         try:
-            entries = list(root.iterdir())
+            with os.scandir(root) as entries:
+                found = [each for each in entries if each.name.startswith(PREFIX)]
         except OSError:
-            return {}
-        return {
-            entry.name.removeprefix(PREFIX): entry
-            for entry in entries
-            if entry.name.startswith(PREFIX) and _is_run(entry, root)
-        }
+            return []
+        return [(each.name.removeprefix(PREFIX), each) for each in found if _is_text(each.name)]
 
 
 def inside(path: Path, folder: Path) -> bool:
@@ -75,6 +79,21 @@ def inside(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _is_run(entry: Path, root: Path) -> bool:
-    database = run_database(entry)
+def _is_text(name: str) -> bool:
+    """Whether a file's name, which may be any bytes, can be said to a browser."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_run(entry: os.DirEntry[str], root: Path) -> bool:
+    database = run_database(Path(entry))
+    try:
+        kind = database.lstat().st_mode
+    except OSError:
+        return False
+    if stat.S_ISREG(kind) and not entry.is_symlink():
+        return True  # it lies where it seems to
     return database.is_file() and inside(database, root)
