@@ -21,6 +21,7 @@ from analyzer_service.commit.blocks import (
 )
 from analyzer_service.commit.database import open_reader, open_unchanged, run_database
 from analyzer_service.commit.frame_books import read_books, read_drops
+from analyzer_service.commit.kept_steps import KeptSteps
 from analyzer_service.commit.latest import LatestRow, read_latest
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
@@ -290,13 +291,13 @@ class RunReader:
 
     def frame(self, phase: str, number: int) -> BatchFrame | None:
         """Images and maps of a detailed step, by `phase_step`; None where they are not kept."""
-        query = (
-            "SELECT f.file FROM batches b JOIN frames f ON f.id = b.frame WHERE b.phase = ? "
-            "AND b.phase_step = ? AND b.superseded = 0 AND f.file IS NOT NULL "
-            "ORDER BY b.rank, b.release DESC LIMIT 1"
-        )
-        found = self._connection.execute(query, (phase, number)).fetchone()
-        return None if found is None else read_frame(self.folder, found[0])
+        rows = self.kept_steps().rows(phase, number)
+        files = [row.file for row in rows if row.file is not None and not row.superseded]
+        return read_frame(self.folder, files[0]) if files else None
+
+    def kept_steps(self) -> KeptSteps:
+        """The detailed steps whose images and maps are kept."""
+        return KeptSteps(self._connection, self._lists)
 
     def _values(self, phase: str, number: int, blob: bytes) -> dict[str, Any]:
         values: dict[str, Any] = {"phase": phase}

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from analyzer_service.page import listing, shell
+from analyzer_service.page import dashboards, listing, shell
 from analyzer_service.page.access import Access
 from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.settings import STATIC, PageSettings, check_built
+from analyzer_service.page.tiles import routes as tiles
 from analyzer_service.page.watching import live
 from shared.errors import SidelightError
 
@@ -37,6 +38,8 @@ def build_app(settings: PageSettings) -> Starlette:
             *shell.routes(folders),
             *live.routes(folders),
             *listing.routes(folders),
+            *tiles.routes(folders),
+            *dashboards.routes(folders),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[

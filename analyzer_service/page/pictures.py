@@ -1,0 +1,50 @@
+"""Pictures for the browser, with what it needs to ask for each only once."""
+
+from email.utils import formatdate
+from os import stat_result
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 3)
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """An RGB image (H, W, 3) as PNG, every pixel as it is."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _PNG)
+    return encoded.tobytes()
+
+
+def thumbnail(picture: bytes, width: int) -> bytes | None:
+    """A picture of any format as JPEG of at most `width` pixels; None where it is not whole."""
+    image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        return None
+    if image.shape[1] > width:
+        height = max(1, round(image.shape[0] * width / image.shape[1]))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", image, _JPEG)
+    return encoded.tobytes()
+
+
+def tag(found: stat_result, *more: object) -> str:
+    """ETag of a file as it is now, and of what is made of it."""
+    return '"' + "-".join(f"{part}" for part in (found.st_mtime_ns, found.st_size, *more)) + '"'
+
+
+def unchanged(request: Request, found: stat_result, etag: str) -> Response | None:
+    """304 where the browser has the same already; None where it must be sent."""
+    given = request.headers.get("if-none-match", "")
+    if etag not in [each.strip().removeprefix("W/") for each in given.split(",")]:
+        return None
+    return Response(status_code=304, headers=cached(found, etag))
+
+
+def cached(found: stat_result, etag: str) -> dict[str, str]:
+    """Headers with which a browser keeps a picture, and asks before it shows it again."""
+    modified = formatdate(found.st_mtime, usegmt=True)
+    return {"ETag": etag, "Last-Modified": modified, "Cache-Control": "private, no-cache"}

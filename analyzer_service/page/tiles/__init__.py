@@ -1,0 +1,1 @@
+"""Tiles of a run for the browser: their images, maps, numbers and nuclei, step by step."""
