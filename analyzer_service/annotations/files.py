@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shapely.errors import GEOSException
 
-from analyzer_service.annotations.geojson import collection_of, read_feature
+from analyzer_service.annotations.geojson import collection_of, feature_of, read_feature
 from analyzer_service.annotations.items import Item, refused
 from analyzer_service.annotations.regions import Fault, Region
 from analyzer_service.annotations.web_annotation import page_of, read_annotation
@@ -22,6 +22,8 @@ MOST_ANNOTATIONS: Final = 1_000_000
 SUFFIXES: Final = (".geojson", ".json", ".jsonld")
 TO_DO: Final = "sidelight_to_do"
 """Member of a file of the task list that nobody has annotated yet; no program writes it back."""
+OWN_MEMBER: Final = "sidelight"
+"""Member of a file that the live page wrote: the reader's record of the tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class AnnotationFile:
     ----------
     usable : bool
         Whether it says what is in its image, be it nothing. False for one that could not be read
-        as a whole, for one of which no annotation could be used, and for one of the task list that
-        is still to be done: none of these says that there is nothing.
+        as a whole, for one of which no annotation could be used, for one of the task list that is
+        still to be done, and for a tile that its reader skipped: none of these says that there is
+        nothing.
     regions : tuple of Region
         In the order of the file.
     faults : tuple of Fault
@@ -71,6 +74,8 @@ def read_annotations(path: Path, *, name: str | None = None) -> AnnotationFile:
         return _none("not_annotations", where, f"not JSON: {error}")
     if isinstance(content, Mapping) and TO_DO in content:
         return _none("untouched", where, "")
+    if (reason := _skipped(content)) is not None:
+        return _none("skipped", where, reason)
     items = _items(content)
     if items is None:
         return _none("not_annotations", where, "neither features nor annotations")
@@ -84,6 +89,18 @@ def read_annotations(path: Path, *, name: str | None = None) -> AnnotationFile:
         regions=regions,
         faults=tuple(fault for item in read for fault in item.faults),
     )
+
+
+def features_in(content: Any) -> list[Any] | None:
+    """What is in a file's content as GeoJSON features, those inside of others beside them.
+
+    Web Annotations are made into features. What cannot be read is left as it is. None where the
+    content is neither of features nor of annotations.
+    """
+    items = _items(content)
+    if items is None:
+        return None
+    return [_as_feature(item) for _, item in islice(_with_inner(items), MOST_ANNOTATIONS)]
 
 
 def write_geojson(path: Path, regions: Iterable[Region]) -> None:
@@ -134,6 +151,28 @@ def _with_inner(items: list[Any]) -> Iterator[tuple[str, Any]]:
         inner = properties.get("childObjects") if isinstance(properties, Mapping) else None
         if isinstance(inner, list):
             waiting += [(f"{number}.{n}", each) for n, each in enumerate(inner, 1)][::-1]
+
+
+def _as_feature(item: Any) -> Any:
+    """One item by itself: without those inside of it."""
+    if not isinstance(item, dict):
+        return item
+    if item.get("type") == "Annotation":
+        region = _read(item, "").region
+        return item if region is None else feature_of(region)
+    properties = item.get("properties")
+    if not isinstance(properties, dict) or not isinstance(properties.get("childObjects"), list):
+        return item
+    own = {name: value for name, value in properties.items() if name != "childObjects"}
+    return item | {"properties": own}
+
+
+def _skipped(content: Any) -> str | None:
+    """Why a reader skipped the tile, as the page writes it; None if none did."""
+    member = content.get(OWN_MEMBER) if isinstance(content, Mapping) else None
+    record = member.get("record") if isinstance(member, Mapping) else None
+    reason = record.get("skip_reason") if isinstance(record, Mapping) else None
+    return reason if isinstance(reason, str) else None
 
 
 def _read(item: Any, where: str) -> Item:

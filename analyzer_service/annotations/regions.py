@@ -78,6 +78,7 @@ FAULTS: Final = {
     "training_tile": "files of training tiles, which are flipped and turned, left out",
     "ambiguous": "files whose name fits more than one image, left out",
     "untouched": "files of the task list that nobody has annotated yet, left out",
+    "skipped": "tiles that their reader skipped, left out",
     "unread_frame": "tiles whose images and maps are gone or damaged, left out",
     "twice": "further files of a tile that another file annotates, left out",
 }

@@ -19,6 +19,8 @@ CONSENSUS: Final = "consensus"
 ONLY_READER: Final = "annotation"
 """Who read, where no readers are named."""
 TASKS_FILE: Final = "tasks.json"
+CLASSES_FILE: Final = "classes.json"
+"""The page's, with the colors of classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,9 @@ def _bounds(regions: Sequence[Region]) -> NDArray[np.float64]:
     return np.array([region.bounds for region in regions], dtype=np.float64).reshape(-1, 4)
 
 
+_NOT_MARKS: Final = (TASKS_FILE, CLASSES_FILE)
+
+
 def _files_in(folder: Path) -> list[Path]:
     """Files of annotations in a folder and below, in a fixed order."""
     if not folder.is_dir():
@@ -210,7 +215,7 @@ def _files_in(folder: Path) -> list[Path]:
     paths = [
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.name != TASKS_FILE and not path.is_dir()
+        if path.suffix.lower() in SUFFIXES and path.name not in _NOT_MARKS and not path.is_dir()
     ]
     if not paths:
         raise ConfigurationError(f"no annotations in {folder}: expected {', '.join(SUFFIXES)}")

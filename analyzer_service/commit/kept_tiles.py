@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from analyzer_service.commit.database import open_reader
+from analyzer_service.commit.database import open_reader, open_unchanged
 from analyzer_service.sinks.frames import read_frame
 from shared.messages import BatchFrame, Phase, Sample
 
@@ -24,11 +24,11 @@ class KeptTile:
     position: int
 
 
-def kept_tiles(folder: Path) -> list[KeptTile]:
+def kept_tiles(folder: Path, *, unchanged: bool = False) -> list[KeptTile]:
     """Every tile of a kept frame once for each phase, as its last released row has it.
 
     In the order of the rows. Tiles of superseded rows and of frames that could not be analyzed
-    are left out.
+    are left out. `unchanged` is as of `RunReader`.
 
     Raises
     ------
@@ -41,7 +41,8 @@ def kept_tiles(folder: Path) -> list[KeptTile]:
         "WHERE b.superseded = 0 AND f.file IS NOT NULL ORDER BY b.release, s.position"
     )
     latest: dict[tuple[Phase, str], KeptTile] = {}
-    with closing(open_reader(folder)) as connection:
+    opened = open_unchanged if unchanged else open_reader
+    with closing(opened(folder)) as connection:
         for text, *place in connection.execute(query):
             tile = KeptTile(Sample.model_validate(json.loads(text)), *place)
             latest.pop((tile.phase, tile.sample.id), None)

@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from analyzer_service.page import dashboards, listing, shell
 from analyzer_service.page.access import Access
+from analyzer_service.page.annotating import routes as annotating
 from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.settings import STATIC, PageSettings, check_built
@@ -40,6 +41,7 @@ def build_app(settings: PageSettings) -> Starlette:
             *listing.routes(folders),
             *tiles.routes(folders),
             *dashboards.routes(folders),
+            *annotating.routes(folders),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[

@@ -1,0 +1,214 @@
+"""One reader's marks of one tile, as the file has them: QuPath's GeoJSON with our own member."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from analyzer_service.annotations.files import OWN_MEMBER, TO_DO, features_in
+from analyzer_service.page.annotating.features import (
+    Feature,
+    FeatureError,
+    digest,
+    geometry_of,
+    id_for,
+    is_feature_id,
+)
+from analyzer_service.page.annotating.record import Record, Status
+
+MOST_FEATURES: Final = 10_000
+OPS_KEPT: Final = 1000
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Document:
+    """Marks and record of a tile.
+
+    Attributes
+    ----------
+    revision : int
+        0 as long as nothing was written; each change has a larger one.
+    record : Record
+    features : dict of str to Feature
+        Polygons, MultiPolygons and Points, by id.
+    others : tuple
+        What else is in the file, such as lines; kept as it is, not shown.
+    ops : tuple of str
+        Ids of the last operations.
+    """
+
+    revision: int = 0
+    record: Record = field(default_factory=Record)
+    features: Mapping[str, Feature] = field(default_factory=dict)
+    others: tuple[Any, ...] = ()
+    ops: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """What the tile counts as."""
+        return self.record.status(len(self.features))
+
+    def but(self, **changes: Any) -> "Document":
+        """The document with some of it changed."""
+        return replace(self, **changes)
+
+    def answer(self) -> dict[str, Any]:
+        """What the browser gets."""
+        return {
+            "revision": self.revision,
+            "features": list(self.features.values()),
+            "record": self.record.model_dump(mode="json"),
+        }
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file says: its document, and whether another program wrote it.
+
+    Attributes
+    ----------
+    document : Document
+        Of another program's file: with the revision and record that the file still has, if any.
+    foreign : bool
+        The features are not those that this page wrote.
+    has_member : bool
+        Our own member, with the record, is there.
+    to_do : bool
+        The file says that it is still to be done.
+    """
+
+    document: Document
+    foreign: bool
+    has_member: bool
+    to_do: bool
+
+
+def parse(data: bytes) -> Content:
+    """What is in a file, in any of the formats that are read.
+
+    Raises
+    ------
+    ValueError
+        If it is no file of annotations; says why.
+    """
+    content = load_json(data)
+    found = features_in(content)
+    if found is None:
+        raise ValueError("neither features nor annotations")
+    member = content.get(OWN_MEMBER) if isinstance(content, Mapping) else None
+    own = _own(member) if isinstance(member, Mapping) else None
+    foreign = (
+        own is None or not isinstance(member, Mapping) or member.get("digest") != digest(found)
+    )
+    features, others = _sorted(found, checked=not foreign)
+    document = (own or Document()).but(features=features, others=others)
+    to_do = isinstance(content, Mapping) and TO_DO in content
+    return Content(document, foreign, has_member=own is not None, to_do=to_do)
+
+
+def serialize(document: Document, *, tile: str, image: str, reader: str) -> bytes:
+    """The file of a document.
+
+    One that says nothing yet, be it that attention was looked at, is still to be done: QuPath's
+    format has no word for it, and an empty file would say that there is nothing.
+    """
+    features = [*document.features.values(), *document.others]
+    content: dict[str, Any] = {"type": "FeatureCollection", "features": features}
+    if document.status == "open" and not document.others:
+        content[TO_DO] = {"tile": tile, "image": image}
+    content[OWN_MEMBER] = {
+        "version": 1,
+        "tile": tile,
+        "reader": reader,
+        "revision": document.revision,
+        "record": document.record.model_dump(mode="json"),
+        "ops": list(document.ops[-OPS_KEPT:]),
+        "digest": digest(features),
+    }
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+def load_json(data: bytes) -> Any:
+    """JSON of finite numbers and of text that can be sent on.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        content = json.loads(data, parse_constant=_refuse, parse_float=_finite)
+        return _as_text(content) if b"\\ud" in data.lower() else content
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _own(member: Mapping[str, Any]) -> Document | None:
+    """Revision, record and operations as we wrote them; None if someone wrote something else."""
+    revision, ops = member.get("revision"), member.get("ops")
+    if type(revision) is not int or not 0 <= revision < 2**53 or not isinstance(ops, list):
+        return None
+    try:
+        record = Record.model_validate(member.get("record"))
+    except ValidationError:
+        return None
+    return Document(revision, record, ops=tuple(op for op in ops if isinstance(op, str)))
+
+
+def _sorted(found: list[Any], *, checked: bool) -> tuple[dict[str, Feature], tuple[Any, ...]]:
+    """Features by id, each sound; and what is none of ours to show."""
+    features: dict[str, Feature] = {}
+    others = []
+    for item in found:
+        try:
+            feature = _sound(item, checked=checked)
+        except FeatureError:
+            others.append(item)
+            continue
+        own = feature.get("id")
+        id_ = own if is_feature_id(own) and own not in features else id_for(feature, features)
+        features[id_] = {"type": "Feature", "id": id_, **_without(feature, "type", "id")}
+    return features, tuple(others)
+
+
+def _sound(item: Any, *, checked: bool) -> Feature:
+    if not isinstance(item, dict) or item.get("type") != "Feature":
+        raise FeatureError("no feature")
+    kind = item["geometry"].get("type") if isinstance(item.get("geometry"), dict) else None
+    if checked and kind in ("Polygon", "MultiPolygon", "Point"):
+        return item
+    properties = item.get("properties")
+    return item | {
+        "geometry": geometry_of(item),
+        "properties": properties if isinstance(properties, dict) else {},
+    }
+
+
+def _without(feature: Feature, *names: str) -> Feature:
+    return {name: value for name, value in feature.items() if name not in names}
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:40]} is too large")
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    """Half characters, which cannot be sent, are written as what stands for the unreadable."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_as_text(part) for part in value]
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(part) for key, part in value.items()}
+    return value

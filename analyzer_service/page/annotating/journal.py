@@ -1,0 +1,119 @@
+"""The audit log of a reader: who did what, when, and what had been shown by then."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from analyzer_service.page.annotating import durable
+from analyzer_service.page.annotating.record import Record
+
+JOURNAL_FILE: Final = "audit.jsonl"
+
+
+@dataclass
+class Trace:
+    """What the log says of a tile: enough to go on where another program lost it.
+
+    Attributes
+    ----------
+    revision : int
+        The last one that was written, or was about to be.
+    record : Record
+        After it.
+    stamps : dict of str to (dict, str)
+        Of each mark, and the digest of its geometry.
+    """
+
+    revision: int = 0
+    record: Record = field(default_factory=Record)
+    stamps: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+
+
+class Journal:
+    """``audit.jsonl`` of a reader's folder; read once, then only what was added."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL_FILE
+        self._offset = 0
+        self._inode: int | None = None
+        self._traces: dict[str, Trace] = {}
+        self._lock = Lock()
+
+    def trace(self, tile: str) -> Trace:
+        """What the log says of a tile by now.
+
+        Raises
+        ------
+        PageError
+            409, if it cannot be read.
+        """
+        with self._lock:
+            self._catch_up()
+            return self._traces.get(tile, Trace())
+
+    def add(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Add lines, on disk at the return; the caller holds the folder's lock.
+
+        Raises
+        ------
+        PageError
+            As of `durable.append`.
+        """
+        durable.append(self.path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+    def _catch_up(self) -> None:
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise durable.cannot("read", self.path, error) from error
+        with open(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if found.st_ino != self._inode or found.st_size < self._offset:
+                self._inode, self._offset, self._traces = found.st_ino, 0, {}
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._offset += len(line)
+                self._take(line)
+
+    def _take(self, text: bytes) -> None:
+        """Learn from one line; one that a cut or a person spoiled says nothing."""
+        try:
+            line = json.loads(text)
+            trace = self._traces.setdefault(line["tile"], Trace())
+            trace.revision = max(trace.revision, int(line["revision"]))
+            if "record" in line:
+                trace.record = Record.model_validate(line["record"])
+            _remember(trace, line)
+        except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError):
+            return
+
+
+def _remember(trace: Trace, line: Mapping[str, Any]) -> None:
+    if line["op"] == "put":
+        trace.stamps[line["feature"]] = (line["stamp"], line["geometry"])
+    elif line["op"] == "delete":
+        trace.stamps.pop(line["feature"], None)
+    elif line["op"] == "taken_in":
+        for id_ in line["gone"]:
+            trace.stamps.pop(id_, None)
+        for id_, geometry in line["new"].items():
+            trace.stamps[id_] = ({}, geometry)
+
+
+def audit_lines(
+    lines: Iterable[Mapping[str, Any]], *, reader: str, tile: str, at: str, revision: int
+) -> list[dict[str, Any]]:
+    """Lines with what all of a request share before what each says."""
+    shared = {"time": at, "reader": reader, "tile": tile, "revision": revision}
+    return [shared | dict(line) for line in lines]

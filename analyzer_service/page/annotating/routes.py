@@ -1,0 +1,149 @@
+"""Addresses of the annotating part."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from analyzer_service.page.annotating.asking import json_of, refuse_other_sites, with_body
+from analyzer_service.page.annotating.classes import read_classes, write_classes
+from analyzer_service.page.annotating.combining import combine
+from analyzer_service.page.annotating.ops import apply_ops, read_ops
+from analyzer_service.page.annotating.overview import overview
+from analyzer_service.page.annotating.readers import ReaderFolders, reader_name
+from analyzer_service.page.annotating.showing import marks, marks_with_others
+from analyzer_service.page.annotating.store import Annotations, document_facts
+from analyzer_service.page.annotating.tiles import Tile, Tiles, layers_of
+from analyzer_service.page.answers import PageError, answer, arrays
+from analyzer_service.page.folders import RunFolders
+
+
+class Desk:
+    """What the handlers share: tiles and documents of every run that was asked for."""
+
+    def __init__(self, folders: RunFolders) -> None:
+        self.folders = folders
+        self.tiles = Tiles(folders.output_dir)
+        self._runs: dict[Path, Annotations] = {}
+        self._lock = Lock()
+
+    def run(self, request: Request) -> Path:
+        """Folder of the run that a request names."""
+        return self.folders.find(request.path_params["run"])
+
+    def annotations(self, run: Path) -> Annotations:
+        """Documents of a run."""
+        with self._lock:
+            if run not in self._runs:
+                readers = ReaderFolders(run, self.folders.output_dir)
+                self._runs[run] = Annotations(readers)
+            return self._runs[run]
+
+    def tile(self, request: Request) -> tuple[Path, Tile]:
+        """The run and the tile that a request names."""
+        run = self.run(request)
+        return run, self.tiles.find(run, request.path_params["tile"])
+
+
+def reader_of(request: Request) -> str:
+    """The reader that a request names."""
+    return reader_name(request.query_params.get("reader", ""))
+
+
+def routes(folders: RunFolders) -> list[Route]:
+    """Routes of the annotating part."""
+    desk = Desk(folders)
+    base, tile = "/api/runs/{run}/annotations", "/api/runs/{run}/annotations/tiles/{tile}"
+    return [
+        Route(f"{base}/overview", _overview(desk)),
+        Route(f"{base}/classes", with_body(_classes(desk)), methods=["PUT"]),
+        Route(f"{base}/geometry", with_body(_geometry(desk)), methods=["POST"]),
+        Route(f"{tile}/input.png", _input(desk)),
+        Route(f"{tile}/maps", _maps(desk)),
+        Route(f"{tile}/marks", _marks(desk)),
+        Route(f"{tile}/marks", with_body(_change(desk)), methods=["POST"]),
+    ]
+
+
+Handler = Callable[[Request], Response]
+BodyHandler = Callable[[Request, bytes], Response]
+
+
+def _overview(desk: Desk) -> Handler:
+    def handler(request: Request) -> Response:
+        run = desk.run(request)
+        reader = reader_of(request) if request.query_params.get("reader") else None
+        return answer(overview(run, desk.tiles, desk.annotations(run), reader))
+
+    return handler
+
+
+def _classes(desk: Desk) -> BodyHandler:
+    def handler(request: Request, body: bytes) -> Response:
+        annotations = desk.annotations(desk.run(request))
+        return answer(write_classes(annotations.readers, json_of(body)).model_dump())
+
+    return handler
+
+
+def _geometry(desk: Desk) -> BodyHandler:
+    def handler(request: Request, body: bytes) -> Response:
+        desk.run(request)
+        return answer({"geometry": combine(json_of(body))})
+
+    return handler
+
+
+def _input(desk: Desk) -> Handler:
+    def handler(request: Request) -> Response:
+        run, tile = desk.tile(request)
+        return Response(desk.tiles.input_png(run, tile), media_type="image/png")
+
+    return handler
+
+
+def _maps(desk: Desk) -> Handler:
+    def handler(request: Request) -> Response:
+        run, tile = desk.tile(request)
+        frame = desk.tiles.frame(run, tile)
+        with desk.folders.open(request.path_params["run"]) as reader:
+            layers = layers_of(reader, frame)
+        columns = {
+            layer["name"]: frame.attention[layer["name"]][tile.kept.position] for layer in layers
+        }
+        return arrays({"layers": layers}, columns)
+
+    return handler
+
+
+def _marks(desk: Desk) -> Handler:
+    def handler(request: Request) -> Response:
+        run, tile = desk.tile(request)
+        reader, annotations = reader_of(request), desk.annotations(run)
+        if request.query_params.get("others") != "true":
+            return answer(marks(annotations, reader, tile.name))
+        refuse_other_sites(request)
+        return answer(marks_with_others(annotations, reader, tile.name))
+
+    return handler
+
+
+def _change(desk: Desk) -> BodyHandler:
+    def handler(request: Request, body: bytes) -> Response:
+        run, tile = desk.tile(request)
+        reader, annotations = reader_of(request), desk.annotations(run)
+        ops = read_ops(json_of(body))
+        if not ops:
+            raise PageError(422, "No operation was given.")
+        colors = read_classes(annotations.readers.folder).colors()
+        document = annotations.change(
+            reader,
+            tile.name,
+            lambda before, at: apply_ops(before, ops, at=at, colors=colors),
+        )
+        return answer(document_facts(reader, tile.name, document))
+
+    return handler
