@@ -11,6 +11,8 @@ DEMO_NAME ?= demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?= --output-dir runs --run-name $(DEMO_NAME) --record runs/$(DEMO_NAME).mcap
 PYTEST_FLAGS ?=
 SOAK_S ?= 600
+# Exit code of pytest that is no failure; 5, no test was left to run, where only some are run again.
+NOTHING_LEFT ?= 0
 
 .PHONY: page setup demo test faults soak test-cuda lint format bench clean
 
@@ -31,8 +33,14 @@ demo: setup
 	mkdir -p runs
 	$(BIN)/python -m trainer $(DEMO_FLAGS)
 
+# What computes shares the processors; what starts processes and waits for them runs one by one.
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	status=0; \
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
+		-m 'not process and not long' $(PYTEST_FLAGS) || [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
+	$(BIN)/python -m pytest -m 'process and not long' $(PYTEST_FLAGS) \
+		|| [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
+	exit $$status
 
 faults: setup
 	$(BIN)/python -m pytest -m long tests/faults $(PYTEST_FLAGS)
