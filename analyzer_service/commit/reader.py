@@ -302,6 +302,5 @@ class RunReader:
     def _values(self, phase: str, number: int, blob: bytes) -> dict[str, Any]:
         values: dict[str, Any] = {"phase": phase}
         for name, value in self._lists.unpack(number, blob).items():
-            whole = name in _WHOLE and value == value
-            values[name] = int(value) if whole else value
+            values[name] = int(value) if name in _WHOLE and value == value else value
         return values

@@ -78,7 +78,7 @@ class RollupReader:
         self._connection = connection
         self._lists = lists
         self._phase = phase
-        self._names = list(dict.fromkeys(names))
+        self.names = list(dict.fromkeys(names))
         self.rows = self._count() if rows is None else rows
 
     def read(self, level: int, first: int, last: int) -> Buckets:
@@ -92,11 +92,29 @@ class RollupReader:
     def history(self, points: int) -> dict[str, Floats]:
         """Means by name, "global_step" with them, over at most `points` buckets."""
         wanted = RollupReader(
-            *(self._connection, self._lists, self._phase, ["global_step", *self._names]),
+            *(self._connection, self._lists, self._phase, ["global_step", *self.names]),
             rows=self.rows,
         )
         means = wanted.read(lowest_level(self.rows, points), 0, self.rows).means
-        return {name: means[:, k].copy() for k, name in enumerate(wanted._names)}
+        return {name: means[:, k].copy() for k, name in enumerate(wanted.names)}
+
+    def starts(self) -> int:
+        """How often producers started: with a new start rows may have been taken back."""
+        (count,) = self._connection.execute("SELECT count(*) FROM producers").fetchone()
+        return int(count)
+
+    def available(self) -> list[str]:
+        """Names of every number that these rows have, found without reading them all."""
+        top = max(self.rows.bit_length() - 1, 0)
+        numbers, at = [], 0
+        for level in range(top, BASE_LEVEL - 1, -1):
+            if at + (1 << level) <= self.rows:
+                found = (self._phase, level, at >> level, (at >> level) + 1)
+                numbers += self._connection.execute(_BUCKETS, found).fetchall()
+                at += 1 << level
+        numbers += self._connection.execute(_ROWS, (self._phase, at + 1, self.rows)).fetchall()
+        lists = dict.fromkeys(row[0] for row in numbers)
+        return list(dict.fromkeys(name for number in lists for name in self._lists.names(number)))
 
     def before(self, step: float) -> int:
         """How many rows come before the first one that reaches global step `step`.
@@ -150,7 +168,7 @@ class RollupReader:
 
     def _columns(self, rows: Sequence[tuple[Any, ...]], column: int, *, absent: float) -> Floats:
         """The wanted numbers of the blobs in a column; neighbors of one list are read together."""
-        table = np.full((len(rows), len(self._names)), absent)
+        table = np.full((len(rows), len(self.names)), absent)
         at = 0
         for number, same in groupby(rows, key=itemgetter(0)):
             blobs = [row[column] for row in same]
@@ -162,7 +180,7 @@ class RollupReader:
 
     def _places(self, number: int) -> tuple[list[int], list[int]]:
         places = {name: place for place, name in enumerate(self._lists.names(number))}
-        pairs = [(to, places[name]) for to, name in enumerate(self._names) if name in places]
+        pairs = [(to, places[name]) for to, name in enumerate(self.names) if name in places]
         return [to for to, _ in pairs], [source for _, source in pairs]
 
 

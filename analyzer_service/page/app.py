@@ -18,7 +18,7 @@ from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.settings import STATIC, PageSettings, check_built
 from analyzer_service.page.tiles import routes as tiles
-from analyzer_service.page.watching import live
+from analyzer_service.page.watching import live, series
 from shared.errors import SidelightError
 
 _EXPECTED: Final = (PageError, SidelightError, HTTPException, Exception)
@@ -34,6 +34,7 @@ def build_app(settings: PageSettings) -> Starlette:
     """
     check_built()
     folders = RunFolders(settings.output_dir)
+    watchers = live.Watchers(folders)
     return Starlette(
         routes=[
             *shell.routes(folders),
@@ -42,6 +43,8 @@ def build_app(settings: PageSettings) -> Starlette:
             *tiles.routes(folders),
             *dashboards.routes(folders),
             *annotating.routes(folders),
+            *live.routes(watchers),
+            *series.routes(folders, watchers),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[

@@ -34,6 +34,11 @@ class Watchers:
         """How many runs are watched."""
         return len(self._watching)
 
+    def number(self, run: str) -> int | None:
+        """Number of the latest news of a run; None where nobody watches it."""
+        watched = self._watching.get(run)
+        return watched[0].news.number if watched and watched[0].news else None
+
     @contextmanager
     def watching(self, run: str, call: Callable[[], None]) -> Iterator[Watcher]:
         """The watcher of `run`, which lives as long as this context; it calls `call` on news."""
@@ -51,9 +56,8 @@ class Watchers:
                 task.cancel()
 
 
-def routes(folders: RunFolders) -> list[Route]:
+def routes(watchers: Watchers) -> list[Route]:
     """Routes of the live streams."""
-    watchers = Watchers(folders)
 
     async def of_one(request: Request) -> Response:
         run = request.path_params["run"]

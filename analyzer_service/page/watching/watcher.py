@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,11 +30,15 @@ IDLE_LOOK_S: Final = 0.1
 _IDLE_AFTER_S: Final = 10.0
 _RETRY_S: Final = 1.0
 _FILES_S: Final = 0.25
+_numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An event for browsers: its name and its content; `number` grows from one to the next."""
+    """An event for browsers: its name and its content.
+
+    `number` grows from one to the next and is never used again, by another watcher either.
+    """
 
     number: int
     event: str
@@ -123,11 +128,10 @@ class Watcher:
 
     def _tell(self, event: str, content: Mapping[str, Any], **more: float) -> None:
         """Make it the latest news and call the viewers; what was told last is not told again."""
-        latest = self.news
         if (event, content) == self._told:
             return
         self._told = event, content
-        self.news = News(1 if latest is None else latest.number + 1, event, {**content, **more})
+        self.news = News(next(_numbers), event, {**content, **more})
         for call in list(self.viewers):
             call()
 
