@@ -53,7 +53,10 @@ class ProducerCounts:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """One run; lags in seconds, sizes in bytes, alerts that go on by name."""
+    """One run; lags in seconds, sizes in bytes, alerts that go on by name.
+
+    `over` tells that it has ended and is not written any more.
+    """
 
     run_id: str
     name: str
@@ -69,6 +72,7 @@ class RunCounts:
     alerts: Mapping[str, int] = field(default_factory=dict)
     database_bytes: int = 0
     frames_bytes: int = 0
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

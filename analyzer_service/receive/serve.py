@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from analyzer_service.listening import listen, url_of
+from analyzer_service.metrics.health import HealthLog
 from analyzer_service.metrics.pages import Pages
 from analyzer_service.metrics.server import HttpServer
 from analyzer_service.metrics.snapshot import Board
@@ -44,7 +45,11 @@ def serve(settings: ServeSettings) -> None:
     board = Board()
     with closing(PoolWorkers(settings.workers)) as workers:
         loop = _make_loop(settings, router, workers, output_dir, board)
-        with _stopped_by_signals(loop), _watched(settings, listener, board):
+        with (
+            _stopped_by_signals(loop),
+            _watched(settings, listener, board),
+            closing(HealthLog(board, output_dir, workers.counts)),
+        ):
             logger.info(
                 "listening on %s and %s (%s), writing to %s, W&B %s",
                 settings.address.ctl,

@@ -84,7 +84,8 @@ class Survey:
                 logger.exception("what the loop counts could not be published")
 
     def last_look(self, run: LiveRun, now: float) -> None:
-        """Keep the numbers of a run that is over, before it is closed."""
+        """Keep the numbers of a run that is over, before it is closed; they are told at once."""
+        self._looked_at = float("-inf")
         counts = self._count(run, {}, self._clocks(now))
         self._over[run.started.run_id] = _Over(counts, run.said, run.acked, now)
         if len(self._over) > KEPT_RUNS:
@@ -140,7 +141,7 @@ def _with_last_words(over: _Over) -> RunCounts:
         replace(each, connected=False, said=said.get(each.name), acked=acked.get(each.name, 0))
         for each in over.counts.producers
     ]
-    return replace(over.counts, producers=tuple(producers))
+    return replace(over.counts, producers=tuple(producers), over=True)
 
 
 def _bounded(runs: list[RunCounts]) -> tuple[tuple[RunCounts, ...], int]:

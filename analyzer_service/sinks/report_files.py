@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from analyzer_service.sinks.health_file import FILE as HEALTH
 from analyzer_service.sinks.report_wording import plural, size
 
 LISTED_OF_A_KIND: Final = 10
@@ -67,7 +68,9 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def _is_result(path: Path) -> bool:
+    """Whether a replay would write it, too, or a user put it there."""
     passing = path.suffix == ".tmp" or path.name.startswith("metrics.sqlite-")
+    passing = passing or path.name == HEALTH
     return path.is_file() and not passing
 
 

@@ -27,6 +27,20 @@ _SMALLEST_FILE_BYTES: Final = 1 << 16
 _CANCELLED: Final[Outcome[Any]] = Outcome("cancelled", error="cancelled")
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerCounts:
+    """Worker processes: how many there are and may be for frames, how many calls run and wait.
+
+    `lost` counts processes that ended, or were ended, before they gave a result.
+    """
+
+    size: int
+    processes: int
+    busy: int
+    calls: int
+    lost: int
+
+
 @dataclass
 class _Task:
     ticket: Ticket
@@ -80,6 +94,17 @@ class PoolWorkers:
     def copied(self) -> int:
         """Large payloads that were copied to a process, for want of memory that it could map."""
         return self._files.refused
+
+    def counts(self) -> WorkerCounts:
+        """What the processes do now; any thread may ask."""
+        slots = [slot for lane in self._lanes.values() for slot in tuple(lane.slots)]
+        return WorkerCounts(
+            size=self._size,
+            processes=sum(slot.started for slot in slots),
+            busy=sum(slot.busy for slot in slots),
+            calls=len(self._tasks),
+            lost=sum(slot.lost for slot in slots),
+        )
 
     def submit(
         self,
@@ -175,8 +200,19 @@ class _Slot:
         self._process: WorkerProcess | None = None
         self._running: _Task | None = None
         self._closing = False
+        self.lost = 0
         self._thread = threading.Thread(target=self._serve, name="worker", daemon=True)
         self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call runs in it."""
+        return self._running is not None
 
     def kill_if_running(self, task: _Task) -> None:
         """Kill the process if it runs `task`."""
@@ -215,6 +251,7 @@ class _Slot:
             try:
                 outcome = self._attempt(task)
             except WorkerDiedError as error:
+                self.lost += not (task.cancelled.is_set() or self._closing)
                 self._discard()
                 outcome = Outcome("died", error=describe(error))
                 continue
@@ -223,6 +260,7 @@ class _Slot:
                 outcome = failed(error, "died")
                 continue
             if outcome.how == "timed_out":
+                self.lost += 1
                 self._discard()
             return outcome
         return _CANCELLED if task.cancelled.is_set() else outcome

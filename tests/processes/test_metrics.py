@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer_service.sinks.health_file import FILE, parse_lines
 from analyzer_service.verify.run_folder import verify_folder
 from tests.processes.scene import Process, Scene, expect_everything
 from tests.processes.scraping import get, health, port_of, scrape
@@ -69,6 +70,27 @@ def test_both_sides_say_the_same_books_in_the_end(scene: Scene) -> None:
         "pending": 0,
     }
     scene.end(analyzer)
+
+
+def test_the_analyzers_health_is_noted_until_the_run_is_over(scene: Scene) -> None:
+    analyzer = scene.analyzer()
+    release = scene.home / "release"
+    publisher = scene.publisher(batches=200, step_s=0.01, hold=release)
+    file = scene.folder / FILE
+    scene.until(lambda: file.exists() and len(parse_lines(file.read_bytes())) >= 2)
+    release.touch()
+    expect_everything(scene, scene.outcome(publisher), 200)
+    scene.until(lambda: parse_lines(file.read_bytes())[-1]["event"] == "end")
+    said = file.read_bytes()
+    scene.end(analyzer)
+    assert file.read_bytes() == said
+    first, *_, last = parse_lines(said)
+    assert (first["event"], first["status"], first["connected"]) == ("start", "running", 1)
+    assert (last["status"], last["connected"]) == ("finished", 0)
+    assert [last[name] for name in ("offered", "delivered", "dropped")] == [200, 200, 0]
+    assert first["rss_bytes"] > 10 << 20
+    assert last["workers"]["size"] == 1
+    assert verify_folder(scene.folder).sound
 
 
 def test_a_store_that_cannot_be_written_is_unhealthy_until_it_can(scene: Scene) -> None:

@@ -222,6 +222,7 @@ def test_every_file_is_listed_with_its_size(run: RunWriter, folder: Path) -> Non
     (folder / "frames").mkdir()
     (folder / "frames" / "train_000001.npz").write_bytes(bytes(2048))
     (folder / "notes|.txt").write_text("mine")
+    (folder / "health.jsonl").write_text("of this analyzer: a replay has none")
 
     text = section(report_of(run), "Files")
 
@@ -235,6 +236,7 @@ def test_every_file_is_listed_with_its_size(run: RunWriter, folder: Path) -> Non
         assert cells(text, f"`{name}`")[2] != "other file"
     assert cells(text, "`metrics.sqlite`")[1] == "–"
     assert cells(text, "`final_summary_report.md`")[1:] == ["–", "this report"]
+    assert "health" not in text
 
 
 def test_a_run_without_validation(folder: Path, keep: Keep) -> None:

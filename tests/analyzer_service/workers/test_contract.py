@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from analyzer_service.workers import InlineWorkers, Outcome, PoolWorkers, Workers
+from analyzer_service.workers.pool import WorkerCounts
 from tests.analyzer_service.workers import tasks
 from tests.analyzer_service.workers.polling import (
     LIMIT_S,
@@ -145,6 +146,22 @@ def test_a_killed_worker_is_replaced_and_its_call_tried_again(
     assert outcome.how == "died"
     assert "signal 9" in (outcome.error or "")
     assert outcome_of(pool, tasks.add, 1, 2).value == 3
+
+
+def test_workers_are_counted_with_those_that_were_lost(pool: PoolWorkers, tmp_path: Path) -> None:
+    assert pool.counts() == WorkerCounts(size=pool.size, processes=0, busy=0, calls=0, lost=0)
+    assert outcome_of(pool, tasks.die_once, tmp_path / "marker").value == "alive"
+    assert (pool.counts().processes, pool.counts().lost) == (1, 1)
+    assert outcome_of(pool, tasks.sleep, timeout_s=0.2).how == "timed_out"
+    assert (pool.counts().calls, pool.counts().lost) == (0, 2)
+    ticket = pool.submit(
+        tasks.mark_and_sleep, tmp_path / "at_work", timeout_s=LIMIT_S, on_done=lambda _: None
+    )
+    wait_for_text(tmp_path / "at_work")
+    assert (pool.counts().busy, pool.counts().calls) == (1, 1)
+    pool.cancel(ticket)
+    poll_until(pool, lambda: pool.counts().calls == pool.counts().busy == 0)
+    assert pool.counts().lost == 2, "a call that was cancelled is no loss"
 
 
 def test_a_worker_killed_while_idle_is_replaced(pool: PoolWorkers) -> None:
