@@ -33,7 +33,10 @@ class KeptStep:
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:
-    """A released row and the file of its frame: None where that is not kept, or never came."""
+    """A released row and the file of its frame: None where that is not kept, or never came.
+
+    `superseded` is 0 or 1, as SQLite has it.
+    """
 
     release: int
     phase: Phase
@@ -41,7 +44,7 @@ class FrameRow:
     global_step: int
     epoch: int
     rank: int
-    superseded: bool
+    superseded: int
     frame: int | None
     file: str | None
 
@@ -104,10 +107,7 @@ class KeptSteps:
             "ORDER BY b.superseded, f.file IS NULL, b.rank, b.release DESC"
         )
         found = self._connection.execute(query, (phase, number))
-        return [
-            FrameRow(*place, superseded=bool(superseded), frame=frame, file=file)
-            for *place, superseded, frame, file in found
-        ]
+        return [FrameRow(*row) for row in found]
 
     def tiles(self, frame: int) -> dict[int, dict[str, float]]:
         """Numbers of a frame's tiles by position; none where it could not be analyzed."""

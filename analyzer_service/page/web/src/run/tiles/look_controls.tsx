@@ -1,0 +1,118 @@
+// How maps are shown: colors, scale, opacity, and where the view is.
+import type { ComponentChildren } from "preact";
+
+import { COLOR_NAMES, type ColorName } from "./colors";
+import type { Linked } from "./gestures";
+import type { Look, ScaleName } from "./look";
+import { useSpot, type Pointer } from "./pointer";
+import { WHOLE, zoomed } from "./view";
+
+const SCALES: Record<ScaleName, string> = {
+  share: "Even shares, 0–4×",
+  fixed: "Fixed, 0–1",
+  tile: "This tile, 1–99 %",
+};
+
+interface Props {
+  look: Look;
+  change: (part: Partial<Look>) => void;
+  linked: Linked;
+  /** Pixels of the tile, for the pointer's row and column. */
+  size: { height: number; width: number } | null;
+  children?: ComponentChildren;
+}
+
+export function LookControls({ look, change, linked, size, children }: Props) {
+  return (
+    <section class="look" aria-label="How maps are shown">
+      {children}
+      <label>
+        Opacity
+        <input
+          type="range"
+          min={0}
+          max={100}
+          value={Math.round(100 * look.opacity)}
+          onInput={(event) => change({ opacity: Number(event.currentTarget.value) / 100 })}
+        />
+        <output>{Math.round(100 * look.opacity)} %</output>
+      </label>
+      <button
+        aria-pressed={look.opacity === 1}
+        onClick={() => change({ opacity: look.opacity === 1 ? 0.6 : 1 })}
+      >
+        Map alone
+      </button>
+      <Choice
+        name="Colors"
+        value={look.colors}
+        options={COLOR_NAMES}
+        choose={(colors: ColorName) => change({ colors })}
+      />
+      <Choice
+        name="Scale"
+        value={look.scale}
+        options={SCALES}
+        choose={(scale: ScaleName) => change({ scale })}
+      />
+      <Check name="Smooth" on={look.smooth} set={(smooth) => change({ smooth })} />
+      <Check name="Gray tissue" on={look.gray} set={(gray) => change({ gray })} />
+      <Check name="Nuclei" on={look.nuclei} set={(nuclei) => change({ nuclei })} />
+      <span class="group" role="group" aria-label="Zoom">
+        <button class="sign" aria-label="Zoom out" title="Zoom out (−)" onClick={() => linked.setView((view) => zoomed(view, 1 / 1.5))}>
+          −
+        </button>
+        <button aria-label="Whole tile" title="Whole tile (0)" onClick={() => linked.setView(() => WHOLE)}>
+          {linked.view.zoom.toFixed(1)}×
+        </button>
+        <button class="sign" aria-label="Zoom in" title="Zoom in (+)" onClick={() => linked.setView((view) => zoomed(view, 1.5))}>
+          +
+        </button>
+      </span>
+      {size && <PointerPlace pointer={linked.pointer} size={size} />}
+    </section>
+  );
+}
+
+function Choice<Name extends string>({
+  name,
+  value,
+  options,
+  choose,
+}: {
+  name: string;
+  value: Name;
+  options: Record<Name, string>;
+  choose: (value: Name) => void;
+}) {
+  return (
+    <label>
+      {name}
+      <select value={value} onChange={(event) => choose(event.currentTarget.value as Name)}>
+        {(Object.entries(options) as [Name, string][]).map(([option, title]) => (
+          <option key={option} value={option}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Check({ name, on, set }: { name: string; on: boolean; set: (on: boolean) => void }) {
+  return (
+    <label>
+      <input type="checkbox" checked={on} onChange={(event) => set(event.currentTarget.checked)} />
+      {name}
+    </label>
+  );
+}
+
+function PointerPlace({ pointer, size }: { pointer: Pointer; size: { height: number; width: number } }) {
+  const spot = useSpot(pointer);
+  const at = spot && {
+    row: Math.min(size.height - 1, Math.floor(spot.down * size.height)),
+    col: Math.min(size.width - 1, Math.floor(spot.right * size.width)),
+  };
+  return <span class="soft place">{at ? `row ${at.row}, col ${at.col}` : "row –, col –"}</span>;
+}
