@@ -38,7 +38,6 @@ def build_app(settings: PageSettings) -> Starlette:
     return Starlette(
         routes=[
             *shell.routes(folders),
-            *live.routes(folders),
             *listing.routes(folders),
             *tiles.routes(folders),
             *dashboards.routes(folders),
