@@ -12,6 +12,7 @@ from shared.errors import ConfigurationError
 DEFAULT_HOST: Final = "127.0.0.1"
 _TRIED: Final = 10
 _BACKLOG: Final = 128
+_ANY: Final = {"0.0.0.0": DEFAULT_HOST, "::": "::1"}
 _FORM: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _WHAT_TO_DO: Final = {
     errno.EADDRINUSE: "it is in use",
@@ -91,8 +92,9 @@ def listen(address: HttpAddress) -> socket.socket | None:
 
 
 def url_of(listener: socket.socket, path: str) -> str:
-    """Where a browser finds `path`, which begins with a slash."""
+    """Where a browser finds `path`, which begins with a slash; of this machine if it is any."""
     host, port = listener.getsockname()[:2]
+    host = _ANY.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 

@@ -91,6 +91,7 @@ def _run(program: str, arguments: list[str], failed: str) -> None:
         arguments,
         return_completed_process=True,
         cwd=WEB,
+        env={**os.environ, "NODE_USE_SYSTEM_CA": "1"},  # a company's proxy may stand in between
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

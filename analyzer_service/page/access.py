@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS: Final = {
@@ -26,6 +26,7 @@ HEADERS: Final = {
 }
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _SAFE: Final = ("GET", "HEAD")
+_HEALTH: Final = "/healthz"
 _TOKEN: Final = "token"
 
 
@@ -67,6 +68,8 @@ class Access:
     def _refusal(self, scope: Scope) -> Response | None:
         """What to say instead of an answer; None where the request may pass."""
         headers = Headers(scope=scope)
+        if scope["path"] == _HEALTH:  # that it answers is no secret, and checks bring no token
+            return JSONResponse({"status": "ok"})
         if self._token is None and not _names_this_machine(headers):
             return _forbidden("This page answers to localhost and 127.0.0.1 only.")
         if self._token is not None and (entry := self._entry(scope, headers)) is not None:

@@ -95,3 +95,13 @@ def test_port_0_is_any_free_one() -> None:
     assert found is not None
     assert url_of(found, "/metrics").startswith("http://127.0.0.1:")
     found.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "url"), [("0.0.0.0:0", "http://127.0.0.1:"), ("[::]:0", "http://[::1]:")]
+)
+def test_an_address_of_every_interface_is_said_as_one_that_opens(text: str, url: str) -> None:
+    found = listen(parse_http_address(text, option="--bind"))
+    assert found is not None
+    assert url_of(found, "/").startswith(url)
+    found.close()

@@ -46,6 +46,12 @@ def test_the_token_leads_to_no_other_host(tmp_path: Path, path: str) -> None:
     assert not location.startswith(("//", "/\\"))
 
 
+def test_whoever_asks_is_told_that_it_is_well(tmp_path: Path) -> None:
+    app = build_app(PageSettings(tmp_path, token="right"))
+    with TestClient(app, base_url="http://node7") as client:
+        assert client.get("/healthz").json() == {"status": "ok"}
+
+
 def test_no_script_runs_that_is_not_the_pages_own(client: TestClient) -> None:
     policy = client.get("/").headers["content-security-policy"]
     assert "default-src 'self'" in policy
