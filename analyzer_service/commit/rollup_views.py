@@ -122,13 +122,20 @@ class RollupReader:
         Rows of several ranks may be a few steps out of order; then it is one of the places where
         the rows cross `step`.
         """
-        query = "SELECT global_step FROM batches WHERE phase = ? AND superseded = 0 AND ordinal = ?"
         low, high = 0, self.rows
         while low < high:
             middle = (low + high) // 2
-            (found,) = self._connection.execute(query, (self._phase, middle + 1)).fetchone()
-            low, high = (middle + 1, high) if found < step else (low, middle)
+            below = self._step(middle + 1) < step
+            low, high = (middle + 1, high) if below else (low, middle)
         return low
+
+    def steps(self) -> tuple[int, int] | None:
+        """Global steps of the first and the last row; None where there is none."""
+        return (self._step(1), self._step(self.rows)) if self.rows else None
+
+    def _step(self, ordinal: int) -> int:
+        query = "SELECT global_step FROM batches WHERE phase = ? AND superseded = 0 AND ordinal = ?"
+        return int(self._connection.execute(query, (self._phase, ordinal)).fetchone()[0])
 
     def _count(self) -> int:
         query = "SELECT max(ordinal) FROM batches WHERE phase = ? AND superseded = 0"

@@ -168,7 +168,8 @@ def _ordered(
     charts: Mapping[str, list[dict[str, str | None]]], good: Mapping[str, GoodRange]
 ) -> list[tuple[str, list[dict[str, str | None]]]]:
     """The metrics that have a good range first, in its order; the others as they come."""
-    first = {key: place for place, key in enumerate((*_TRAINING, *good))}
+    order = dict.fromkeys((*_TRAINING, *good))
+    first = {key: place for place, key in enumerate(order)}
     return sorted(charts.items(), key=lambda item: first.get(item[0], _LAST))
 
 

@@ -172,6 +172,7 @@ def _points(reader: RunReader, asked: Asked) -> Response:
         "phase": asked.phase,
         "rows": rollups.rows,
         "starts": rollups.starts(),
+        "steps": rollups.steps(),
         "level": level,
         "first_bucket": first,
         "exact": level == 0,
