@@ -84,24 +84,25 @@ export function Chart({ info, curves, settings, view, sync, of, widen }: ChartPr
   return (
     <section class={`chart${wide ? " wide" : ""}`} ref={card} aria-label={info.label} data-key={info.key}>
       <header>
-        <h3>
+        <h3 title={info.lines[0]?.name}>
           {info.label}
           {info.unit && <small> {info.unit}</small>}
         </h3>
+        <span class="tools">
+          <button class="quiet" onClick={() => plot.current && save(csvBlob(plot.current), `${name}.csv`)}>
+            CSV
+          </button>
+          <button
+            class="quiet"
+            onClick={() => plot.current && void pngOf(plot.current, title).then((png) => save(png, `${name}.png`))}
+          >
+            PNG
+          </button>
+          <button class="quiet" aria-pressed={wide} onClick={() => widen(wide ? "" : info.key)}>
+            {wide ? "Narrow" : "Wide"}
+          </button>
+        </span>
         <small class="good">{goodText(info.good, info.unit)}</small>
-        <span class="grow" />
-        <button class="quiet" onClick={() => plot.current && save(csvBlob(plot.current), `${name}.csv`)}>
-          CSV
-        </button>
-        <button
-          class="quiet"
-          onClick={() => plot.current && void pngOf(plot.current, title).then((png) => save(png, `${name}.png`))}
-        >
-          PNG
-        </button>
-        <button class="quiet" aria-pressed={wide} onClick={() => widen(wide ? "" : info.key)}>
-          {wide ? "Narrow" : "Wide"}
-        </button>
       </header>
       <div
         class="canvas"

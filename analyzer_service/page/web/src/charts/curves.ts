@@ -17,9 +17,15 @@ export interface Curve {
 
 /** Dashes are read by everyone, whatever colors they see; the first one is a plain line. */
 export const DASHES: number[][] = [[], [7, 4], [2, 3], [9, 3, 2, 3], [14, 5], [4, 2, 4, 6]];
+/** Shades of a phase's color, which differ in lightness: dashes alone are lost in a noisy curve. */
+const SHADES: ((phase: Phase) => string)[] = [
+  (phase) => `--${phase}`,
+  (phase) => `--${phase}-2`,
+  (phase) => `--${phase}-3`,
+];
 export const RUN_COLORS = Array.from({ length: 8 }, (_, i) => `--run-${i + 1}`);
 
-/** A run's own charts: training and validation by color, layers by dashes. */
+/** A run's own charts: training and validation by color, layers by shade and dashes. */
 export function ofRun(store: SeriesStore, chart: ChartInfo, phases: Phase[]): Curve[] {
   return phases.flatMap((phase) =>
     chart.lines.map((line, i) => ({
@@ -28,7 +34,7 @@ export function ofRun(store: SeriesStore, chart: ChartInfo, phases: Phase[]): Cu
       store,
       phase,
       name: line.name,
-      color: `--${phase}`,
+      color: SHADES[i % SHADES.length]!(phase),
       dash: DASHES[i % DASHES.length]!,
       width: i === 0 ? 1.6 : 1.3,
     })),

@@ -18,7 +18,7 @@ export function Legend({ plot, curves, at }: { plot: Plot | null; curves: Curve[
             onMouseEnter={() => plot?.emphasize(i)}
             onMouseLeave={() => plot?.emphasize(null)}
           >
-            <Key curve={curve} /> {curve.label} <strong>{plot ? valueAt(plot, i, index) : ""}</strong>
+            <Key curve={curve} /> {curve.label} {plot && <Value plot={plot} curve={i} index={index} />}
           </li>
         ))}
       </ul>
@@ -38,10 +38,19 @@ export function Key({ curve }: { curve: Pick<Curve, "color" | "dash"> }) {
   );
 }
 
-function valueAt(plot: Plot, curve: number, index: number): string {
+function Value({ plot, curve, index }: { plot: Plot; curve: number; index: number }) {
   const plain = plot.at(curve, PLAIN, index);
   const smooth = plot.at(curve, SMOOTH, index);
   const [low, high] = [plot.at(curve, LOW, index), plot.at(curve, HIGH, index)];
-  const band = low !== null && high !== null ? ` (${number(low, 3)} to ${number(high, 3)})` : "";
-  return `${number(smooth ?? plain)}${band}`;
+  return (
+    <>
+      <strong>{number(smooth ?? plain)}</strong>
+      {low !== null && high !== null && low < high && (
+        <small>
+          {" "}
+          {number(low, 3)} to {number(high, 3)}
+        </small>
+      )}
+    </>
+  );
 }
