@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from analyzer_service.page import dashboards, listing, shell
+from analyzer_service.page import dashboards, health, listing, shell
 from analyzer_service.page.access import Access
 from analyzer_service.page.annotating import routes as annotating
 from analyzer_service.page.answers import PageError, failure
@@ -39,6 +39,7 @@ def build_app(settings: PageSettings) -> Starlette:
         routes=[
             *shell.routes(folders),
             *listing.routes(folders),
+            *health.routes(folders),
             *tiles.routes(folders),
             *dashboards.routes(folders),
             *annotating.routes(folders),

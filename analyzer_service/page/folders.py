@@ -1,6 +1,7 @@
 """The runs in the output folder, by name; nothing outside of the folder is ever opened."""
 
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,8 +63,13 @@ class RunFolders:
             reader = RunReader(folder, unchanged=True)
         except ConfigurationError as error:
             raise PageError(409, f"This run cannot be read: {error}") from error
-        with reader:
-            yield reader
+        try:
+            with reader:
+                yield reader
+        except sqlite3.Error as error:
+            raise PageError(
+                409, f"This run cannot be read any more: its database is damaged or gone ({error})."
+            ) from error
 
     def _listed(self, root: Path) -> list[tuple[str, os.DirEntry[str]]]:
         try:

@@ -4,6 +4,7 @@ It is no result: a replay writes none, and no report lists it.
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -103,6 +104,7 @@ def parse_lines(data: bytes) -> list[dict[str, Any]]:
             line = json.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and isinstance(line.get("at"), int | float):
+        at = line.get("at") if isinstance(line, dict) else None
+        if isinstance(at, int | float) and math.isfinite(at):
             found.append(line)
     return found

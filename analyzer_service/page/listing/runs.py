@@ -2,18 +2,15 @@
 
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.listing.fresh import Fresh
 from analyzer_service.page.listing.marks import FILE, read_marks
 from analyzer_service.page.listing.standing import read_standing
-from analyzer_service.pipeline.folder import is_held
+from analyzer_service.page.quiet import silent_s
 
 _DATABASE: Final = ("metrics.sqlite", "metrics.sqlite-wal")
-_SIGNS_OF_LIFE: Final = (*_DATABASE, "health.jsonl")
-_QUIET_S: Final = 10.0
 
 
 class RunList:
@@ -29,29 +26,12 @@ class RunList:
         folders = self._folders.all()
         standing = self._standing.of(folders.values())
         marks = self._marks.of(folders.values())
-        listed = []
+        now, listed = time.time(), []
         for name, folder in sorted(folders.items()):
             found = standing[folder]
             if found is None:
                 continue
-            silent_s = _silent_s(folder) if found.status == "running" else None
+            quiet_s = silent_s(folder, now) if found.status == "running" else None
             noted = asdict(marks[folder])
-            listed.append({"run": name, **asdict(found), "silent_s": silent_s, **noted})
+            listed.append({"run": name, **asdict(found), "silent_s": quiet_s, **noted})
         return listed
-
-
-def _silent_s(folder: Path) -> float | None:
-    """Seconds since an analyzer last wrote anything; None while one is at work.
-
-    An analyzer of this machine holds its folder; one of another writes its health every 2 s.
-    """
-    heard_at = max(map(_changed_at, (folder / name for name in _SIGNS_OF_LIFE)))
-    silent_s = time.time() - heard_at
-    return None if silent_s < _QUIET_S or is_held(folder) else silent_s
-
-
-def _changed_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -58,7 +58,7 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
 
 
 def test_what_is_no_line_is_left_out() -> None:
-    data = b'\n[1]\n{"at": "soon"}\n\xff\xfe\n{"at": 4}\n{}\n'
+    data = b'\n[1]\n{"at": "soon"}\n{"at": NaN}\n\xff\xfe\n{"at": 4}\n{}\n'
     assert parse_lines(data) == [{"at": 4}]
 
 
