@@ -1,0 +1,67 @@
+// The table of runs, sorted by the buttons in its head.
+import { COLUMNS, sortedBy, type Choice } from "./choosing";
+import type { Run } from "./listing";
+import { Row, type RowActions } from "./row";
+
+interface Props {
+  runs: Run[];
+  picked: ReadonlySet<string>;
+  choice: Choice;
+  change: (part: Partial<Choice>) => void;
+  pickAll: (picked: boolean) => void;
+  actions: RowActions;
+}
+
+export function RunTable({ runs, picked, choice, change, pickAll, actions }: Props) {
+  const pickable = runs.filter((run) => run.status !== "unreadable");
+  const all = pickable.length > 0 && pickable.every((run) => picked.has(run.run));
+  return (
+    <table class="runs" role="table" aria-label="Runs">
+      <thead role="rowgroup">
+        <tr role="row">
+          <th role="columnheader" class="pick">
+            <label>
+              <input
+                type="checkbox"
+                checked={all}
+                onChange={(event) => pickAll(event.currentTarget.checked)}
+              />
+              <span class="visually-hidden">Pick all that are shown</span>
+            </label>
+          </th>
+          {COLUMNS.map(({ column, title, numeric }) => (
+            <th
+              key={column}
+              role="columnheader"
+              class={numeric ? "number" : ""}
+              aria-sort={sortOf(choice, column)}
+            >
+              <button class="quiet sort" onClick={() => change(sortedBy(choice, column))}>
+                {title}
+                <span aria-hidden="true">{arrowOf(choice, column)}</span>
+              </button>
+            </th>
+          ))}
+          <th role="columnheader">
+            <span class="visually-hidden">Actions</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {runs.map((run) => (
+          <Row key={run.run} run={run} picked={picked.has(run.run)} actions={actions} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function sortOf(choice: Choice, column: string): "ascending" | "descending" | "none" {
+  if (choice.column !== column) return "none";
+  return choice.descending ? "descending" : "ascending";
+}
+
+function arrowOf(choice: Choice, column: string): string {
+  if (choice.column !== column) return "";
+  return choice.descending ? "↓" : "↑";
+}
