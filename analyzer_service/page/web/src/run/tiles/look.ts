@@ -15,6 +15,7 @@ export interface Look {
   /** 0 shows the tile alone, 1 the map alone. */
   opacity: number;
   smooth: boolean;
+  /** Tissue below a map without its colors, so that those of the map are what they mean. */
   gray: boolean;
   nuclei: boolean;
   /** Smallest width of a panel in CSS pixels. */
@@ -26,7 +27,7 @@ const USUAL: Look = {
   scale: "share",
   opacity: 0.6,
   smooth: true,
-  gray: false,
+  gray: true,
   nuclei: false,
   width: 200,
 };

@@ -4,7 +4,6 @@ import type { ComponentChildren } from "preact";
 import { COLOR_NAMES, type ColorName } from "./colors";
 import type { Linked } from "./gestures";
 import type { Look, ScaleName } from "./look";
-import { useSpot, type Pointer } from "./pointer";
 import { WHOLE, zoomed } from "./view";
 
 const SCALES: Record<ScaleName, string> = {
@@ -17,12 +16,12 @@ interface Props {
   look: Look;
   change: (part: Partial<Look>) => void;
   linked: Linked;
-  /** Pixels of the tile, for the pointer's row and column. */
-  size: { height: number; width: number } | null;
+  /** Whether nuclei can be outlined here. */
+  nuclei: boolean;
   children?: ComponentChildren;
 }
 
-export function LookControls({ look, change, linked, size, children }: Props) {
+export function LookControls({ look, change, linked, nuclei, children }: Props) {
   return (
     <section class="look" aria-label="How maps are shown">
       {children}
@@ -37,12 +36,11 @@ export function LookControls({ look, change, linked, size, children }: Props) {
         />
         <output>{Math.round(100 * look.opacity)} %</output>
       </label>
-      <button
-        aria-pressed={look.opacity === 1}
-        onClick={() => change({ opacity: look.opacity === 1 ? 0.6 : 1 })}
-      >
-        Map alone
-      </button>
+      <Check
+        name="Map alone"
+        on={look.opacity === 1}
+        set={(alone) => change({ opacity: alone ? 1 : 0.6 })}
+      />
       <Choice
         name="Colors"
         value={look.colors}
@@ -57,7 +55,7 @@ export function LookControls({ look, change, linked, size, children }: Props) {
       />
       <Check name="Smooth" on={look.smooth} set={(smooth) => change({ smooth })} />
       <Check name="Gray tissue" on={look.gray} set={(gray) => change({ gray })} />
-      <Check name="Nuclei" on={look.nuclei} set={(nuclei) => change({ nuclei })} />
+      {nuclei && <Check name="Nuclei" on={look.nuclei} set={(outlined) => change({ nuclei: outlined })} />}
       <span class="group" role="group" aria-label="Zoom">
         <button class="sign" aria-label="Zoom out" title="Zoom out (−)" onClick={() => linked.setView((view) => zoomed(view, 1 / 1.5))}>
           −
@@ -69,7 +67,6 @@ export function LookControls({ look, change, linked, size, children }: Props) {
           +
         </button>
       </span>
-      {size && <PointerPlace pointer={linked.pointer} size={size} />}
     </section>
   );
 }
@@ -106,13 +103,4 @@ function Check({ name, on, set }: { name: string; on: boolean; set: (on: boolean
       {name}
     </label>
   );
-}
-
-function PointerPlace({ pointer, size }: { pointer: Pointer; size: { height: number; width: number } }) {
-  const spot = useSpot(pointer);
-  const at = spot && {
-    row: Math.min(size.height - 1, Math.floor(spot.down * size.height)),
-    col: Math.min(size.width - 1, Math.floor(spot.right * size.width)),
-  };
-  return <span class="soft place">{at ? `row ${at.row}, col ${at.col}` : "row –, col –"}</span>;
 }

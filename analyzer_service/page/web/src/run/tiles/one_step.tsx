@@ -112,7 +112,7 @@ export function OneStep({ live, store, tables, look, changeLook, steps, start, s
         setPlaying={setPlaying}
         setFollowing={(follow) => (follow ? setNumber(null) : go(index))}
       />
-      <LookControls look={look} change={changeLook} linked={linked} size={loaded && loaded.facts}>
+      <LookControls look={look} change={changeLook} linked={linked} nuclei={true}>
         {switchMode}
       </LookControls>
       {error ? (

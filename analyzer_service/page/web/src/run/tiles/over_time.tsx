@@ -72,7 +72,7 @@ export function OverTime(props: OverTimeProps) {
   const layer = layers.find(({ key }) => key === layerKey) ?? layers[0];
   return (
     <div class="tiles-tab">
-      <LookControls look={look} change={changeLook} linked={linked} size={null}>
+      <LookControls look={look} change={changeLook} linked={linked} nuclei={false}>
         {switchMode}
         <label>
           Layer
@@ -95,7 +95,7 @@ export function OverTime(props: OverTimeProps) {
           </select>
         </label>
       </LookControls>
-      <div class="probes-scroll">
+      <div class="probes-scroll" style={{ "--columns": columns.length }}>
         <table class="probes">
           <caption class="visually-hidden">
             {layer ? `${layer.kind} of ${layer.name}` : "Tiles"} for tiles that come again, over the run
@@ -205,7 +205,7 @@ function usePaint(tile: Tile | null, facts: LayerFacts | null, look: Look, table
     return (context, view) => {
       const input = tile?.images.input;
       if (!input) return;
-      paintImage(context, gray || (facts && !scale) ? input.gray() : input.color, view);
+      paintImage(context, gray && facts && opacity > 0 ? input.gray() : input.color, view);
       if (scale) paintMap(context, scale.map, { ...scale, table: tables[colors], smooth, opacity }, view);
       else if (facts) veil(context);
     };

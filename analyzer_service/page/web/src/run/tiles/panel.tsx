@@ -104,15 +104,17 @@ function useSize(
 ): { width: number; height: number } | null {
   const [size, setSize] = useState<{ width: number; height: number } | null>(null);
   useEffect(() => {
+    const element = surface.current!;
     const measure = () => {
-      const width = Math.max(1, Math.round(surface.current!.clientWidth * devicePixelRatio));
+      if (!element.isConnected) return; // told of once more as it goes
+      const width = Math.max(1, Math.round(element.clientWidth * devicePixelRatio));
       setSize((now) => {
         const height = Math.max(1, Math.round(width * aspect));
         return now?.width === width && now.height === height ? now : { width, height };
       });
     };
     const observer = new ResizeObserver(measure);
-    observer.observe(surface.current!);
+    observer.observe(element);
     measure();
     return () => observer.disconnect();
   }, [aspect]);

@@ -62,11 +62,9 @@ function InputPanel({ shown, linked }: PictureProps) {
       aspect={input.height / input.width}
       paint={paint}
       linked={linked}
-      read={(spot) => colorAt(input, spot)}
-      fact={`${input.width} × ${input.height} px`}
-    >
-      <p class="foot">{nuclei ? nucleiWords(nuclei) : ""}</p>
-    </Panel>
+      read={(spot) => `row ${rowAt(input, spot)}, col ${colAt(input, spot)} · ${colorAt(input, spot)}`}
+      fact={nuclei ? nucleiWords(nuclei) : `${input.width} × ${input.height} px`}
+    />
   );
 }
 
@@ -85,10 +83,8 @@ function ReconstructionPanel({ shown, linked }: PictureProps) {
       paint={paint}
       linked={linked}
       read={(spot) => colorAt(image, spot)}
-      fact={`SSIM ${number(ssim, 3)}`}
-    >
-      <p class="foot">PSNR {number(psnr, 3)} dB</p>
-    </Panel>
+      fact={`SSIM ${number(ssim, 3)}, PSNR ${number(psnr, 3)} dB`}
+    />
   );
 }
 
@@ -112,7 +108,7 @@ function ErrorPanel({ shown, look, tables, linked }: PictureProps) {
       paint={paint}
       linked={linked}
       read={(spot) => number(valueAt(error, spot.down, spot.right), 3)}
-      fact={`mean ${number(mean, 3)}`}
+      fact={`absolute, mean ${number(mean, 3)}`}
     >
       <ColorBar table={tables.magma} ticks={["0", number(high / 2, 3), `≥ ${number(high, 3)}`]} />
     </Panel>
@@ -127,7 +123,7 @@ function LayerPanel({ shown, look, tables, linked, layer }: PictureProps & { lay
   const table = tables[look.colors];
   const paint = useMemo<Paint>(
     () => (context, view) => {
-      paintImage(context, gray || !scale ? input.gray() : input.color, view);
+      paintImage(context, gray && opacity > 0 ? input.gray() : input.color, view);
       if (!scale) veil(context);
       else paintMap(context, scale.map, { ...scale, table, smooth, opacity }, view);
       if (outlines) paintOutlines(context, outlines.rings, input, view, ON_MAP);
@@ -145,9 +141,9 @@ function LayerPanel({ shown, look, tables, linked, layer }: PictureProps & { lay
       paint={paint}
       linked={linked}
       read={(spot) => (scale ? readLayer(tile, layer, scale.map, scale.value, spot) : "–")}
-      fact={`entropy ${number(entropy, 3)}`}
+      fact={`entropy ${number(entropy, 3)} nats`}
     >
-      {scale ? <ColorBar table={table} ticks={scale.ticks} /> : <p class="foot">no colors: {layer.remark}</p>}
+      {scale && <ColorBar table={table} ticks={scale.ticks} />}
     </Panel>
   );
 }
@@ -187,14 +183,19 @@ function readLayer(
   return raw === shown ? value : `${value}, ${words(valueAt(shown, spot.down, spot.right))}`;
 }
 
+function rowAt({ height }: TileImage, { down }: Spot): number {
+  return Math.min(height - 1, Math.floor(down * height));
+}
+
+function colAt({ width }: TileImage, { right }: Spot): number {
+  return Math.min(width - 1, Math.floor(right * width));
+}
+
 function colorAt(image: TileImage, spot: Spot): string {
-  const row = Math.min(image.height - 1, Math.floor(spot.down * image.height));
-  const col = Math.min(image.width - 1, Math.floor(spot.right * image.width));
-  const at = 3 * (row * image.width + col);
+  const at = 3 * (rowAt(image, spot) * image.width + colAt(image, spot));
   return `RGB ${image.pixels.slice(at, at + 3).join(" ")}`;
 }
 
 function nucleiWords({ count, assumed_mpp }: Outlines): string {
-  const assumed = assumed_mpp ? ", 0.5 µm a pixel assumed" : "";
-  return `${count} nuclei, found approximately${assumed}`;
+  return `${count} nuclei, approximate${assumed_mpp ? " (0.5 µm/px assumed)" : ""}`;
 }

@@ -30,13 +30,13 @@ export function Scrubber(props: ScrubberProps) {
       <div class="row">
         <PhaseButtons {...props} />
         <span class="group">
-          <Step name="First step" sign="⏮" off={index === 0} to={() => go(0)} />
+          <Step name="First step" sign="|◀" off={index === 0} to={() => go(0)} />
           <Step name="Previous step" sign="◀" off={index === 0} to={() => go(index - 1)} />
           <button onClick={() => setPlaying(!playing)} aria-pressed={playing} title="Play (space)">
             {playing ? "Stop" : "Play"}
           </button>
           <Step name="Next step" sign="▶" off={index === last} to={() => go(index + 1)} />
-          <Step name="Latest step" sign="⏭" off={index === last} to={() => go(last)} />
+          <Step name="Latest step" sign="▶|" off={index === last} to={() => go(last)} />
         </span>
         <input
           class="slider"
