@@ -83,7 +83,7 @@ function Choice<Name extends string>({
   choose: (value: Name) => void;
 }) {
   return (
-    <label>
+    <label class={name.toLowerCase()}>
       {name}
       <select value={value} onChange={(event) => choose(event.currentTarget.value as Name)}>
         {(Object.entries(options) as [Name, string][]).map(([option, title]) => (
