@@ -22,32 +22,30 @@ export function imageOf(pixels: Uint8Array, height: number, width: number): Tile
     pixels,
     height,
     width,
-    color: canvasOf(height, width, (i) => [pixels[3 * i]!, pixels[3 * i + 1]!, pixels[3 * i + 2]!]),
-    gray: () => (gray ??= grayOf(pixels, height, width)),
+    color: canvasOf(pixels, height, width),
+    gray: () => (gray ??= canvasOf(grayOf(pixels), height, width)),
   };
 }
 
 /** Luminance with the weights of ITU-R BT.709, as dashboards have it below attention. */
-function grayOf(pixels: Uint8Array, height: number, width: number): OffscreenCanvas {
-  return canvasOf(height, width, (i) => {
-    const [r, g, b] = [pixels[3 * i]!, pixels[3 * i + 1]!, pixels[3 * i + 2]!];
-    const light = Math.round(0.2125 * r + 0.7154 * g + 0.0721 * b);
-    return [light, light, light];
-  });
+function grayOf(pixels: Uint8Array): Uint8Array {
+  const gray = new Uint8Array(pixels.length);
+  for (let i = 0; i < pixels.length; i += 3) {
+    const [r, g, b] = [pixels[i]!, pixels[i + 1]!, pixels[i + 2]!];
+    gray.fill(Math.round(0.2125 * r + 0.7154 * g + 0.0721 * b), i, i + 3);
+  }
+  return gray;
 }
 
-function canvasOf(
-  height: number,
-  width: number,
-  at: (i: number) => [number, number, number],
-): OffscreenCanvas {
+function canvasOf(pixels: Uint8Array, height: number, width: number): OffscreenCanvas {
   const canvas = new OffscreenCanvas(width, height);
-  const image = new ImageData(width, height);
-  for (let i = 0; i < height * width; i += 1) {
-    image.data.set(at(i), 4 * i);
-    image.data[4 * i + 3] = 255;
+  const data = new Uint8ClampedArray(4 * height * width).fill(255);
+  for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
+    data[to] = pixels[from]!;
+    data[to + 1] = pixels[from + 1]!;
+    data[to + 2] = pixels[from + 2]!;
   }
-  canvas.getContext("2d")!.putImageData(image, 0, 0);
+  canvas.getContext("2d")!.putImageData(new ImageData(data, width, height), 0, 0);
   return canvas;
 }
 

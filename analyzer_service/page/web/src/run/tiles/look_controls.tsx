@@ -7,9 +7,9 @@ import type { Look, ScaleName } from "./look";
 import { WHOLE, zoomed } from "./view";
 
 const SCALES: Record<ScaleName, string> = {
-  share: "Even shares, 0–4×",
+  share: "Shares, 0–4×",
   fixed: "Fixed, 0–1",
-  tile: "This tile, 1–99 %",
+  tile: "Tile, 1–99 %",
 };
 
 interface Props {

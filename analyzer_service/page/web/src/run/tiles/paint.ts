@@ -110,27 +110,42 @@ function colored(map: FloatMap, { table, low, high }: MapLook): OffscreenCanvas 
 /** The part in view, values (not colors) linear between the centers of cells, as on dashboards. */
 function smoothed(map: FloatMap, view: View, width: number, height: number): FloatMap {
   const { side, left, top } = partOf(view);
-  const columns = weights(map.width, width, left, side);
-  const rows = weights(map.height, height, top, side);
+  const across = cellsUnder(map.width, width, left, side);
+  const down = cellsUnder(map.height, height, top, side);
   const data = new Float32Array(width * height);
-  let i = 0;
-  for (const [above, below, down] of rows) {
-    for (const [before, after, right] of columns) {
-      const upper = map.data[above * map.width + before]! * (1 - right) + map.data[above * map.width + after]! * right;
-      const lower = map.data[below * map.width + before]! * (1 - right) + map.data[below * map.width + after]! * right;
-      data[i] = upper * (1 - down) + lower * down;
-      i += 1;
+  for (let y = 0, i = 0; y < height; y += 1) {
+    const [above, below] = [down.before[y]! * map.width, down.after[y]! * map.width];
+    const lower = down.share[y]!;
+    for (let x = 0; x < width; x += 1, i += 1) {
+      const [before, after, right] = [across.before[x]!, across.after[x]!, across.share[x]!];
+      const one = map.data[above + before]! * (1 - right) + map.data[above + after]! * right;
+      const other = map.data[below + before]! * (1 - right) + map.data[below + after]! * right;
+      data[i] = one * (1 - lower) + other * lower;
     }
   }
   return { data, height, width };
 }
 
-/** For each pixel the cells before and after its center, and the share of the second. */
-function weights(cells: number, pixels: number, start: number, side: number): [number, number, number][] {
-  return Array.from({ length: pixels }, (_, i) => {
+interface Under {
+  before: Int32Array;
+  after: Int32Array;
+  /** Of the cell after. */
+  share: Float32Array;
+}
+
+/** For the center of each pixel the cells before and after it. */
+function cellsUnder(cells: number, pixels: number, start: number, side: number): Under {
+  const under: Under = {
+    before: new Int32Array(pixels),
+    after: new Int32Array(pixels),
+    share: new Float32Array(pixels),
+  };
+  for (let i = 0; i < pixels; i += 1) {
     const at = (start + ((i + 0.5) / pixels) * side) * cells - 0.5;
-    const before = Math.min(cells - 1, Math.max(0, Math.floor(at)));
-    const after = Math.min(cells - 1, Math.max(0, Math.floor(at) + 1));
-    return [before, after, at - Math.floor(at)];
-  });
+    const cell = Math.floor(at);
+    under.before[i] = Math.min(cells - 1, Math.max(0, cell));
+    under.after[i] = Math.min(cells - 1, Math.max(0, cell + 1));
+    under.share[i] = at - cell;
+  }
+  return under;
 }

@@ -58,7 +58,7 @@ export function Scrubber(props: ScrubberProps) {
       <div class="row">
         <span aria-live="polite">
           <strong>{stepWords(step)}</strong>, epoch {step.epoch}, step{" "}
-          {step.global_step.toLocaleString("en-US")} · SSIM of the batch {number(step.ssim, 3)} ·{" "}
+          {step.global_step.toLocaleString("en-US")} · batch SSIM {number(step.ssim, 3)} ·{" "}
           <span class="soft">
             {index + 1} of {steps.length} kept
           </span>

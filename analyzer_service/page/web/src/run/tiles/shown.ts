@@ -1,5 +1,5 @@
 // The tile on the panels: the one that is chosen, as soon as it is there, and its neighbors ready.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { Place, Tile, TileStore } from "./store";
 import type { Shown } from "./pictures";
@@ -28,7 +28,7 @@ export function useShown(store: TileStore, chosen: Place | null, nuclei: boolean
   useEffect(() => () => void (alive.current = false), []);
 
   const key = chosen && placeKey(chosen, nuclei);
-  useEffect(() => {
+  useLayoutEffect(() => {
     wanted.current = chosen && { place: chosen, nuclei };
     void work();
   }, [key]);
