@@ -30,6 +30,7 @@ Coordinate = Annotated[
 Position = Annotated[list[Coordinate], Field(min_length=2, max_length=4)]
 Ringlike = list[Position]
 Color = Annotated[int, Field(ge=0, le=255)]
+Color3 = tuple[Color, Color, Color]
 Name = Annotated[str, Field(max_length=1024)]
 
 
@@ -123,6 +124,15 @@ def read_feature(feature: Mapping[str, Any], where: str) -> Item:
     region, faults = _region(polygons, read.properties or _Properties(), where)
     done = repaired(region, where, repairs)
     return Item(done.region, (*done.faults, *faults))
+
+
+def classification_in(properties: Mapping[str, Any]) -> tuple[str | None, Color3 | None]:
+    """Name and color of the class in a feature's properties, in any way that QuPath spells it."""
+    try:
+        read = _Classification.model_validate(properties.get("classification"))
+    except ValidationError:
+        return None, None
+    return read.label, read.color
 
 
 def feature_of(region: Region) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from analyzer_service.annotations import AnnotationFile, Fault, Region, read_annotations
 from analyzer_service.annotations.files import SUFFIXES
+from analyzer_service.annotations.reader_folders import NOT_A_READER, owners
 from analyzer_service.annotations.tile_names import names_of
 from analyzer_service.commit.kept_tiles import KeptTile
 from shared.errors import ConfigurationError
 
-CONSENSUS: Final = "consensus"
+CONSENSUS: Final = NOT_A_READER
 """Stands beside the readers: what they hold together, by STAPLE."""
 ONLY_READER: Final = "annotation"
 """Who read, where no readers are named."""
@@ -89,7 +90,8 @@ def match(
     tiles : iterable of KeptTile
         Validation tiles are annotated; training tiles only looked up, to name their files.
     readers : sequence of str
-        Subfolders, one a reader; none: everything in `folder` is one reader's.
+        Subfolders, one a reader, or the names of readers whose folders the live page made; none:
+        everything in `folder` is one reader's.
     classes : sequence of str
         The ones to be used; none: all.
     asked : sequence of str
@@ -103,17 +105,19 @@ def match(
     """
     if CONSENSUS in readers:
         raise ConfigurationError(f"--reader {CONSENSUS}: the readers' consensus is called so")
+    named = owners(folder) if folder is not None and readers else {}
     for reader in readers:
-        if reader in ("", "..") or Path(reader).name != reader:
+        if reader not in named and (reader in ("", "..") or Path(reader).name != reader):
             raise ConfigurationError(f"--reader {reader}: give the name of a subfolder")
     if folder is None:
         return Readings({}, {}, 0, [])
     known = list(tiles)
     matcher = _Matcher(known, set(classes))
-    folders = {name: folder / name for name in readers} or {ONLY_READER: folder}
+    folders = {name: named.get(name, folder / name) for name in readers} or {ONLY_READER: folder}
     for reader, place in folders.items():
         for path in _files_in(place):
-            matcher.add(reader, path, _in_words(path.relative_to(folder)))
+            where = _in_words(path.relative_to(folder))
+            matcher.add(reader, path, where, _in_words(path.relative_to(place).with_suffix("")))
     return matcher.readings(folders, {*classes, *asked})
 
 
@@ -130,15 +134,15 @@ class _Matcher:
         self.faults: list[Fault] = []
         self.files = 0
 
-    def add(self, reader: str, path: Path, where: str) -> None:
-        """Read one file, if it is of something that is known."""
+    def add(self, reader: str, path: Path, where: str, named: str) -> None:
+        """Read one file, if what it is named after is known."""
         self.files += 1
-        kind, found = self._names.find(_name_of(where, reader))
+        kind, found = self._names.find(named)
         file = read_annotations(path, name=where)
         if not file.usable:
             self.faults += file.faults
         elif len(found) != 1:
-            self._not_found(reader, where, found)
+            self._not_found(named, where, found)
         else:
             self.faults += file.faults
             (name,) = found
@@ -158,11 +162,11 @@ class _Matcher:
         labels = {reader: sorted(own | by_all) for reader, own in marked.items()}
         return Readings(by_reader, labels, self.files, self.faults)
 
-    def _not_found(self, reader: str, where: str, found: set[str]) -> None:
+    def _not_found(self, named: str, where: str, found: set[str]) -> None:
         if found:
             self.faults.append(Fault("ambiguous", where, f"fits {', '.join(sorted(found))}"))
             return
-        training = self._training.find(_name_of(where, reader))[1]
+        training = self._training.find(named)[1]
         self.faults.append(Fault("training_tile" if training else "unknown_tile", where))
 
     def _wanted(self, file: AnnotationFile, where: str) -> list[Region]:
@@ -225,8 +229,3 @@ def _files_in(folder: Path) -> list[Path]:
 def _in_words(path: Path) -> str:
     """A path as it can be written anywhere: a file's name may be no text at all."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode()
-
-
-def _name_of(where: str, reader: str) -> str:
-    """Name of a file below its reader's folder, without its suffix."""
-    return where.removeprefix(f"{reader}/").rpartition(".")[0]

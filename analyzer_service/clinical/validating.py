@@ -133,7 +133,7 @@ def _scored(
             faults.append(Fault("unread_frame", tile.sample.id, tile.file))
         else:
             height, width = frame.input.shape[1:3]
-            given = dict(_given(tile, readings, (height, width), faults))
+            given = dict(given_of(tile, readings, (height, width), faults))
             if given:
                 yield _score(tile, frame, given, readings.labels, tolerance_px)
 
@@ -147,7 +147,7 @@ def _score(
 ) -> ScoredTile:
     height, width = frame.input.shape[1:3]
     masks = {
-        reader: _masks(reading, labels[reader], (height, width))
+        reader: masks_of(reading, labels[reader], (height, width))
         for reader, reading in given.items()
     }
     gates = {layer: maps[tile.position] for layer, maps in frame.attention.items()}
@@ -162,7 +162,7 @@ def _score(
     )
 
 
-def _masks(reading: Reading, labels: Sequence[str], shape: tuple[int, int]) -> dict[str, Mask]:
+def masks_of(reading: Reading, labels: Sequence[str], shape: tuple[int, int]) -> dict[str, Mask]:
     """What is marked as each class, in pixels of the tile."""
     corner = (reading.left, reading.top)
     regions = [reading.regions[number] for number in _near(reading, shape)]
@@ -189,7 +189,7 @@ def _near(reading: Reading, shape: tuple[int, int]) -> list[int]:
     return np.flatnonzero(near).tolist()
 
 
-def _given(
+def given_of(
     tile: KeptTile, readings: Readings, shape: tuple[int, int], faults: list[Fault]
 ) -> Iterator[tuple[str, Reading]]:
     """What each reader said of a tile; a file whose marks all miss it does not say it is empty."""

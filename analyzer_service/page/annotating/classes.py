@@ -14,8 +14,8 @@ from analyzer_service.page.annotating.readers import ReaderFolders
 from analyzer_service.page.answers import PageError
 
 PALETTE: Final = (
-    *((213, 94, 0), (0, 114, 178), (0, 0, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0)),
-    *((86, 180, 233), (240, 228, 66)),
+    *((213, 94, 0), (0, 114, 178), (240, 228, 66), (0, 158, 115), (86, 180, 233), (230, 159, 0)),
+    *((204, 121, 167), (0, 0, 0)),
 )
 """Told apart by people who are color-blind: M. Okabe and K. Ito, Color Universal Design, 2008."""
 DEFAULTS: Final = ("tumor", "stroma", "necrosis", "lymphocytes", "nucleus", "other")

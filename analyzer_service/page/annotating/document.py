@@ -13,6 +13,7 @@ from analyzer_service.page.annotating.features import (
     Feature,
     FeatureError,
     digest,
+    foreign_properties,
     geometry_of,
     id_for,
     is_feature_id,
@@ -181,11 +182,7 @@ def _sound(item: Any, *, checked: bool) -> Feature:
     kind = item["geometry"].get("type") if isinstance(item.get("geometry"), dict) else None
     if checked and kind in ("Polygon", "MultiPolygon", "Point"):
         return item
-    properties = item.get("properties")
-    return item | {
-        "geometry": geometry_of(item),
-        "properties": properties if isinstance(properties, dict) else {},
-    }
+    return item | {"geometry": geometry_of(item), "properties": foreign_properties(item)}
 
 
 def _without(feature: Feature, *names: str) -> Feature:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final, TypeGuard
 
-from analyzer_service.annotations.geojson import feature_of, read_feature
+from analyzer_service.annotations.geojson import classification_in, feature_of, read_feature
 from analyzer_service.annotations.points import read_point
 from analyzer_service.annotations.regions import FAULTS
 from analyzer_service.page.annotating.record import Record
@@ -165,12 +165,29 @@ def digest(value: Any) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def foreign_properties(feature: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties that another program wrote, its class and kind as this page and QuPath spell them.
+
+    What nobody can read as a class is none; what else is in them stays.
+    """
+    found = feature.get("properties")
+    properties = dict(found) if isinstance(found, Mapping) else {}
+    kind = properties.get("objectType", properties.pop("object_type", None))
+    name, color = classification_in(properties)
+    properties.pop("classification", None)
+    if name is not None:
+        more = {} if color is None else {"color": list(color)}
+        properties["classification"] = {"name": name, **more}
+    readable = isinstance(kind, str) and 1 <= len(kind) <= LONGEST_LABEL
+    properties["objectType"] = kind if readable else "annotation"
+    properties["isLocked"] = properties.get("isLocked") is True
+    return properties
+
+
 def label_of(feature: Mapping[str, Any]) -> str | None:
-    """Name of a feature's class."""
-    properties = feature.get("properties")
-    found = properties.get("classification") if isinstance(properties, Mapping) else None
-    name = found.get("name") if isinstance(found, Mapping) else found
-    return name if isinstance(name, str) else None
+    """Name of the class of a feature that this page wrote or took in."""
+    classification = feature["properties"].get("classification")
+    return classification["name"] if classification else None
 
 
 def _tool(properties: Mapping[str, Any]) -> str | None:

@@ -57,6 +57,12 @@ class Journal:
             self._catch_up()
             return self._traces.get(tile, Trace())
 
+    def known_revision(self, tile: str) -> int:
+        """The last revision of a tile that was read in the log so far; 0 if none was."""
+        with self._lock:
+            trace = self._traces.get(tile)
+            return trace.revision if trace else 0
+
     def add(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Add lines, on disk at the return; the caller holds the folder's lock.
 
@@ -104,11 +110,10 @@ def _remember(trace: Trace, line: Mapping[str, Any]) -> None:
         trace.stamps[line["feature"]] = (line["stamp"], line["geometry"])
     elif line["op"] == "delete":
         trace.stamps.pop(line["feature"], None)
-    elif line["op"] == "taken_in":
-        for id_ in line["gone"]:
-            trace.stamps.pop(id_, None)
-        for id_, geometry in line["new"].items():
-            trace.stamps[id_] = ({}, geometry)
+    for id_ in line.get("gone", ()):
+        trace.stamps.pop(id_, None)
+    for id_, geometry in line.get("taken", {}).items():
+        trace.stamps[id_] = (trace.stamps.get(id_, ({}, ""))[0], geometry)
 
 
 def audit_lines(

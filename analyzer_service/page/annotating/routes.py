@@ -1,22 +1,28 @@
 """Addresses of the annotating part."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Lock
+from urllib.parse import quote
 
+from sse_starlette import EventSourceResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from analyzer_service.page.annotating.agreement import Asking, agreement
 from analyzer_service.page.annotating.asking import json_of, refuse_other_sites, with_body
 from analyzer_service.page.annotating.classes import read_classes, write_classes
 from analyzer_service.page.annotating.combining import combine
+from analyzer_service.page.annotating.exchange import Importing, export_all, export_tile
 from analyzer_service.page.annotating.ops import apply_ops, read_ops
 from analyzer_service.page.annotating.overview import overview
-from analyzer_service.page.annotating.readers import ReaderFolders, reader_name
+from analyzer_service.page.annotating.readers import ReaderFolders, name_of_reader
 from analyzer_service.page.annotating.showing import marks, marks_with_others
 from analyzer_service.page.annotating.store import Annotations, document_facts
 from analyzer_service.page.annotating.tiles import Tile, Tiles, layers_of
+from analyzer_service.page.annotating.watching import Watch, events_of
 from analyzer_service.page.answers import PageError, answer, arrays
 from analyzer_service.page.folders import RunFolders
 
@@ -50,7 +56,7 @@ class Desk:
 
 def reader_of(request: Request) -> str:
     """The reader that a request names."""
-    return reader_name(request.query_params.get("reader", ""))
+    return name_of_reader(request.query_params.get("reader", ""))
 
 
 def routes(folders: RunFolders) -> list[Route]:
@@ -65,6 +71,10 @@ def routes(folders: RunFolders) -> list[Route]:
         Route(f"{tile}/maps", _maps(desk)),
         Route(f"{tile}/marks", _marks(desk)),
         Route(f"{tile}/marks", with_body(_change(desk)), methods=["POST"]),
+        Route(f"{tile}/import", with_body(_import(desk)), methods=["POST"]),
+        Route(f"{tile}/agreement", _agreement(desk)),
+        Route(f"{base}/export", _export(desk)),
+        Route(f"{base}/live", _live(desk)),
     ]
 
 
@@ -145,5 +155,63 @@ def _change(desk: Desk) -> BodyHandler:
             lambda before, at: apply_ops(before, ops, at=at, colors=colors),
         )
         return answer(document_facts(reader, tile.name, document))
+
+    return handler
+
+
+def _import(desk: Desk) -> BodyHandler:
+    def handler(request: Request, body: bytes) -> Response:
+        run, tile = desk.tile(request)
+        reader, annotations = reader_of(request), desk.annotations(run)
+        colors = read_classes(annotations.readers.folder).colors()
+        importing = Importing(json_of(body), colors)
+        document = annotations.change(reader, tile.name, importing.change)
+        facts = document_facts(reader, tile.name, document)
+        return answer({**facts, "imported": importing.imported, "faults": importing.faults})
+
+    return handler
+
+
+def _agreement(desk: Desk) -> Handler:
+    def handler(request: Request) -> Response:
+        run, tile = desk.tile(request)
+        others = request.query_params.get("others") == "true"
+        if others:
+            refuse_other_sites(request)
+        asking = Asking(run, tile, reader_of(request), others)
+        return answer(agreement(asking, desk.tiles, desk.annotations(run)))
+
+    return handler
+
+
+def _export(desk: Desk) -> Handler:
+    def handler(request: Request) -> Response:
+        run, reader = desk.run(request), reader_of(request)
+        annotations = desk.annotations(run)
+        name = request.query_params.get("tile")
+        if name:
+            tile = desk.tiles.find(run, name).name
+            data = export_tile(annotations, reader, tile)
+            headers = {"Content-Disposition": f'attachment; filename="{tile}.geojson"'}
+            return Response(data, media_type="application/geo+json", headers=headers)
+        pieces = export_all(annotations, reader, list(desk.tiles.listed(run)))
+        named = quote(f"{request.path_params['run']} {reader}.zip", safe="")
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{named}"}
+        return StreamingResponse(pieces, media_type="application/zip", headers=headers)
+
+    return handler
+
+
+def _live(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    async def handler(request: Request) -> Response:
+        run = await run_in_threadpool(desk.run, request)
+        watch = Watch(
+            folders=desk.folders,
+            tiles=desk.tiles,
+            annotations=desk.annotations(run),
+            run=request.path_params["run"],
+            reader=reader_of(request),
+        )
+        return EventSourceResponse(events_of(watch), sep="\n")
 
     return handler

@@ -1,14 +1,17 @@
 """Reading and changing readers' documents: one change at a time, on disk before it is answered."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
+from analyzer_service.annotations.regions import UNCLASSIFIED
 from analyzer_service.page.annotating import durable
 from analyzer_service.page.annotating.document import Document, parse, serialize
 from analyzer_service.page.annotating.durable import ChangedMeanwhile, Signature
+from analyzer_service.page.annotating.features import label_of
 from analyzer_service.page.annotating.journal import Journal, audit_lines
 from analyzer_service.page.annotating.ops import Line
 from analyzer_service.page.annotating.readers import ReaderFolders
@@ -17,6 +20,7 @@ from analyzer_service.page.annotating.taking_in import not_there, take_in
 from analyzer_service.page.answers import PageError
 
 LARGEST_DOCUMENT: Final = 64 << 20
+_SUFFIX: Final = ".geojson"
 _TRIES: Final = 20
 
 Change = Callable[[Document, str], tuple[Document, list[Line]]]
@@ -25,11 +29,15 @@ Change = Callable[[Document, str], tuple[Document, list[Line]]]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list of tiles says of one reader's marks of a tile."""
+    """What a list of tiles says of one reader's marks of a tile.
+
+    `labels` are the classes of areas in it, none of a tile that was skipped.
+    """
 
     status: Status = "open"
     regions: int = 0
     revision: int = 0
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +99,21 @@ class Annotations:
                     continue
         raise PageError(503, "Another program keeps writing this tile's marks: try again.")
 
+    def with_files(self, folder: Path) -> set[str]:
+        """Names of tiles that have a file in a reader's folder."""
+        try:
+            return {name.removesuffix(_SUFFIX) for name in os.listdir(folder)}
+        except OSError:
+            return set()
+
     def summary(self, folder: Path, tile: str) -> Summary:
         """What a list of tiles says of a tile in a folder; open where it cannot be read."""
         path = _file(folder, tile)
         try:
             found = durable.signature(path)
             if found is None:
-                return Summary()
+                revision = self._journal(folder).known_revision(tile)
+                return Summary(revision=revision + 1 if revision else 0)
             known = self._summaries.get(path)
             if known is None or known[0] != found:
                 known = (found, self._summarize(folder, tile))
@@ -110,7 +126,8 @@ class Annotations:
         loaded = self._load(folder, tile, now())
         document = loaded.document
         revision = document.revision + bool(loaded.lines)
-        return Summary(document.status, len(document.features), revision)
+        labels = labels_in(document) if document.status == "marked" else frozenset()
+        return Summary(document.status, len(document.features), revision, labels)
 
     def _change(self, folder: Path, reader: str, tile: str, change: Change) -> Document:
         at = now()
@@ -141,7 +158,7 @@ class Annotations:
         found = durable.read(path)
         trace = self._journal(folder).trace(tile)
         if found is None:
-            return _Loaded(not_there(trace), [], None)
+            return _Loaded(*not_there(trace), None)
         data, signature = found
         try:
             content = parse(data)
@@ -160,8 +177,17 @@ class Annotations:
             return self._journals.setdefault(folder, Journal(folder))
 
 
+def labels_in(document: Document) -> frozenset[str]:
+    """Classes of a document's areas."""
+    return frozenset(
+        label_of(feature) or UNCLASSIFIED
+        for feature in document.features.values()
+        if feature["geometry"]["type"] != "Point"
+    )
+
+
 def _file(folder: Path, tile: str) -> Path:
-    return folder / f"{tile}.geojson"
+    return folder / f"{tile}{_SUFFIX}"
 
 
 def document_facts(reader: str, tile: str, document: Document) -> Mapping[str, Any]:

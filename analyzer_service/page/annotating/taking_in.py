@@ -28,7 +28,8 @@ def take_in(content: Content, trace: Trace, *, at: str) -> tuple[Document, list[
     document, lines = content.document, []
     if document.revision < trace.revision and content.has_member:
         # Ended between the log and the file: those revisions were never answered.
-        until = {"kept": document.revision, "until": trace.revision}
+        gone = [id_ for id_ in trace.stamps if id_ not in document.features]
+        until = {"kept": document.revision, "until": trace.revision, "gone": gone}
         lines.append({"op": "not_kept", **until, **seen_by(document.record)})
     if content.foreign:
         record = _record(content, trace)
@@ -41,12 +42,19 @@ def take_in(content: Content, trace: Trace, *, at: str) -> tuple[Document, list[
     return document.but(revision=max(document.revision, trace.revision)), lines
 
 
-def not_there(trace: Trace) -> Document:
-    """Document of a tile without a file; what was shown before a file was deleted stays said."""
+def not_there(trace: Trace) -> tuple[Document, list[Line]]:
+    """Document of a tile without a file, and a line where the log knows of one.
+
+    Someone deleted it, or the page ended between the log and the file. What was shown stays said.
+    """
+    if not trace.revision:
+        return Document(), []
     shown = {
         name: getattr(trace.record, name) for name in ("attention_shown_at", "others_shown_at")
     }
-    return Document(revision=trace.revision, record=Record(**shown))
+    document = Document(revision=trace.revision, record=Record(**shown))
+    line = {"op": "not_there", "gone": list(trace.stamps), **seen_by(document.record)}
+    return document, [line]
 
 
 def _record(content: Content, trace: Trace) -> Record:
@@ -76,7 +84,7 @@ def _line(features: Mapping[str, Feature], trace: Trace) -> Line:
     known = {id_: geometry for id_, (_, geometry) in trace.stamps.items()}
     return {
         "op": "taken_in",
-        "new": {id_: geometry for id_, geometry in new.items() if known.get(id_) != geometry},
+        "taken": {id_: geometry for id_, geometry in new.items() if known.get(id_) != geometry},
         "changed": [id_ for id_, geometry in new.items() if known.get(id_, geometry) != geometry],
         "gone": [id_ for id_ in known if id_ not in new],
         "classes": sorted({label_of(feature) or "" for feature in features.values()}),

@@ -1,6 +1,7 @@
 """The tiles to annotate, in order, and their pixels and maps."""
 
 import json
+import time
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from analyzer_service.analyses.tile_choice import choose_tiles
 from analyzer_service.annotations.tile_names import tile_name
+from analyzer_service.clinical.interface import ANNOTATIONS_FOLDER
 from analyzer_service.clinical.matching import TASKS_FILE
 from analyzer_service.commit.kept_tiles import KeptTile, kept_tiles
 from analyzer_service.commit.reader import RunReader, run_database
@@ -23,6 +25,8 @@ from analyzer_service.sinks.frames import read_frame
 from shared.errors import ConfigurationError
 from shared.messages import BatchFrame
 
+_IDLE_TIMES: Final = 20
+"""A list is used for so many times as long as it took to make."""
 _GONE: Final = "This tile's image is gone: its frame was removed or is damaged."
 
 
@@ -32,6 +36,18 @@ class Tile:
 
     name: str
     kept: KeptTile
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Tiles as they were listed, and until when that is good enough."""
+
+    stamp: object
+    tiles: dict[str, Tile]
+    until_s: float
+
+    def is_new(self) -> bool:
+        return time.monotonic() < self.until_s
 
 
 class Tiles:
@@ -45,31 +61,35 @@ class Tiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lists: dict[Path, tuple[object, dict[str, Tile]]] = {}
+        self._lists: dict[Path, _Listed] = {}
         self._shapes: dict[Path, tuple[int, int]] = {}
         self._lock = Lock()
 
-    def listed(self, run: Path) -> dict[str, Tile]:
+    def listed(self, run: Path, *, anew: bool = False) -> dict[str, Tile]:
         """Kept tiles by name: validation before training, by the task list, then by a hash.
+
+        Of a run that is going, as it stood a moment ago: a long run's tiles take a while to list.
+        `anew` asks for the latest.
 
         Raises
         ------
         PageError
             409, if the run cannot be read.
         """
-        tasks = run / "annotations" / TASKS_FILE
+        tasks = run / ANNOTATIONS_FOLDER / TASKS_FILE
         stamp = (_stamps(run), durable.signature(tasks))
         with self._lock:
             known = self._lists.get(run)
-        if known is not None and known[0] == stamp:
-            return known[1]
-        try:
-            kept = kept_tiles(run, unchanged=True)
-        except ConfigurationError as error:
-            raise PageError(409, f"This run cannot be read: {error}") from error
-        made = {tile.name: tile for tile in _ordered(kept, _asked(tasks))}
-        with self._lock:
-            self._lists[run] = (stamp, made)
+            if known is not None and (known.stamp == stamp or (known.is_new() and not anew)):
+                return known.tiles
+            began = time.monotonic()
+            try:
+                kept = kept_tiles(run, unchanged=True)
+            except ConfigurationError as error:
+                raise PageError(409, f"This run cannot be read: {error}") from error
+            made = {tile.name: tile for tile in _ordered(kept, _asked(tasks))}
+            until = time.monotonic() + _IDLE_TIMES * (time.monotonic() - began)
+            self._lists[run] = _Listed(stamp, made, until)
         return made
 
     def find(self, run: Path, name: str) -> Tile:
@@ -80,7 +100,7 @@ class Tiles:
         PageError
             404, if the run keeps none of this name.
         """
-        tile = self.listed(run).get(name)
+        tile = self.listed(run).get(name) or self.listed(run, anew=True).get(name)
         if tile is None:
             raise PageError(404, f"This run keeps no tile {name!r}.")
         return tile
