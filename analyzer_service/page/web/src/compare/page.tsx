@@ -7,7 +7,7 @@ function ComparePage() {
   return (
     <>
       <Bar />
-      <main class="content">
+      <main class="content compare">
         <Loading what="runs" />
       </main>
     </>

@@ -57,7 +57,7 @@ function RunPage({ run }: { run: string }) {
         ))}
         <a href={`/runs/${encodeURIComponent(run)}/annotate`}>Annotate</a>
       </nav>
-      <main class="content">
+      <main class={`content tab-${tab}`}>
         {live.gone && <Failed error={new Error(live.gone)} />}
         <Tab run={run} live={live} />
       </main>
