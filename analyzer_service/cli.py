@@ -6,7 +6,7 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -42,6 +42,7 @@ from analyzer_service.settings import (
 )
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError, RecordingError, SidelightError
+from shared.flags import PREFIX, Config
 from shared.transport.keys import load_server_keys, make_keys
 
 logger = logging.getLogger(__name__)
@@ -50,9 +51,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"auto_envvar_prefix": PREFIX},
 )
 
 _INTERRUPTED = 130
+
+
+def _hidden() -> Any:
+    """Option for processes that start this one: not in the help, nor from the environment."""
+    return typer.Option(hidden=True, allow_from_autoenv=False)
 
 
 @app.command()
@@ -114,13 +121,14 @@ def serve(
     alerts: Alerts = None,
     analyzer: Analyzer = None,
     analyzer_timeout: AnalyzerTimeout = 30.0,
-    parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
-    log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    config: Config = None,
+    parent_pid: Annotated[int | None, _hidden()] = None,
+    log_file: Annotated[Path | None, _hidden()] = None,
 ) -> None:
     """Receive runs from trainers and analyze them."""
     from analyzer_service.receive.serve import serve as run
 
-    _log_to(log_file)
+    _log_to(log_file, config)
     address = check_bind(
         bind, secured=keys is not None, allow_plaintext_network=allow_plaintext_network
     )
@@ -170,11 +178,12 @@ def replay(
     alerts: Alerts = None,
     analyzer: Analyzer = None,
     analyzer_timeout: AnalyzerTimeout = 30.0,
+    config: Config = None,
 ) -> None:
     """Analyze recordings as if they were live."""
     from analyzer_service.receive.replaying import ReplaySettings, replay_files
 
-    _log_to(None)
+    _log_to(None, config)
     settings = ReplaySettings(
         output_dir=output_dir,
         wandb_mode=_wandb_mode(wandb),
@@ -215,14 +224,15 @@ def page(
             envvar=TOKEN_VARIABLE,
         ),
     ] = None,
-    parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
-    listener: Annotated[int | None, typer.Option(hidden=True)] = None,
+    config: Config = None,
+    parent_pid: Annotated[int | None, _hidden()] = None,
+    listener: Annotated[int | None, _hidden()] = None,
 ) -> None:
     """Show runs in the browser, live and finished ones, and annotate their tiles."""
     check_built()
     from analyzer_service.page.serving import serve_page
 
-    _log_to(None)
+    _log_to(None, config)
     settings = page_settings(output_dir, bind, option="--bind", token=token)
     claimed = None if listener is None else socket.socket(fileno=listener)
     serve_page(replace(settings, parent_pid=parent_pid), claimed)
@@ -329,7 +339,7 @@ def _wandb_mode(asked: str | None) -> Mode:
     raise ConfigurationError(f"--wandb {asked}: choose one of {', '.join(get_args(Mode))}")
 
 
-def _log_to(path: Path | None) -> None:
+def _log_to(path: Path | None, config: Path | None) -> None:
     try:
         handler = logging.StreamHandler() if path is None else logging.FileHandler(path)
     except OSError as error:
@@ -337,3 +347,5 @@ def _log_to(path: Path | None) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
     )
+    if config is not None:
+        logger.info("flags that are not given are those of %s", config)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from shared.errors import ConfigurationError
+from shared.flags import PREFIX, Config
 from trainer.finished import describe
 from trainer.help_sections import SectionedCommand
 from trainer.limits import Limits
@@ -23,7 +24,7 @@ def _limit(help: str) -> Any:
     return typer.Option(help=help, rich_help_panel=_LIMITS)
 
 
-@app.command(cls=SectionedCommand)
+@app.command(cls=SectionedCommand, context_settings={"auto_envvar_prefix": f"{PREFIX}_TRAINER"})
 def train(
     gpu: Annotated[int | None, typer.Option(help="GPU to use.  [default: 0]")] = None,
     no_cuda: Annotated[bool, typer.Option("--no-cuda", help="Train on the CPU.")] = False,
@@ -117,9 +118,12 @@ def train(
             "The journal file: frames get a quarter, scalars all; beyond it, they wait in memory."
         ),
     ] = Limits.journal_mib,
+    config: Config = None,
 ) -> None:
     """Train DAE-KAN on tissue while another process analyzes it."""
-    _run(read_settings(**locals()))
+    given = locals()
+    del given["config"]  # what it says stands in the others
+    _run(read_settings(**given))
 
 
 def main() -> None:
