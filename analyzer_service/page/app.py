@@ -18,7 +18,7 @@ from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.settings import STATIC, PageSettings, check_built
 from analyzer_service.page.tiles import routes as tiles
-from analyzer_service.page.watching import live, series
+from analyzer_service.page.watching import live, series, side_by_side
 from shared.errors import SidelightError
 
 _EXPECTED: Final = (PageError, SidelightError, HTTPException, Exception)
@@ -45,6 +45,7 @@ def build_app(settings: PageSettings) -> Starlette:
             *annotating.routes(folders),
             *live.routes(watchers),
             *series.routes(folders, watchers),
+            *side_by_side.routes(folders),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[

@@ -32,6 +32,7 @@ from analyzer_service.page.answers import PageError, answer, arrays
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.watching.catalog import catalog
 from analyzer_service.page.watching.live import Watchers
+from analyzer_service.page.watching.started import started
 
 PHASES: Final = ("train", "val")
 MOST_POINTS: Final = 20_000
@@ -145,8 +146,9 @@ def routes(folders: RunFolders, watchers: Watchers) -> list[Route]:
     series = Series(folders, watchers)
 
     def metrics(request: Request) -> Response:
-        with folders.open(request.path_params["run"]) as reader, reader.snapshot():
-            return answer(_metrics(reader))
+        run = request.path_params["run"]
+        with folders.open(run) as reader, reader.snapshot():
+            return answer(_metrics(run, reader))
 
     return [
         Route("/api/runs/{run}/series", series.answer),
@@ -154,11 +156,11 @@ def routes(folders: RunFolders, watchers: Watchers) -> list[Route]:
     ]
 
 
-def _metrics(reader: RunReader) -> dict[str, Any]:
+def _metrics(run: str, reader: RunReader) -> dict[str, Any]:
     rollups = {phase: reader.rollups(phase, []) for phase in PHASES}
     names = {phase: each.available() for phase, each in rollups.items()}
     ranges = good_ranges(reader.alert_settings().ranges)
-    return catalog(reader.started(), names, ranges) | {
+    return catalog(started(run, reader), names, ranges) | {
         "rows": {phase: each.rows for phase, each in rollups.items()},
         "names": names,
     }

@@ -28,24 +28,62 @@ export interface Live {
   gone: string | null;
 }
 
+const UNKNOWN: Live = { state: null, connected: false, gone: null };
+
+/** Told of a run as long as the tab is looked at; a browser has few connections for all its tabs. */
 export function watchRun(run: string, changed: (live: Live) => void): () => void {
-  let live: Live = { state: null, connected: false, gone: null };
-  const source = new EventSource(apiUrl(["runs", run, "live"]));
-  const say = (part: Partial<Live>) => {
-    live = { ...live, ...part };
-    changed(live);
+  return watchUrl(apiUrl(["runs", run, "live"]), [run], (lives) => changed(lives.get(run)!));
+}
+
+/** As `watchRun`, of several runs on one connection. */
+export function watchRuns(
+  runs: string[],
+  changed: (lives: Map<string, Live>) => void,
+): () => void {
+  return watchUrl(apiUrl(["live"], { run: runs }), runs, changed);
+}
+
+function watchUrl(
+  url: string,
+  runs: string[],
+  changed: (lives: Map<string, Live>) => void,
+): () => void {
+  let lives = new Map(runs.map((run) => [run, UNKNOWN]));
+  let source: EventSource | null = null;
+  const say = (named: string | undefined, part: Partial<Live>) => {
+    const whom = named === undefined ? runs : [named];
+    lives = new Map(lives);
+    for (const run of whom) lives.set(run, { ...(lives.get(run) ?? UNKNOWN), ...part });
+    changed(lives);
   };
-  source.addEventListener("open", () => say({ connected: true, gone: null }));
-  source.addEventListener("error", () => say({ connected: false }));
-  source.addEventListener("state", (event) =>
-    say({ connected: true, gone: null, state: JSON.parse(event.data) }),
-  );
-  source.addEventListener("gone", (event) => say({ gone: JSON.parse(event.data).error }));
-  return () => source.close();
+  const open = () => {
+    source = new EventSource(url);
+    source.addEventListener("open", () => say(undefined, { connected: true, gone: null }));
+    source.addEventListener("error", () => say(undefined, { connected: false }));
+    source.addEventListener("state", (event) => {
+      const { run, ...state } = JSON.parse(event.data);
+      say(run ?? runs[0], { connected: true, gone: null, state });
+    });
+    source.addEventListener("gone", (event) => {
+      const { run, error } = JSON.parse(event.data);
+      say(run ?? runs[0], { gone: error });
+    });
+  };
+  const look = () => {
+    source?.close();
+    source = null;
+    if (!document.hidden) open();
+  };
+  look();
+  document.addEventListener("visibilitychange", look);
+  return () => {
+    document.removeEventListener("visibilitychange", look);
+    source?.close();
+  };
 }
 
 export function useLive(run: string): Live {
-  const [live, setLive] = useState<Live>({ state: null, connected: false, gone: null });
+  const [live, setLive] = useState<Live>(UNKNOWN);
   useEffect(() => watchRun(run, setLive), [run]);
   return live;
 }

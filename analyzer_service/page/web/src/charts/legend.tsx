@@ -18,7 +18,11 @@ export function Legend({ plot, curves, at }: { plot: Plot | null; curves: Curve[
             onMouseEnter={() => plot?.emphasize(i)}
             onMouseLeave={() => plot?.emphasize(null)}
           >
-            <Key curve={curve} /> {curve.label} {plot && <Value plot={plot} curve={i} index={index} />}
+            <Key curve={curve} />
+            <span class="name" title={curve.label}>
+              {curve.label}
+            </span>
+            {plot && <Value plot={plot} curve={i} index={index} />}
           </li>
         ))}
       </ul>
@@ -47,7 +51,6 @@ function Value({ plot, curve, index }: { plot: Plot; curve: number; index: numbe
       <strong>{number(smooth ?? plain)}</strong>
       {low !== null && high !== null && low < high && (
         <small>
-          {" "}
           {number(low, 3)} to {number(high, 3)}
         </small>
       )}
