@@ -11,13 +11,23 @@ UNHEARD_S: Final = 15.0
 LITTLE_ROOM_BYTES: Final = 2 << 30
 NO_ROOM_BYTES: Final = 200 << 20
 MANY_DROPPED: Final = 0.05
+FEW_DROPPED: Final = 10
+
+
+Part = Literal[
+    "run", "books", "failures", "loop", "disk", "lag", "workers", "wandb", "trainer", "alerts"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong: `bad` where results are at stake, else worth a look."""
+    """Something that is wrong: `bad` where results are at stake, else worth a look.
+
+    `part` is what it is about, `todo` what can be done.
+    """
 
     level: Literal["bad", "warn"]
+    part: Part
     what: str
     todo: str
 
@@ -63,6 +73,7 @@ def _of_the_end(facts: Facts) -> Iterator[Finding]:
     if facts.status == "failed":
         yield Finding(
             "bad",
+            "run",
             f"The run failed{why}.",
             "What came until then is kept. The trainer's own output says more; "
             "`python -m trainer --resume CHECKPOINT` goes on from its last checkpoint.",
@@ -70,12 +81,14 @@ def _of_the_end(facts: Facts) -> Iterator[Finding]:
     elif facts.status == "interrupted":
         yield Finding(
             "warn",
+            "run",
             f"The run was interrupted{why}.",
             "`python -m trainer --resume CHECKPOINT` goes on from its last checkpoint.",
         )
     if facts.status == "running" and facts.silent_s is not None:
         yield Finding(
             "bad",
+            "run",
             f"No analyzer is at work on this run, and has not been for {_time(facts.silent_s)}: "
             "it was killed, or its machine is gone.",
             "If the trainer goes on, start the analyzer again with the same --bind and "
@@ -88,27 +101,33 @@ def _of_the_books(facts: Facts) -> Iterator[Finding]:
         each["balances"] is False for each in facts.records
     ):
         yield Finding(
-            "bad", "The books do not balance.", "This is an error of Sidelight: please report it."
+            "bad",
+            "books",
+            "The books do not balance.",
+            "This is an error of Sidelight: please report it.",
         )
     lost = sum(each["lost"] or 0 for each in facts.records)
     if lost:
         yield Finding(
             "bad",
+            "books",
             f"The trainer could not keep {lost:,} records.",
             "It had room for them neither in memory nor on its disk: make room where it runs.",
         )
     for failure in facts.failures:
         yield Finding(
             "bad" if failure["error"] else "warn",
+            "failures",
             f"{failure['count']:,} {failure['words']}. The last one: {failure['last']}",
             "Something is missing and nothing tells why: please report it."
             if failure["error"]
             else "It was contained: everything else went on. The number of each kind is below.",
         )
     offered, dropped = (sum(each[name] for each in facts.frames) for name in ("offered", "dropped"))
-    if offered and dropped / offered > MANY_DROPPED:
+    if dropped > max(FEW_DROPPED, MANY_DROPPED * offered):
         yield Finding(
             "warn",
+            "books",
             f"{dropped:,} of {offered:,} frames were dropped ({dropped / offered:.0%}).",
             "Their batches have no attention numbers. The table of books says why; with a full "
             "queue, give the analyzer more --workers, or the trainer a larger --analysis-freq.",
@@ -120,6 +139,7 @@ def _of_the_analyzer(facts: Facts) -> Iterator[Finding]:
     if _above(line.get("still_s"), LOOP_STOOD_S):
         yield Finding(
             "bad",
+            "loop",
             f"The analyzer's ingest loop has stood still for {_time(line['still_s'])}.",
             "Its machine may be overloaded, or its disk may hang; the trainer keeps everything "
             "meanwhile.",
@@ -127,6 +147,7 @@ def _of_the_analyzer(facts: Facts) -> Iterator[Finding]:
     if line.get("store_failing") is True:
         yield Finding(
             "bad",
+            "disk",
             "Results cannot be written.",
             "Make room on the disk of the output folder, or let the analyzer write there. Nothing "
             "is acknowledged until then, and the trainer keeps what it has.",
@@ -135,12 +156,14 @@ def _of_the_analyzer(facts: Facts) -> Iterator[Finding]:
     if isinstance(free, int) and free < LITTLE_ROOM_BYTES:
         yield Finding(
             "bad" if free < NO_ROOM_BYTES else "warn",
+            "disk",
             f"Only {free / 2**20:,.0f} MiB are free on the disk of the output folder.",
             "Make room: a run's frames may take 2 GiB.",
         )
     if _above(line.get("work_lag_s"), WORK_LATE_S):
         yield Finding(
             "warn",
+            "lag",
             f"Frames wait for {_time(line['work_lag_s'])} to be analyzed.",
             "The analysis is slower than the training: give the analyzer more --workers. No batch "
             "is lost; frames beyond the trainer's memory budget are dropped and counted.",
@@ -153,6 +176,7 @@ def _of_its_parts(line: Mapping[str, Any]) -> Iterator[Finding]:
     if lost:
         yield Finding(
             "warn",
+            "workers",
             f"{lost:,} worker processes were lost, and replaced.",
             "They ran past their time or were killed, for want of memory perhaps; a frame that is "
             "lost twice is counted as failed.",
@@ -160,6 +184,7 @@ def _of_its_parts(line: Mapping[str, Any]) -> Iterator[Finding]:
     if _part(line, "wandb").get("state") == "given_up":
         yield Finding(
             "warn",
+            "wandb",
             "Logging to W&B was given up.",
             "The run itself is complete here. The analyzer's log says why.",
         )
@@ -175,6 +200,7 @@ def _of_the_trainer(facts: Facts) -> Iterator[Finding]:
         since = f" for {_time(unheard_s)}" if unheard_s is not None else ""
         yield Finding(
             "warn",
+            "trainer",
             f"No trainer has been heard{since}.",
             "It is starting, cut off, or gone. One that stays silent is given up after the "
             "analyzer's --producer-timeout, and its run ends as failed.",
@@ -182,18 +208,21 @@ def _of_the_trainer(facts: Facts) -> Iterator[Finding]:
     elif _above(unheard_s, UNHEARD_S):
         yield Finding(
             "warn",
+            "trainer",
             f"A trainer was last heard {_time(unheard_s or 0)} ago.",
             "It may be stopped, or the network between may be cut.",
         )
     if _above(line.get("ingest_lag_s"), LATE_S):
         yield Finding(
             "warn",
+            "lag",
             f"Records arrive {_time(line['ingest_lag_s'])} after they were made.",
             "The connection or this machine is slow, or the clocks of two machines differ.",
         )
     if _part(line, "alerts").get("stalled"):
         yield Finding(
             "warn",
+            "trainer",
             "The trainer is connected and says nothing: its batches stay away.",
             "It may wait for data or hang; look at its process.",
         )
@@ -208,7 +237,9 @@ def _of_the_alerts(facts: Facts) -> Iterator[Finding]:
             else ("An alert of the training goes on")
         )
         named = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
-        yield Finding("warn", f"{many}: {named}.", "Each says below what it saw, and since when.")
+        yield Finding(
+            "warn", "alerts", f"{many}: {named}.", "Each says below what it saw, and since when."
+        )
 
 
 def _part(line: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -38,6 +38,7 @@ def facts(**overrides: Any) -> Facts:
 def test_a_run_that_goes_well_has_nothing_to_say() -> None:
     assert findings(facts()) == []
     assert findings(facts(status="finished", line={})) == []
+    assert findings(facts(frames=[FRAMES | {"offered": 12, "dropped": 6}])) == []
     assert findings(facts(records=[RECORDS | {"lost": None, "balances": None}])) == []
 
 
@@ -76,7 +77,7 @@ def test_each_thing_that_is_wrong_is_said_alone(
         ({"frames": [FRAMES | {"balances": False}]}, "bad", "do not balance"),
         ({"records": [RECORDS | {"balances": False}]}, "bad", "do not balance"),
         ({"records": [RECORDS | {"lost": 4}]}, "bad", "could not keep 4 records"),
-        ({"frames": [FRAMES | {"dropped": 6, "delivered": 94}]}, "warn", "6 of 100 frames"),
+        ({"frames": [FRAMES | {"offered": 400, "dropped": 40}]}, "warn", "40 of 400 frames"),
         (
             {"failures": [{"error": False, "count": 2, "words": "frames failed", "last": "x"}]},
             "warn",
@@ -102,6 +103,12 @@ def test_each_fact_of_the_run_is_said_alone(
     assert finding.level == level
     assert said in finding.what
     assert finding.todo
+
+
+def test_what_it_is_about_is_told() -> None:
+    wrong = WELL | {"free_bytes": 0, "workers": {"lost": 1}, "ingest_lag_s": 11.0, "connected": 0}
+    about = {finding.part for finding in findings(facts(line=wrong, alerts=[{"title": "x"}]))}
+    assert about == {"disk", "workers", "lag", "trainer", "alerts"}
 
 
 def test_the_worst_comes_first() -> None:

@@ -1,7 +1,8 @@
 // What the server lists of each run, asked for anew every 2 s while somebody looks.
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 
-import { apiUrl, getJson } from "../base/api";
+import { apiUrl } from "../base/api";
+import { usePolled } from "../base/polling";
 
 export type Status = "running" | "finished" | "failed" | "interrupted" | "unreadable";
 
@@ -70,51 +71,21 @@ export function serverNow(): number {
 }
 
 export function useListing(): Listed {
-  const [listing, setListing] = useState<Listing | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [asked, setAsked] = useState(0);
-  const refresh = useCallback(() => setAsked((before) => before + 1), []);
+  const { value, error, refresh } = usePolled<Listing>(apiUrl(["runs"]), EVERY_MS);
+  const [taken, setTaken] = useState<ReadonlyMap<string, Marks>>(new Map());
   const kept = useRef(new Map<string, Kept>());
-
-  useEffect(() => {
-    const stop = new AbortController();
-    let timer = 0;
-    const ask = async () => {
-      clearTimeout(timer);
-      try {
-        const found = await getJson<Listing>(apiUrl(["runs"]), stop.signal);
-        ahead = found.now - Date.now() / 1000;
-        setListing({ ...found, runs: same(found.runs, kept.current) });
-        setError(null);
-      } catch (failed) {
-        if (!stop.signal.aborted) setError(failed);
-      }
-      if (!stop.signal.aborted && !document.hidden) timer = window.setTimeout(ask, EVERY_MS);
-    };
-    const seen = () => {
-      if (!document.hidden) void ask();
-    };
-    void ask();
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", seen);
-    };
-  }, [asked]);
-
   const marked = useCallback((name: string, marks: Marks) => {
-    setListing((before) => {
-      if (before === null) return null;
-      const runs = before.runs.map((run) => (run.run === name ? { ...run, ...marks } : run));
-      return { ...before, runs: same(runs, kept.current) };
-    });
+    setTaken((before) => new Map(before).set(name, marks));
   }, []);
-
+  const runs = useMemo(() => {
+    if (value === null) return null;
+    ahead = value.now - Date.now() / 1000;
+    return same(value.runs.map((run) => withMarks(run, taken.get(run.run))), kept.current);
+  }, [value, taken]);
   return {
-    runs: listing?.runs ?? null,
-    outputDir: listing?.output_dir ?? "",
-    outputDirName: listing?.output_dir_name ?? "",
+    runs,
+    outputDir: value?.output_dir ?? "",
+    outputDirName: value?.output_dir_name ?? "",
     error,
     refresh,
     marked,
@@ -126,22 +97,19 @@ interface Kept {
   run: Run;
 }
 
-/**
- * The same objects as before for runs that did not change, so that only others are drawn again; an
- * answer that was on its way while marks were taken does not bring the older ones back.
- */
+/** The same objects as before for runs that did not change: only others are drawn again. */
 function same(runs: Run[], kept: Map<string, Kept>): Run[] {
-  const now = runs.map((found) => {
-    const known = kept.get(found.run);
-    const run = known && known.run.version > found.version ? withMarks(found, known.run) : found;
+  const now = runs.map((run) => {
+    const known = kept.get(run.run);
     const text = JSON.stringify(run);
-    return known && known.text === text ? known : { text, run };
+    return known?.text === text ? known : { text, run };
   });
   kept.clear();
   for (const each of now) kept.set(each.run.run, each);
   return now.map((each) => each.run);
 }
 
-function withMarks(run: Run, { tags, note, archived, version }: Marks): Run {
-  return { ...run, tags, note, archived, version };
+/** A run with marks that are newer than an answer that was on its way as they were taken. */
+function withMarks(run: Run, marks: Marks | undefined): Run {
+  return marks && marks.version > run.version ? { ...run, ...marks } : run;
 }

@@ -73,7 +73,6 @@ function Name({ run, actions }: { run: Run; actions: RowActions }) {
     <>
       {readable ? <a href={`/runs/${encodeURIComponent(run.run)}`}>{run.run}</a> : <b>{run.run}</b>}
       {run.archived && <small class="shelved"> archived</small>}
-      {run.project && <small class="project">{run.project}</small>}
       <Tags run={run} actions={actions} />
       {run.note && (
         <button class="note" onClick={() => actions.open(run)} title={run.note}>

@@ -1,4 +1,6 @@
-// The table of runs, sorted by the buttons in its head.
+// The table of runs, sorted by the buttons in its head; long lists are drawn as they are scrolled to.
+import { useEffect, useRef, useState } from "preact/hooks";
+
 import { COLUMNS, sortedBy, type Choice } from "./choosing";
 import type { Run } from "./listing";
 import { Row, type RowActions } from "./row";
@@ -12,7 +14,37 @@ interface Props {
   actions: RowActions;
 }
 
-export function RunTable({ runs, picked, choice, change, pickAll, actions }: Props) {
+const PART = 100;
+
+export function RunTable(props: Props) {
+  const [most, setMost] = useState(PART);
+  const left = props.runs.length - most;
+  return (
+    <>
+      <Table {...props} drawn={props.runs.slice(0, most)} />
+      {left > 0 && <More left={left} show={() => setMost((before) => before + PART)} />}
+    </>
+  );
+}
+
+function More({ left, show }: { left: number; show: () => void }) {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const seen = new IntersectionObserver(
+      (entries) => entries.some((entry) => entry.isIntersecting) && show(),
+      { rootMargin: "600px" },
+    );
+    seen.observe(place.current!);
+    return () => seen.disconnect();
+  }, [left]);
+  return (
+    <div ref={place} class="runs-more">
+      <button onClick={show}>Show more ({left} left)</button>
+    </div>
+  );
+}
+
+function Table({ runs, drawn, picked, choice, change, pickAll, actions }: Props & { drawn: Run[] }) {
   const pickable = runs.filter((run) => run.status !== "unreadable");
   const all = pickable.length > 0 && pickable.every((run) => picked.has(run.run));
   return (
@@ -48,7 +80,7 @@ export function RunTable({ runs, picked, choice, change, pickAll, actions }: Pro
         </tr>
       </thead>
       <tbody role="rowgroup">
-        {runs.map((run) => (
+        {drawn.map((run) => (
           <Row key={run.run} run={run} picked={picked.has(run.run)} actions={actions} />
         ))}
       </tbody>

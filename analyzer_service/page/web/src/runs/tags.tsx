@@ -19,6 +19,7 @@ export function Tags({ run, actions }: { run: Run; actions: RowActions }) {
   if (editing) return <Editor run={run} actions={actions} close={close} />;
   return (
     <span class="tags">
+      {run.project && <small class="project">{run.project}</small>}
       {run.tags.map((tag) => (
         <button key={tag} class="tag" onClick={() => actions.filter(tag)} title="Show this tag alone">
           {tag}
