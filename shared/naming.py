@@ -7,6 +7,9 @@ from shared.errors import ConfigurationError
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 
+RUN_PREFIX = "auto_analysis_"
+"""What a run's folder is called, before the run's name."""
+
 
 def check_run_name(name: str) -> str:
     """Return `name` if it can be part of a file name, else raise `ConfigurationError`.
@@ -36,7 +39,7 @@ def run_folder_name(run_name: str) -> str:
     >>> run_folder_name("demo")
     'auto_analysis_demo'
     """
-    return f"auto_analysis_{check_run_name(run_name)}"
+    return f"{RUN_PREFIX}{check_run_name(run_name)}"
 
 
 def attention_key(layer: str, metric: str) -> str:

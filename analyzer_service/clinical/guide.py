@@ -1,10 +1,12 @@
 """The guide's calls, on the folder of a run."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from analyzer_service.annotations.reader_folders import made_by_page, owners
 from analyzer_service.clinical.interface import (
     ANNOTATIONS_FOLDER,
     DEFAULT_TILES,
@@ -16,6 +18,8 @@ from analyzer_service.clinical.report import ClinicalValidationReport, write_rep
 from analyzer_service.clinical.scoring import TOLERANCE_PX
 from analyzer_service.clinical.validating import validate_run
 from shared.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
 
 _FOLDER_KEYS: Final = ("run_folder", "folder", "save_dir")
 
@@ -40,7 +44,8 @@ def generate_clinical_validation_report(
         given, where `create_pathologist_annotation_interface` prepares them. As long as it has
         not, the report says that nothing is annotated yet.
     readers, classes : sequences of str
-        As of `validate_run`; readers that the task list in the folder names, if none are given.
+        As of `validate_run`; readers that the task list in the folder names, and those who marked
+        in the browser, if none are given.
         The classes that it names are those that all readers were asked for.
     tolerance_px : float
         As of `validate_run`.
@@ -65,7 +70,7 @@ def generate_clinical_validation_report(
     found = validate_run(
         run,
         folder if begun else None,
-        readers=tuple(readers) or tasks.readers,
+        readers=tuple(readers) or _readers(tasks.readers, folder),
         classes=classes,
         asked=tasks.classes,
         tolerance_px=tolerance_px,
@@ -85,8 +90,11 @@ def create_pathologist_annotation_interface(
     Each tile is a PNG with an empty GeoJSON file of the same name: open the image in QuPath, mark,
     and export the objects as GeoJSON over that file. ``tasks.json`` lists them in the order in
     which they should be done. Attention is not shown, so that it cannot lead the hand. Files that
-    hold annotations are never written over, so this may be called again. A page in the browser to
-    draw on is not part of this yet: nothing is opened.
+    hold annotations are never written over, so this may be called again.
+
+    What is returned, and logged, says how to mark the same tiles in the browser: the command that
+    starts the live page, and the page's path. Nothing is started or opened: a server would live
+    on after the call, or die with it while people draw.
 
     Parameters
     ----------
@@ -98,7 +106,7 @@ def create_pathologist_annotation_interface(
     Returns
     -------
     AnnotationInterface
-        The folder and the tasks.
+        The folder and the tasks; `command` and `page` to annotate in the browser.
 
     Raises
     ------
@@ -107,12 +115,25 @@ def create_pathologist_annotation_interface(
     SinkError
         If something cannot be written.
     """
-    return prepare_annotations(
+    prepared = prepare_annotations(
         run_folder_of(attention_patterns),
         readers=readers,
         classes=classes,
         most_tiles=most_tiles,
     )
+    if prepared.page is not None:
+        logger.info("to annotate in the browser: %s, then %s", prepared.command, prepared.page)
+    return prepared
+
+
+def _readers(listed: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """Readers of the task list, and those with files that the live page wrote."""
+    in_browser = [
+        name
+        for name, place in owners(folder).items()
+        if made_by_page(place) and any(place.glob("*.geojson"))
+    ]
+    return tuple(dict.fromkeys((*listed, *in_browser)))
 
 
 def run_folder_of(named: Any) -> Path:

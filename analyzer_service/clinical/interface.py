@@ -1,10 +1,12 @@
 """Tiles and a task list for pathologists: what they open, and where their marks are found again."""
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ from analyzer_service.commit.kept_tiles import KeptTile, kept_tiles, with_frames
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.sinks.replacing import replacing
 from shared.errors import ConfigurationError, SinkError
+from shared.naming import RUN_PREFIX
 
 ANNOTATIONS_FOLDER: Final = "annotations"
 """Where a run's annotations are, below its folder, unless they are said to be elsewhere."""
@@ -60,12 +63,19 @@ class AnnotationInterface:
         Files that hold annotations already; they are left as they are.
     left_out : tuple of str
         Ids of tiles whose images are gone.
+    command : str or None
+        Starts the live page, in which the same tiles can be marked; None where the run's folder
+        is not called ``auto_analysis_…``, by which the page finds runs.
+    page : str or None
+        Path of the page to annotate on, below the address that the command prints.
     """
 
     folder: Path
     tasks: tuple[Task, ...]
     done: int
     left_out: tuple[str, ...]
+    command: str | None = None
+    page: str | None = None
 
 
 class TaskList(BaseModel):
@@ -100,10 +110,13 @@ def prepare_annotations(
     Raises
     ------
     ConfigurationError
-        If `run` is no run, it kept no validation tile, or a reader's name is no folder's.
+        If `run` is no run, it kept no validation tile, a reader's name is no folder's, or two
+        differ in upper and lower case alone.
     SinkError
         If something cannot be written.
     """
+    if len({reader.casefold() for reader in readers}) < len(readers):
+        raise ConfigurationError("two readers have names that some file systems hold for one")
     for reader in readers:
         if not reader or tile_name(reader) != reader or reader == CONSENSUS:
             allowed = f"letters, digits, '.', '_' and '-', but not {CONSENSUS!r}"
@@ -129,7 +142,7 @@ def prepare_annotations(
     with replacing(folder / TASKS_FILE) as file:
         json.dump(facts | {"tasks": listed}, file, indent=1, ensure_ascii=False)
     left_out = tuple(id_ for id_ in order if id_ not in written)
-    return AnnotationInterface(folder, tasks, done, left_out)
+    return AnnotationInterface(folder, tasks, done, left_out, *_in_browser(run))
 
 
 def task_list(folder: Path) -> TaskList:
@@ -138,6 +151,16 @@ def task_list(folder: Path) -> TaskList:
         return TaskList.model_validate_json((folder / TASKS_FILE).read_bytes())
     except (OSError, ValidationError):
         return TaskList()
+
+
+def _in_browser(run: Path) -> tuple[str | None, str | None]:
+    """Command that starts the live page, and the path to annotate a run on it."""
+    place = run.resolve()
+    if not place.name.startswith(RUN_PREFIX):
+        return None, None
+    name = quote(place.name.removeprefix(RUN_PREFIX), safe="")
+    output_dir = shlex.quote(str(place.parent))
+    return f"python -m analyzer_service page --output-dir {output_dir}", f"/runs/{name}/annotate"
 
 
 def _task(id_: str, readers: Sequence[str]) -> Task:

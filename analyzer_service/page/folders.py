@@ -6,13 +6,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.page.answers import PageError
 from shared.errors import ConfigurationError
-
-PREFIX: Final = "auto_analysis_"
+from shared.naming import RUN_PREFIX as PREFIX
 
 
 class RunFolders:

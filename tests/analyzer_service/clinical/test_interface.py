@@ -116,3 +116,20 @@ def test_skeletons_are_read_as_to_do(new_run: NewRun) -> None:
     made = create_pathologist_annotation_interface(run.folder)
     found = read_annotations(made.folder / made.tasks[0].annotations[0])
     assert [fault.kind for fault in found.faults] == ["untouched"]
+
+
+def test_it_says_how_to_mark_in_the_browser(new_run: NewRun, tmp_path: Path) -> None:
+    run = new_run()
+    a_run(run)
+    made = create_pathologist_annotation_interface(run.folder)
+    assert made.command == f"python -m analyzer_service page --output-dir {tmp_path}"
+    assert made.page == "/runs/0/annotate"
+    elsewhere = run.folder.rename(tmp_path / "other")
+    assert create_pathologist_annotation_interface(elsewhere).page is None
+
+
+def test_readers_of_one_name_but_for_its_case_are_refused(new_run: NewRun) -> None:
+    run = new_run()
+    a_run(run)
+    with pytest.raises(ConfigurationError, match="hold for one"):
+        create_pathologist_annotation_interface(run.folder, readers=["Anna", "anna"])
