@@ -105,7 +105,8 @@ def parse(data: bytes) -> Content:
     foreign = (
         own is None or not isinstance(member, Mapping) or member.get("digest") != digest(found)
     )
-    features, others = _sorted(found, checked=not foreign)
+    ours = 0 if foreign else len(found) - _count_of_others(member)
+    features, others = _sorted(found, ours)
     document = (own or Document()).but(features=features, others=others)
     to_do = isinstance(content, Mapping) and TO_DO in content
     return Content(document, foreign, has_member=own is not None, to_do=to_do)
@@ -128,6 +129,7 @@ def serialize(document: Document, *, tile: str, image: str, reader: str) -> byte
         "revision": document.revision,
         "record": document.record.model_dump(mode="json"),
         "ops": list(document.ops[-OPS_KEPT:]),
+        "others": len(document.others),
         "digest": digest(features),
     }
     return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
@@ -160,13 +162,19 @@ def _own(member: Mapping[str, Any]) -> Document | None:
     return Document(revision, record, ops=tuple(op for op in ops if isinstance(op, str)))
 
 
-def _sorted(found: list[Any], *, checked: bool) -> tuple[dict[str, Feature], tuple[Any, ...]]:
-    """Features by id, each sound; and what is none of ours to show."""
+def _count_of_others(member: Any) -> int:
+    """How many at the end of our own file are none of ours to show."""
+    found = member.get("others") if isinstance(member, Mapping) else None
+    return found if type(found) is int and found >= 0 else 0
+
+
+def _sorted(found: list[Any], ours: int) -> tuple[dict[str, Feature], tuple[Any, ...]]:
+    """Features by id, each sound, the first `ours` known to be; and what cannot be shown."""
     features: dict[str, Feature] = {}
     others = []
-    for item in found:
+    for number, item in enumerate(found):
         try:
-            feature = _sound(item, checked=checked)
+            feature = item if number < ours and _is_ours(item) else _sound(item)
         except FeatureError:
             others.append(item)
             continue
@@ -176,12 +184,14 @@ def _sorted(found: list[Any], *, checked: bool) -> tuple[dict[str, Feature], tup
     return features, tuple(others)
 
 
-def _sound(item: Any, *, checked: bool) -> Feature:
+def _is_ours(item: Any) -> bool:
+    shaped = isinstance(item, dict) and item.get("type") == "Feature"
+    return shaped and all(isinstance(item.get(part), dict) for part in ("geometry", "properties"))
+
+
+def _sound(item: Any) -> Feature:
     if not isinstance(item, dict) or item.get("type") != "Feature":
         raise FeatureError("no feature")
-    kind = item["geometry"].get("type") if isinstance(item.get("geometry"), dict) else None
-    if checked and kind in ("Polygon", "MultiPolygon", "Point"):
-        return item
     return item | {"geometry": geometry_of(item), "properties": foreign_properties(item)}
 
 

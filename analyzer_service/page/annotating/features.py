@@ -187,7 +187,8 @@ def foreign_properties(feature: Mapping[str, Any]) -> dict[str, Any]:
 def label_of(feature: Mapping[str, Any]) -> str | None:
     """Name of the class of a feature that this page wrote or took in."""
     classification = feature["properties"].get("classification")
-    return classification["name"] if classification else None
+    name = classification.get("name") if isinstance(classification, Mapping) else None
+    return name if isinstance(name, str) else None
 
 
 def _tool(properties: Mapping[str, Any]) -> str | None:

@@ -80,7 +80,7 @@ def answered_in_words(fuzzed: Drawing, method: str, path: str, content: Any) -> 
 
 
 quick = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -134,9 +134,8 @@ def test_a_read_only_folder_is_read_and_says_that_it_cannot_be_written(
 
 
 def test_two_pages_at_once_lose_nothing(drawing: Drawing, serve: Callable[..., Served]) -> None:
-    """This process has a page, too."""
-    tile, served = drawing.names[0], serve()
-    url = f"{served.url.rstrip('/')}/api/runs/demo/annotations/tiles/{tile}/marks?reader=anna"
+    """This process has a page, too; a browser of the other one is told of all that both did."""
+    tile, base = drawing.names[0], f"{serve().url.rstrip('/')}/api/runs/demo/annotations"
     ids = [str(uuid.uuid4()) for _ in range(40)]
 
     def send(number: int) -> int:
@@ -144,11 +143,15 @@ def test_two_pages_at_once_lose_nothing(drawing: Drawing, serve: Callable[..., S
         if number % 2:
             status: int = drawing.post(tile, op).status_code
             return status
-        headers = {"sec-fetch-site": "same-origin"}
+        url, headers = f"{base}/tiles/{tile}/marks?reader=anna", {"sec-fetch-site": "same-origin"}
         return httpx.post(url, json={"ops": [op]}, headers=headers).status_code
 
-    with ThreadPoolExecutor(6) as threads:
-        assert set(threads.map(send, range(len(ids)))) == {200}
+    with httpx.stream("GET", f"{base}/live?reader=anna", timeout=30) as told:
+        assert next(lines := told.iter_lines()) == "event: overview"
+        with ThreadPoolExecutor(6) as threads:
+            assert set(threads.map(send, range(len(ids)))) == {200}
+        last = json.dumps({"tile": tile, "revision": len(ids)})
+        assert f"data: {last}" in lines
     assert sorted(ids_in(drawing.path(tile))) == sorted(ids)
     assert [line["revision"] for line in audit(drawing)] == list(range(1, len(ids) + 1))
 
