@@ -307,6 +307,29 @@ def keys(
 
 
 @app.command()
+def doctor(
+    output_dir: Output = Path(),
+    keys: Annotated[
+        Path | None, typer.Option(help="Folder of keys to look at, too.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Check installation, ports, keys, disk, GPU and W&B, and say what to do.
+
+    Exit code 0: ready. 1: something will fail.
+    """
+    from analyzer_service.doctor.examining import examine
+
+    findings = examine(output_dir, keys)
+    for finding in findings:
+        for line in finding.lines():
+            typer.echo(line)
+    problems = sum(finding.level == "problem" for finding in findings)
+    typer.echo("ready" if not problems else f"{problems} problem(s), see above")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
 def alerts() -> None:
     """Print the default settings of alerts: a file for --alerts."""
     typer.echo(default_file(), nl=False)
