@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,7 +11,10 @@ from starlette.templating import Jinja2Templates
 
 from analyzer_service.page.folders import RunFolders
 
-_TEMPLATES: Final = Jinja2Templates(Path(__file__).parent / "templates")
+# Starlette's own environment goes by a file's suffix, and does not escape what ends in .j2.
+_TEMPLATES: Final = Jinja2Templates(
+    env=Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+)
 
 
 def routes(folders: RunFolders) -> list[Route]:

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -263,3 +264,14 @@ def test_many_runs_are_listed_at_once(good: Path, client: TestClient) -> None:
     body = client.get("/api/runs").content
     assert time.perf_counter() - begun < 0.5
     assert len(json.loads(body)["runs"]) == 501
+
+
+def test_a_name_is_text_in_the_servers_own_pages(tmp_path: Path, client: TestClient) -> None:
+    """A folder may be called anything, though no run that Sidelight writes is."""
+    name = '"><script>alert(1)<b title="'
+    finished(tmp_path / f"auto_analysis_{name}")
+    for path in ("/runs/{}", "/runs/{}/annotate", "/runs/{}x"):
+        page = client.get(path.format(quote(name))).text
+        assert "alert(1)" in page
+        assert "<script>alert" not in page
+        assert "<b title" not in page
