@@ -120,7 +120,7 @@ class HealthLog:
         """What is the same for every run."""
         pid = os.getpid()
         return {
-            "at": time.time(),
+            "at": round(time.time(), 3),
             "still_s": round(self._board.still_s, 3),
             "rss_bytes": resident_bytes(pid),
             "children_rss_bytes": children_bytes(pid),
@@ -139,14 +139,14 @@ def run_facts(run: RunCounts) -> dict[str, Any]:
     return {
         "status": run.status,
         "released": run.released,
-        "ingest_lag_s": max(lags, default=None),
-        "work_lag_s": run.work_lag_s,
+        "ingest_lag_s": _rounded(max(lags, default=None)),
+        "work_lag_s": _rounded(run.work_lag_s),
         "frames_waiting": run.frames_waiting,
         "waiting_bytes": sum(each.waiting_bytes for each in producers),
         "records_uncommitted": run.records_uncommitted,
         "store_failing": run.store_failing,
         "connected": sum(each.connected for each in producers),
-        "heard_at": min(heard, default=None),
+        "heard_at": _rounded(min(heard, default=None)),
         "trainer_waiting_bytes": sum(each.waiting_bytes for each in said) if said else None,
         "trainer_records_pending": sum(each.records.pending for each in said) if said else None,
         **_frames(producers),
@@ -182,9 +182,14 @@ def _producer(each: ProducerCounts) -> dict[str, Any]:
     return {
         "name": each.name,
         "connected": each.connected,
-        "heard_at": each.heard_at_s,
-        "ingest_lag_s": each.ingest_lag_s,
+        "heard_at": _rounded(each.heard_at_s),
+        "ingest_lag_s": _rounded(each.ingest_lag_s),
         "waiting_bytes": each.waiting_bytes,
         "trainer_waiting_bytes": None if books is None else books.waiting_bytes,
         "trainer_records_pending": None if books is None else books.records.pending,
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """To the millisecond: more is nothing but a longer file."""
+    return None if seconds is None else round(seconds, 3)

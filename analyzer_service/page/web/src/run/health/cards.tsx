@@ -36,9 +36,8 @@ interface Props {
 function Trainer({ health, line }: Props) {
   const known = (line.producers?.length ?? 0) + (line.producers_left_out ?? 0);
   const heard = line.heard_at == null ? null : Math.max(0, health.now - line.heard_at);
-  const all = known === 1 ? (line.connected ? "connected" : "not connected") : null;
   return (
-    <Card title="Trainer" parts={["trainer"]} health={health} value={all ?? `${line.connected ?? 0} of ${known} connected`}>
+    <Card title="Trainer" parts={["trainer"]} health={health} value={connection(health, line, known)}>
       {health.live && heard !== null && <>heard {seconds(heard)} ago</>}
       {line.trainer_waiting_bytes != null && (
         <>
@@ -48,6 +47,12 @@ function Trainer({ health, line }: Props) {
       )}
     </Card>
   );
+}
+
+function connection({ status }: Health, line: Line, known: number): string {
+  if (status !== "running" && !line.connected) return "ended";
+  if (known === 1) return line.connected ? "connected" : "not connected";
+  return `${line.connected ?? 0} of ${known} connected`;
 }
 
 function Lag({ health, line }: Props) {
@@ -103,7 +108,8 @@ function Memory({ health, line }: Props) {
 
 function Disk({ health, line }: Props) {
   return (
-    <Card title="Disk" parts={["disk"]} health={health} value={`${bytes(line.free_bytes)} free`}>
+    <Card title="Disk" parts={["disk"]} health={health} value={bytes(line.free_bytes)}>
+      <>free where the run is</>
       <>database {bytes(line.database_bytes)}</>
       <>kept frames {bytes(line.frames_bytes)}</>
     </Card>

@@ -124,8 +124,13 @@ const EVERY_MS = 2000;
 
 export function useHealth(run: string, { state }: Live): Polled<Health> {
   return usePolled<Health>(apiUrl(["runs", run, "health"]), EVERY_MS, {
-    going: (health) => health.status === "running",
+    going: goesOn,
     // A run that ended, was taken up again, or has another alert is asked for at once.
     changed: state ? `${state.status} ${state.alerts} ${state.alerts_active}` : "",
   });
+}
+
+/** The last line, which says how the analyzer ended, comes a moment after the run's end. */
+function goesOn({ status, current, now }: Health): boolean {
+  return status === "running" || (current?.event === null && now - current.at < 60);
 }
