@@ -2,7 +2,10 @@
 
 import json
 import os
+import struct
+import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 from zipfile import BadZipFile
 
@@ -14,6 +17,19 @@ FOLDER: Final = "frames"
 FULL_VALIDATION_BATCHES: Final = 5
 _IMAGES: Final = ("input", "reconstruction")
 _MAPS: Final = ("attention", "activation")
+# What the system, zipfile, numpy, json and pydantic say of a file that is not whole.
+_NOT_WHOLE: Final = (
+    OSError,
+    BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    TokenError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def is_detailed(phase: str, phase_step: int, batch_idx: int, *, analysis_freq: int) -> bool:
@@ -66,8 +82,12 @@ def read_frame(folder: Path, name: str) -> BatchFrame | None:
     try:
         with (folder / name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
-    except (OSError, ValueError, BadZipFile):
+            return _frame(arrays)
+    except _NOT_WHOLE:
         return None
+
+
+def _frame(arrays: dict[str, Any]) -> BatchFrame:
     fields: dict[str, Any] = json.loads(arrays.pop("keys").tobytes())
     fields |= {group: {} for group in _MAPS}
     for key, array in arrays.items():

@@ -61,7 +61,7 @@ class TileRun:
 
     def __init__(self, folder: Path, **overrides: Any) -> None:
         self.folder = folder
-        self._run = RunWriter(folder, **overrides)
+        self.writer = RunWriter(folder, **overrides)
 
     def keep(
         self,
@@ -71,6 +71,8 @@ class TileRun:
         phase: str = "val",
         number: int = 1,
         images: NDArray[np.uint8] | None = None,
+        reconstruction: NDArray[np.uint8] | None = None,
+        activation: Mapping[str, NDArray[np.float32]] | None = None,
         **keys: Any,
     ) -> Path:
         """Release one batch with these tiles; the file of its frame is returned."""
@@ -82,21 +84,21 @@ class TileRun:
             phase=phase,
             samples=tuple(samples),
             input=pixels,
-            reconstruction=pixels,
+            reconstruction=pixels if reconstruction is None else reconstruction,
             attention=dict(gates),
-            activation={},
+            activation=dict(activation or {}),
         )
         name, nbytes = write_frame(self.folder, frame)
         self._release(message, samples, (name, nbytes))
         return self.folder / name
 
     def close(self) -> None:
-        self._run.close()
+        self.writer.close()
 
     def _release(
         self, message: BatchMetrics, samples: Sequence[Sample], file: tuple[str, int]
     ) -> None:
-        run = self._run
+        run = self.writer
         stored = StoredFrame(
             stream=message.phase,
             fseq=message.phase_step,
