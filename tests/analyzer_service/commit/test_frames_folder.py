@@ -1,5 +1,7 @@
 """Frames written and read back; which steps are kept."""
 
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,22 @@ def test_a_file_that_is_gone_or_torn_is_none(tmp_path: Path) -> None:
     assert read_frame(tmp_path, name) is None
     (tmp_path / name).unlink()
     assert read_frame(tmp_path, name) is None
+
+
+def test_no_damage_is_more_than_a_missing_frame(tmp_path: Path) -> None:
+    name, _ = write_frame(tmp_path, make_frame(1))
+    whole = (tmp_path / name).read_bytes()
+    heads = [found.start() for found in re.finditer(b"PK|NUMPY", whole)]
+    generator = np.random.default_rng(7)
+    read = []
+    for _ in range(400):
+        broken = bytearray(whole)
+        for at in generator.choice(heads, 3) + generator.integers(0, 120, 3):
+            broken[min(at, len(whole) - 1)] ^= int(generator.integers(1, 256))
+        (tmp_path / name).write_bytes(broken)
+        with warnings.catch_warnings(action="ignore"):
+            read.append(read_frame(tmp_path, name))
+    assert read.count(None) > 300
 
 
 @pytest.mark.parametrize(
