@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analyzer_service.analyses.tile_choice import choose_tiles
-from analyzer_service.annotations.files import TO_DO, read_annotations
+from analyzer_service.annotations.files import OWN_MEMBER, TO_DO, read_annotations
 from analyzer_service.annotations.geojson import collection_of
 from analyzer_service.annotations.tile_names import tile_name
 from analyzer_service.clinical.matching import CONSENSUS, TASKS_FILE
@@ -202,6 +202,8 @@ def _write_skeleton(path: Path, task: Task) -> bool:
         faults = read_annotations(path).faults
         if not any(fault.kind == "untouched" for fault in faults):
             return True
+        if OWN_MEMBER.encode() in path.read_bytes().replace(TO_DO.encode(), b""):
+            return False  # opened on the live page: a comment, or that attention was shown
     with replacing(path) as file:
         json.dump(collection_of(()) | {TO_DO: {"tile": task.tile, "image": task.image}}, file)
     return False

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import shapely
+from shapely.geometry import shape
+
 from analyzer_service.annotations.files import features_in
 from analyzer_service.page.annotating import durable
 from analyzer_service.page.annotating.document import MOST_FEATURES, Document, serialize
@@ -38,6 +41,8 @@ class Importing:
         GeoJSON or Web Annotation, parsed.
     colors : mapping of str to color
         Of the classes that are known.
+    shape : (int, int) or None
+        Rows and columns of the tile, where they are known.
     imported : int
         Marks that were added.
     faults : list of str
@@ -46,6 +51,7 @@ class Importing:
 
     content: Any
     colors: Mapping[str, Any]
+    shape: tuple[int, int] | None = None
     imported: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -55,7 +61,8 @@ class Importing:
         Raises
         ------
         PageError
-            422, if it is neither GeoJSON nor Web Annotation, or holds too much.
+            422, if it is neither GeoJSON nor Web Annotation, holds too much, or lies as a whole
+            beyond the tile.
         """
         found = features_in(self.content)
         if found is None:
@@ -76,9 +83,22 @@ class Importing:
         self.imported = len(lines)
         if not lines:
             return document, []
+        self._check_place([features[line["feature"]]["geometry"] for line in lines])
         record = document.record.but(nothing=False)
         said = [{**line, **seen_by(record)} for line in lines]
         return document.but(features=features, record=record), said
+
+    def _check_place(self, geometries: list[dict[str, Any]]) -> None:
+        if self.shape is None:
+            return
+        height, width = self.shape
+        left, top, right, bottom = shapely.bounds(list(map(shape, geometries))).T
+        if not ((right >= 0) & (bottom >= 0) & (left <= width) & (top <= height)).any():
+            raise PageError(
+                422,
+                f"All of it lies beyond this tile of {width} x {height} pixels: are these the "
+                "coordinates of a whole image? Those files are for the command validate.",
+            )
 
     def _feature(
         self, item: Any, features: Mapping[str, Feature], document: Document, at: str

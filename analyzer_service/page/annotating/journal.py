@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -55,7 +55,8 @@ class Journal:
         """
         with self._lock:
             self._catch_up()
-            return self._traces.get(tile, Trace())
+            found = self._traces.get(tile, Trace())
+            return replace(found, stamps=dict(found.stamps))  # another thread may read on
 
     def known_revision(self, tile: str) -> int:
         """The last revision of a tile that was read in the log so far; 0 if none was."""

@@ -164,7 +164,7 @@ def _import(desk: Desk) -> BodyHandler:
         run, tile = desk.tile(request)
         reader, annotations = reader_of(request), desk.annotations(run)
         colors = read_classes(annotations.readers.folder).colors()
-        importing = Importing(json_of(body), colors)
+        importing = Importing(json_of(body), colors, desk.tiles.shape(run, tile))
         document = annotations.change(reader, tile.name, importing.change)
         facts = document_facts(reader, tile.name, document)
         return answer({**facts, "imported": importing.imported, "faults": importing.faults})

@@ -26,6 +26,8 @@ def take_in(content: Content, trace: Trace, *, at: str) -> tuple[Document, list[
     known; where there are lines the next one is to be written.
     """
     document, lines = content.document, []
+    if _is_untouched(content) and not trace.revision:
+        return Document(), []  # of the task list
     if document.revision < trace.revision and content.has_member:
         # Ended between the log and the file: those revisions were never answered.
         gone = [id_ for id_ in trace.stamps if id_ not in document.features]
@@ -55,6 +57,12 @@ def not_there(trace: Trace) -> tuple[Document, list[Line]]:
     document = Document(revision=trace.revision, record=Record(**shown))
     line = {"op": "not_there", "gone": list(trace.stamps), **seen_by(document.record)}
     return document, [line]
+
+
+def _is_untouched(content: Content) -> bool:
+    """Whether the file is as the task list has it."""
+    empty = not content.document.features and not content.document.others
+    return content.to_do and empty and not content.has_member
 
 
 def _record(content: Content, trace: Trace) -> Record:

@@ -128,6 +128,16 @@ def test_import_adds_and_says_what_it_left_out(drawing: Drawing) -> None:
     ]
 
 
+def test_coordinates_of_a_whole_image_are_not_imported(drawing: Drawing) -> None:
+    tile = drawing.names[0]
+    far = collection(qupath_feature([[x + 5000, y] for x, y in SQUARE]))
+    url = f"/api/runs/demo/annotations/tiles/{tile}/import?reader=anna"
+    refused = drawing.client.post(url, json=far)
+    assert refused.status_code == 422
+    assert "whole image" in refused.json()["error"]
+    assert drawing.marks(tile)["revision"] == 0
+
+
 def test_web_annotations_are_imported(drawing: Drawing) -> None:
     annotation = {
         "type": "Annotation",

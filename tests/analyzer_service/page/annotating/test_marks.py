@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analyzer_service import create_pathologist_annotation_interface
 from analyzer_service.annotations import read_annotations
 from tests.analyzer_service.annotations.drawing import BOW, HOLE, SQUARE
 from tests.analyzer_service.page.annotating.drawing import Drawing, a_feature, put
@@ -188,3 +189,13 @@ def test_the_input_and_the_maps(drawing: Drawing) -> None:
     maps = np.frombuffer(body[4 + length :], "<f4").reshape(2, 8, 8)
     np.testing.assert_allclose(maps.sum(axis=0), 1, rtol=1e-6)
     assert drawing.get("tiles/other/maps").status_code == 404
+
+
+def test_preparing_tasks_again_leaves_what_was_said_of_a_tile(drawing: Drawing) -> None:
+    create_pathologist_annotation_interface(drawing.folder, readers=["anna"])
+    tile = drawing.get("overview").json()["tiles"][0]["tile"]
+    assert drawing.marks(tile)["revision"] == 0
+    said = drawing.post(tile, SHOWN, record("comment", "unsure")).json()
+    create_pathologist_annotation_interface(drawing.folder, readers=["anna"])
+    again = drawing.marks(tile)
+    assert (again["record"], again["revision"]) == (said["record"], said["revision"])
