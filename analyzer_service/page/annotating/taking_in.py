@@ -33,8 +33,10 @@ def take_in(content: Content, trace: Trace, *, at: str) -> tuple[Document, list[
         gone = [id_ for id_ in trace.stamps if id_ not in document.features]
         until = {"kept": document.revision, "until": trace.revision, "gone": gone}
         lines.append({"op": "not_kept", **until, **seen_by(document.record)})
+    if lines or content.foreign:
+        document = document.but(record=_with_shown(document.record, trace.record))
     if content.foreign:
-        record = _record(content, trace)
+        record = _record(content, document.record, trace)
         features = {
             id_: _stamped(feature, trace.stamps.get(id_), record, at)
             for id_, feature in document.features.items()
@@ -51,10 +53,7 @@ def not_there(trace: Trace) -> tuple[Document, list[Line]]:
     """
     if not trace.revision:
         return Document(), []
-    shown = {
-        name: getattr(trace.record, name) for name in ("attention_shown_at", "others_shown_at")
-    }
-    document = Document(revision=trace.revision, record=Record(**shown))
+    document = Document(revision=trace.revision, record=_with_shown(Record(), trace.record))
     line = {"op": "not_there", "gone": list(trace.stamps), **seen_by(document.record)}
     return document, [line]
 
@@ -65,8 +64,16 @@ def _is_untouched(content: Content) -> bool:
     return content.to_do and empty and not content.has_member
 
 
-def _record(content: Content, trace: Trace) -> Record:
-    record = content.document.record if content.has_member else trace.record
+def _with_shown(record: Record, known: Record) -> Record:
+    """The record; what is known to have been shown stays said, whatever became of a file."""
+    return record.but(
+        attention_shown_at=record.attention_shown_at or known.attention_shown_at,
+        others_shown_at=record.others_shown_at or known.others_shown_at,
+    )
+
+
+def _record(content: Content, own: Record, trace: Trace) -> Record:
+    record = own if content.has_member else trace.record
     if content.document.features:
         return record.but(nothing=False)
     empty = not content.has_member and not content.to_do and not content.document.others

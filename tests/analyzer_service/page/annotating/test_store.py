@@ -213,6 +213,18 @@ def test_a_file_that_was_deleted_is_not_brought_back(drawing: Drawing) -> None:
     assert found["record"]["attention_shown_at"] is not None
 
 
+def test_an_older_file_put_back_does_not_unsay_what_was_shown(drawing: Drawing) -> None:
+    tile = drawing.names[0]
+    drawing.post(tile, put())
+    before = drawing.path(tile).read_bytes()
+    drawing.post(tile, {"op": "shown", "what": "attention"})
+    drawing.path(tile).write_bytes(before)
+    found = drawing.marks(tile)
+    assert found["record"]["attention_shown_at"] is not None
+    assert found["revision"] == 3
+    assert [line["op"] for line in audit(drawing)] == ["put", "shown", "not_kept"]
+
+
 def test_a_program_that_writes_meanwhile_is_not_written_over(
     drawing: Drawing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
