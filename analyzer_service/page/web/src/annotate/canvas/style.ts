@@ -1,0 +1,109 @@
+// How marks look on a tile: a line in the color of the class, on a dark one so that it stands out
+// from pale and from dark tissue alike.
+import type { FeatureLike } from "ol/Feature";
+import MultiPoint from "ol/geom/MultiPoint";
+import MultiPolygon from "ol/geom/MultiPolygon";
+import Polygon from "ol/geom/Polygon";
+import CircleStyle from "ol/style/Circle";
+import Fill from "ol/style/Fill";
+import Stroke from "ol/style/Stroke";
+import Style from "ol/style/Style";
+import Text from "ol/style/Text";
+
+import type { Rgb } from "../state/types";
+
+const HALO = "rgba(10, 14, 20, 0.75)";
+const FONT = "600 12px system-ui, sans-serif";
+const UNKNOWN: Rgb = [200, 200, 200];
+
+export interface Look {
+  color: Rgb;
+  label: string;
+  selected: boolean;
+  /** Its corners are shown, to be moved. */
+  edited: boolean;
+  /** Of another reader: dashed. */
+  foreign: boolean;
+}
+
+export const css = ([r, g, b]: Rgb, alpha = 1) => `rgba(${r}, ${g}, ${b}, ${alpha})`;
+
+export function styleOf(feature: FeatureLike): Style[] {
+  const look = feature.get("look") as Look | undefined;
+  if (!look) return [];
+  const color = look.color ?? UNKNOWN;
+  const width = look.selected ? 3.5 : 2;
+  const dash = look.foreign ? { lineDash: [7, 6] } : {};
+  const zIndex = look.selected ? 2 : look.foreign ? 0 : 1;
+  return [
+    new Style({
+      zIndex,
+      stroke: new Stroke({ color: look.selected ? "#ffffff" : HALO, width: width + 2.5, ...dash }),
+      image: dot(look.selected ? "#ffffff" : HALO, 8.5),
+    }),
+    new Style({
+      zIndex,
+      stroke: new Stroke({ color: css(color), width, ...dash }),
+      fill: new Fill({ color: css(color, look.foreign ? 0.05 : look.selected ? 0.26 : 0.16) }),
+      image: dot(css(color), 6),
+      ...(look.label ? { text: labelled(look) } : {}),
+    }),
+    ...(look.edited ? [corners(color)] : []),
+  ];
+}
+
+export function sketchStyle(color: Rgb): Style[] {
+  return [
+    new Style({
+      stroke: new Stroke({ color: HALO, width: 4.5 }),
+      image: dot(HALO, 6.5),
+    }),
+    new Style({
+      stroke: new Stroke({ color: css(color), width: 2 }),
+      fill: new Fill({ color: css(color, 0.2) }),
+      image: dot(css(color), 4.5),
+    }),
+  ];
+}
+
+/** The corner that the pointer holds. */
+export function heldStyle(): Style {
+  return new Style({
+    image: new CircleStyle({
+      radius: 8,
+      stroke: new Stroke({ color: "#ffffff", width: 2.5 }),
+      fill: new Fill({ color: "rgba(0, 87, 163, 0.9)" }),
+    }),
+  });
+}
+
+function dot(color: string, radius: number): CircleStyle {
+  return new CircleStyle({ radius, fill: new Fill({ color }) });
+}
+
+function labelled(look: Look): Text {
+  return new Text({
+    text: look.label,
+    font: FONT,
+    overflow: look.foreign,
+    fill: new Fill({ color: "#ffffff" }),
+    stroke: new Stroke({ color: "rgba(10, 14, 20, 0.85)", width: 3.5 }),
+  });
+}
+
+function corners(color: Rgb): Style {
+  return new Style({
+    zIndex: 3,
+    image: new CircleStyle({
+      radius: 5,
+      fill: new Fill({ color: "#ffffff" }),
+      stroke: new Stroke({ color: css(color), width: 2 }),
+    }),
+    geometry: (feature) => {
+      const geometry = feature.getGeometry();
+      if (geometry instanceof Polygon) return new MultiPoint(geometry.getCoordinates().flat());
+      if (geometry instanceof MultiPolygon) return new MultiPoint(geometry.getCoordinates().flat(2));
+      return undefined;
+    },
+  });
+}

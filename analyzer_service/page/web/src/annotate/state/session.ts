@@ -1,0 +1,216 @@
+// One reader at work: the tiles, the document of the open one, and all that is on its way.
+import { applied, inverse, statusOf } from "./document";
+import { History } from "./history";
+import { Outbox } from "./outbox";
+import { Server } from "./server";
+import { Signal } from "./signal";
+import type { MarkClass, Marks, Op, OtherMarks, Overview, Status, TileFacts } from "./types";
+
+const OVERVIEW_EVERY_MS = 500;
+
+export class Session {
+  readonly changes = new Signal();
+  /** Given with the tile's name whenever the server's state of the open tile has changed. */
+  readonly settled = new Signal();
+  readonly server: Server;
+  readonly outbox: Outbox;
+  overview: Overview | null = null;
+  /** Why the tiles, or the open one, cannot be shown. */
+  failure: unknown = null;
+  tileFailure: unknown = null;
+  tile: TileFacts | null = null;
+  /** The open tile's document with every change of this reader's, sent or not. */
+  marks: Marks | null = null;
+  /** Others' marks of the open tile, once the reader asked for them. */
+  others: OtherMarks[] | null = null;
+
+  private readonly known = new Map<string, Marks>();
+  private readonly histories = new Map<string, History>();
+  private readonly local = new Map<string, { status: Status; regions: number }>();
+  private live: EventSource | null = null;
+  private stopWatching: () => void = () => {};
+  private overviewTimer: number | undefined;
+
+  constructor(run: string, reader: string) {
+    this.server = new Server(run, reader);
+    this.outbox = new Outbox(
+      this.server,
+      (tile, marks) => this.learned(tile, marks),
+      () => this.changes.emit(),
+    );
+  }
+
+  start(): void {
+    void this.outbox.start().then(() => this.show());
+    void this.loadOverview();
+    this.listenToServer();
+    this.stopWatching = this.outbox.keeping.watch((_, kept) => this.otherTab(kept));
+  }
+
+  close(): void {
+    this.outbox.close();
+    this.live?.close();
+    this.stopWatching();
+    clearTimeout(this.overviewTimer);
+  }
+
+  async loadOverview(): Promise<void> {
+    try {
+      this.overview = await this.server.overview();
+      this.failure = null;
+      const pending = this.outbox.tiles();
+      for (const tile of this.local.keys()) if (!pending.has(tile)) this.local.delete(tile);
+    } catch (error) {
+      if (!this.overview) this.failure = error;
+    }
+    this.changes.emit();
+  }
+
+  async open(tile: TileFacts): Promise<void> {
+    this.tile = tile;
+    this.others = null;
+    this.tileFailure = null;
+    this.show();
+    await this.refresh();
+  }
+
+  /** Ask for the open tile's document again. */
+  async refresh(): Promise<void> {
+    const tile = this.tile;
+    if (!tile) return;
+    try {
+      this.learned(tile.tile, await this.server.marks(tile.tile));
+      this.tileFailure = null;
+    } catch (error) {
+      if (!this.known.has(tile.tile) && this.tile === tile) this.tileFailure = error;
+    }
+    this.changes.emit();
+  }
+
+  async askForOthers(): Promise<void> {
+    const tile = this.tile;
+    if (!tile) return;
+    const marks = await this.server.others(tile.tile);
+    if (this.tile === tile) this.others = marks.others;
+    this.learned(tile.tile, marks);
+  }
+
+  /** Do `ops` to the open tile: seen at once, kept in this browser, then sent. */
+  change(name: string, ops: Op[]): void {
+    if (!this.tile || !this.marks || !ops.length) return;
+    this.history.did(name, ops, inverse(this.marks, ops));
+    this.put(this.tile.tile, ops);
+  }
+
+  /** Do `ops` to a tile that need not be open; they are not to be undone. */
+  put(tile: string, ops: Op[]): void {
+    this.outbox.add(tile, ops);
+    if (tile === this.tile?.tile) this.show();
+  }
+
+  /** Take the last change back; its name, or null where there is none. */
+  undo(): string | null {
+    return this.step(this.history.undo());
+  }
+
+  redo(): string | null {
+    return this.step(this.history.redo());
+  }
+
+  get history(): History {
+    const tile = this.tile?.tile ?? "";
+    let history = this.histories.get(tile);
+    if (!history) this.histories.set(tile, (history = new History()));
+    return history;
+  }
+
+  async setClasses(classes: MarkClass[]): Promise<void> {
+    const { classes: set } = await this.server.classes(classes);
+    if (this.overview) this.overview = { ...this.overview, classes: set };
+    this.changes.emit();
+  }
+
+  status(tile: TileFacts): { status: Status; regions: number } {
+    return this.local.get(tile.tile) ?? { status: tile.status, regions: tile.regions };
+  }
+
+  get classes(): MarkClass[] {
+    return this.overview?.classes ?? [];
+  }
+
+  /** A document that the server gave; older ones than what is known come too late. */
+  learned(tile: string, marks: Marks): void {
+    const known = this.known.get(tile);
+    if (known && known.revision > marks.revision) return;
+    const { revision, features, record } = marks;
+    this.known.set(tile, { revision, features, record });
+    this.outbox.reread();
+    this.note(tile);
+    if (tile === this.tile?.tile) {
+      this.show();
+      this.settled.emit();
+    }
+  }
+
+  private step(step: { name: string; ops: Op[] } | null): string | null {
+    if (!step || !this.tile) return null;
+    this.put(this.tile.tile, step.ops);
+    return step.name;
+  }
+
+  private show(): void {
+    const tile = this.tile?.tile;
+    const known = tile === undefined ? undefined : this.known.get(tile);
+    this.marks = known && tile !== undefined ? applied(known, this.outbox.pending(tile)) : null;
+    if (tile !== undefined) this.note(tile);
+    this.changes.emit();
+  }
+
+  /** Keep the tile's status in the list right before the server says it. */
+  private note(tile: string): void {
+    const known = this.known.get(tile);
+    if (!known) return;
+    const marks = applied(known, this.outbox.pending(tile));
+    this.local.set(tile, { status: statusOf(marks), regions: marks.features.length });
+  }
+
+  private otherTab(kept: boolean): void {
+    if (!kept) {
+      // It was sent. What is shown holds it until the server's document, with it, is here.
+      void this.refresh();
+      return;
+    }
+    this.outbox.reread();
+    this.show();
+  }
+
+  private listenToServer(): void {
+    const live = (this.live = this.server.live());
+    let lost = false;
+    live.addEventListener("error", () => {
+      lost = true;
+    });
+    live.addEventListener("open", () => {
+      if (!lost) return;
+      lost = false;
+      this.outbox.wake();
+      void this.loadOverview();
+      void this.refresh();
+    });
+    live.addEventListener("marks", (event) => this.heard(JSON.parse(event.data)));
+    live.addEventListener("overview", () => this.overviewSoon());
+  }
+
+  private heard({ tile, revision }: { tile: string; revision: number }): void {
+    const known = this.known.get(tile)?.revision ?? -1;
+    if (tile === this.tile?.tile && revision > known) void this.refresh();
+    this.overviewSoon();
+  }
+
+  private overviewSoon(): void {
+    this.overviewTimer ??= setTimeout(() => {
+      this.overviewTimer = undefined;
+      void this.loadOverview();
+    }, OVERVIEW_EVERY_MS);
+  }
+}
