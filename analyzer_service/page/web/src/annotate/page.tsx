@@ -1,17 +1,39 @@
 // Marking what is in a run's tiles.
 import { render } from "preact";
+import { useState } from "preact/hooks";
 
-import { Bar, Loading } from "../base/frame";
+import { Bar } from "../base/frame";
+import { recall, remember } from "../base/memory";
+import { ReaderDialog } from "./panels/reader";
+import { Workbench } from "./workbench";
+
+import "./annotate.css";
 
 function AnnotatePage({ run }: { run: string }) {
+  const [reader, setReader] = useState<string | null>(recall<string | null>("reader", null));
+  const [asking, setAsking] = useState(reader === null);
+  const choose = (name: string) => {
+    remember("reader", name);
+    setReader(name);
+    setAsking(false);
+  };
   return (
     <>
-      <Bar>
-        <a href={`/runs/${encodeURIComponent(run)}`}>{run}</a>
-      </Bar>
-      <main class="content">
-        <Loading what="tiles" />
-      </main>
+      {reader === null ? (
+        <Bar>
+          <a href={`/runs/${encodeURIComponent(run)}`}>{run}</a>
+        </Bar>
+      ) : (
+        <Workbench key={reader} run={run} reader={reader} changeReader={() => setAsking(true)} />
+      )}
+      {asking && (
+        <ReaderDialog
+          run={run}
+          now={reader}
+          chosen={choose}
+          close={reader === null ? null : () => setAsking(false)}
+        />
+      )}
     </>
   );
 }

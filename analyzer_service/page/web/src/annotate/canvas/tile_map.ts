@@ -19,6 +19,8 @@ const CRISP_FROM = 4;
 const CLOSEST = 64;
 const MARGIN_PX = 24;
 const ZOOM_STEP = 0.5;
+/** Units of the map are pixels of the tile, whatever the tile. */
+const PIXELS = new Projection({ code: "tile", units: "pixels", extent: [-1e6, -1e6, 1e6, 1e6] });
 
 export interface Sight {
   /** Middle of what is seen, in pixels of the tile, and tile pixels a screen pixel. */
@@ -67,27 +69,20 @@ export class TileMap {
     this.map.dispose();
   }
 
-  /** Show a tile's image, all of it; null while it is on its way. */
-  setTile(width: number, height: number, image: string | null): void {
+  /** Make room for a tile, all of it in sight. */
+  setTile(width: number, height: number): void {
     this.size = [width, height];
-    const extent = [0, -height, width, 0];
-    const projection = new Projection({ code: "tile", units: "pixels", extent });
-    const source = (interpolate: boolean) =>
-      image === null
-        ? null
-        : new ImageStatic({ url: image, imageExtent: extent, projection, interpolate });
-    this.smooth.setSource(source(true));
-    this.crisp.setSource(source(false));
+    this.setImage(null);
     this.attention.setSource(null);
     const fitting = (this.fitted = this.fitting());
     this.map.setView(
       new View({
-        projection,
+        projection: PIXELS,
         center: [width / 2, -height / 2],
         resolution: fitting,
         minResolution: 1 / CLOSEST,
         maxResolution: Math.max(2 * fitting, 1),
-        extent,
+        extent: this.extent,
         constrainOnlyCenter: true,
         smoothExtentConstraint: false,
         smoothResolutionConstraint: false,
@@ -95,6 +90,15 @@ export class TileMap {
         showFullExtent: true,
       }),
     );
+  }
+
+  /** Show the tile's image; null while it is on its way. */
+  setImage(url: string | null): void {
+    const imageExtent = this.extent;
+    const source = (interpolate: boolean) =>
+      url === null ? null : new ImageStatic({ url, imageExtent, projection: PIXELS, interpolate });
+    this.smooth.setSource(source(true));
+    this.crisp.setSource(source(false));
   }
 
   /** Bring the marks up to date; those that the pointer holds are left alone. */
@@ -110,11 +114,13 @@ export class TileMap {
   showAttention(image: string | null, opacity: number): void {
     if (image === null) this.attention.setSource(null);
     else {
-      const [width, height] = this.size;
-      const imageExtent = [0, -height, width, 0];
-      const projection = this.map.getView().getProjection();
       this.attention.setSource(
-        new ImageStatic({ url: image, imageExtent, projection, interpolate: false }),
+        new ImageStatic({
+          url: image,
+          imageExtent: this.extent,
+          projection: PIXELS,
+          interpolate: false,
+        }),
       );
     }
     this.attention.setOpacity(opacity);
@@ -161,6 +167,11 @@ export class TileMap {
     if (!this.fitted || view.getResolution() !== this.fitted) return;
     this.fitted = this.fitting();
     view.setResolution(this.fitted);
+  }
+
+  private get extent(): number[] {
+    const [width, height] = this.size;
+    return [0, -height, width, 0];
   }
 
   private go(to: { center?: number[]; resolution?: number; zoom?: number }): void {

@@ -22,8 +22,8 @@ export interface Hand {
   drawn(geometry: Geometry | null): void;
   /** The pointer has changed a mark. */
   changed(id: string, geometry: Geometry | null): void;
-  /** The pointer asked for the corner there to be removed. */
-  corner(at: Position, reach: number): void;
+  /** The pointer asked for the corner there to be removed; whether there was one. */
+  corner(at: Position, reach: number): boolean;
   /** The pointer picked a mark, or nothing; `more`: besides what is selected. */
   picked(id: string | null, more: boolean): void;
 }
@@ -151,9 +151,9 @@ export class Tools {
     );
   }
 
-  /** Remove the corner under the pointer. */
-  removeCorner(): void {
-    if (this.pointer) this.askCorner(this.pointer);
+  /** Remove the corner under the pointer; whether there was one. */
+  removeCorner(): boolean {
+    return this.pointer !== null && this.askCorner(this.pointer);
   }
 
   private removes(event: MapBrowserEvent): boolean {
@@ -178,10 +178,10 @@ export class Tools {
     this.hand.picked(this.canvas.markAt(event.pixel, HIT_PX), more);
   }
 
-  private askCorner(pixel: number[]): void {
+  private askCorner(pixel: number[]): boolean {
     const { map } = this.canvas;
     const [x, y] = map.getCoordinateFromPixel(pixel);
-    this.hand.corner([x!, -y!], REACH_PX * map.getView().getResolution()!);
+    return this.hand.corner([x!, -y!], REACH_PX * map.getView().getResolution()!);
   }
 
   /** Marks that an interaction is at work on are held until it is done. */

@@ -13,11 +13,16 @@ export class Desk {
   classAt = 0;
   /** How union and subtract draw the second shape. */
   drawsBy: "freehand" | "polygon" = recall("annotate:drawsBy", "freehand");
+  /** Whether marks are labelled with their classes. */
+  labels: boolean = recall("annotate:labels", true);
+  /** Whether a click on a corner removes it, while corners are edited. */
+  removing = false;
   /** What was last said to the reader: seen, and read out. */
   said: { text: string; at: number } = { text: "", at: 0 };
 
   take(tool: Tool): void {
     this.tool = tool;
+    this.removing = false;
     remember("annotate:tool", tool);
     this.changes.emit();
   }
@@ -38,6 +43,17 @@ export class Desk {
   toggle(id: string): void {
     const without = this.selected.filter((each) => each !== id);
     this.select(without.length < this.selected.length ? without : [...this.selected, id]);
+  }
+
+  label(labels: boolean): void {
+    this.labels = labels;
+    remember("annotate:labels", labels);
+    this.changes.emit();
+  }
+
+  remove(removing: boolean): void {
+    this.removing = removing;
+    this.changes.emit();
   }
 
   pickClass(at: number): void {

@@ -7,6 +7,7 @@ import { Signal } from "./signal";
 import type { MarkClass, Marks, Op, OtherMarks, Overview, Status, TileFacts } from "./types";
 
 const OVERVIEW_EVERY_MS = 500;
+const RECONNECT_MS = 3000;
 
 export class Session {
   readonly changes = new Signal();
@@ -30,6 +31,7 @@ export class Session {
   private live: EventSource | null = null;
   private stopWatching: () => void = () => {};
   private overviewTimer: number | undefined;
+  private liveTimer: number | undefined;
 
   constructor(run: string, reader: string) {
     this.server = new Server(run, reader);
@@ -50,6 +52,7 @@ export class Session {
   close(): void {
     this.outbox.close();
     this.live?.close();
+    clearTimeout(this.liveTimer);
     this.stopWatching();
     clearTimeout(this.overviewTimer);
   }
@@ -124,6 +127,12 @@ export class Session {
     return history;
   }
 
+  /** Throw away a change that the server refused. */
+  discard(key: string): void {
+    this.outbox.discard(key);
+    this.show();
+  }
+
   async setClasses(classes: MarkClass[]): Promise<void> {
     const { classes: set } = await this.server.classes(classes);
     if (this.overview) this.overview = { ...this.overview, classes: set };
@@ -189,6 +198,9 @@ export class Session {
     let lost = false;
     live.addEventListener("error", () => {
       lost = true;
+      // A browser comes back by itself where the connection was lost, but not from an answer 404.
+      if (live.readyState !== EventSource.CLOSED) return;
+      this.liveTimer = setTimeout(() => this.listenToServer(), RECONNECT_MS);
     });
     live.addEventListener("open", () => {
       if (!lost) return;

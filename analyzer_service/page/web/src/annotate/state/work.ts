@@ -117,14 +117,16 @@ export class Work {
     this.mark("a changed shape", [{ op: "put", feature: { ...feature, geometry } }]);
   }
 
-  corner(at: Position, reach: number): void {
+  /** Remove a corner of a selected mark near `at`; whether there was one. */
+  corner(at: Position, reach: number): boolean {
     for (const feature of this.selected) {
       const geometry = withoutCorner(feature.geometry, at, reach);
       if (!geometry) continue;
       this.mark("a removed corner", [{ op: "put", feature: { ...feature, geometry } }]);
-      return;
+      this.desk.say("Corner removed.");
+      return true;
     }
-    this.desk.say("There is no corner to remove there; a shape keeps at least three.");
+    return false;
   }
 
   picked(id: string | null, more: boolean): void {

@@ -1,0 +1,121 @@
+// The tiles to be read, with what was done of each.
+import { useEffect, useRef } from "preact/hooks";
+
+import type { Session } from "../state/session";
+import { useSignals } from "../state/signal";
+import type { Status, TileFacts } from "../state/types";
+import { Icon } from "./icons";
+
+const STATUSES: Record<Status, string> = {
+  open: "open",
+  marked: "marked",
+  nothing: "nothing there",
+  skipped: "skipped",
+};
+
+export type Filter = "all" | Status;
+
+interface StripProps {
+  session: Session;
+  filter: Filter;
+  setFilter: (filter: Filter) => void;
+  open: (tile: TileFacts) => void;
+  nextOpen: () => void;
+}
+
+export function Strip({ session, filter, setFilter, open, nextOpen }: StripProps) {
+  useSignals(session.changes);
+  const tiles = session.overview?.tiles ?? [];
+  const done = tiles.filter((tile) => session.status(tile).status !== "open").length;
+  const shown = filtered(session, filter);
+  return (
+    <nav class="strip" aria-label="Tiles">
+      <div class="strip-head">
+        <label class="progress">
+          <span>
+            {done} of {tiles.length} done
+          </span>
+          <progress value={done} max={tiles.length || 1} />
+        </label>
+        <div class="row">
+          <select
+            aria-label="Tiles to show"
+            value={filter}
+            onChange={(event) => setFilter(event.currentTarget.value as Filter)}
+          >
+            <option value="all">All tiles</option>
+            {Object.entries(STATUSES).map(([status, words]) => (
+              <option key={status} value={status}>
+                {words[0]!.toUpperCase() + words.slice(1)}
+              </option>
+            ))}
+          </select>
+          <button onClick={nextOpen} title="Next open tile (Shift+N)" disabled={done === tiles.length}>
+            Next open
+          </button>
+        </div>
+      </div>
+      <ol>
+        {shown.map((tile) => (
+          <TileItem
+            key={tile.tile}
+            number={tiles.indexOf(tile) + 1}
+            tile={tile}
+            session={session}
+            open={() => open(tile)}
+          />
+        ))}
+        {shown.length === 0 && <li class="none">No tile is {STATUSES[filter as Status]}.</li>}
+      </ol>
+    </nav>
+  );
+}
+
+interface ItemProps {
+  number: number;
+  tile: TileFacts;
+  session: Session;
+  open: () => void;
+}
+
+function TileItem({ number, tile, session, open }: ItemProps) {
+  const current = session.tile?.tile === tile.tile;
+  const { status, regions } = session.status(tile);
+  const element = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (current) element.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current]);
+  const words = status === "marked" ? `${regions} ${regions === 1 ? "mark" : "marks"}` : STATUSES[status];
+  return (
+    <li>
+      <button
+        ref={element}
+        class="tile"
+        data-status={status}
+        aria-current={current ? "true" : undefined}
+        onClick={open}
+        title={tile.id}
+      >
+        <img src={session.server.imageUrl(tile.tile)} alt="" loading="lazy" width="56" height="56" />
+        <span class="facts">
+          <strong>{number}</strong>
+          <span class="status">
+            <Icon name={status} />
+            {words}
+          </span>
+        </span>
+      </button>
+    </li>
+  );
+}
+
+/** Tiles of a status; the open one stays in the list although its status has changed. */
+export function filtered(session: Session, filter: Filter): TileFacts[] {
+  const tiles = session.overview?.tiles ?? [];
+  return tiles.filter(
+    (tile) =>
+      filter === "all" ||
+      tile.tile === session.tile?.tile ||
+      session.status(tile).status === filter,
+  );
+}

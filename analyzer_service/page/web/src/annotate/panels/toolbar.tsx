@@ -1,0 +1,90 @@
+// The tools, each with its picture, its name and its key.
+import { toolName, type Work } from "../state/work";
+import type { Attention } from "../state/attention";
+import type { Tool } from "../state/desk";
+import { useSignals } from "../state/signal";
+import { Icon } from "./icons";
+
+const TOOLS: [Tool, string][] = [
+  ["select", "V"],
+  ["polygon", "P"],
+  ["freehand", "F"],
+  ["point", "O"],
+  ["edit", "E"],
+  ["move", "M"],
+  ["union", "U"],
+  ["subtract", "S"],
+];
+
+interface ToolbarProps {
+  work: Work;
+  attention: Attention;
+  toggleAttention: () => void;
+  zoom: (steps: number) => void;
+  fit: () => void;
+  help: () => void;
+}
+
+export function Toolbar({ work, attention, toggleAttention, zoom, fit, help }: ToolbarProps) {
+  const { desk, session } = work;
+  useSignals(desk.changes, session.changes, attention.changes);
+  const { undoable, redoable } = session.history;
+  return (
+    <div class="tools" role="group" aria-label="Tools">
+      <div class="group">
+        {TOOLS.map(([tool, key]) => (
+          <Tool
+            key={tool}
+            icon={tool}
+            name={toolName(tool).replace(" corners", "")}
+            hotkey={key}
+            pressed={desk.tool === tool}
+            act={() => work.take(tool)}
+          />
+        ))}
+      </div>
+      <div class="group">
+        <Tool icon="remove" name="Delete" hotkey="Delete" act={() => work.remove()} disabled={!work.selected.length} />
+        <Tool icon="undo" name="Undo" hotkey="Ctrl+Z" more={undoable} act={() => work.undo()} disabled={!undoable} />
+        <Tool icon="redo" name="Redo" hotkey="Ctrl+Shift+Z" more={redoable} act={() => work.redo()} disabled={!redoable} />
+      </div>
+      <div class="group">
+        <Tool icon="farther" name="Out" hotkey="−" act={() => zoom(-1)} />
+        <Tool icon="fit" name="Fit" hotkey="0" act={fit} />
+        <Tool icon="closer" name="In" hotkey="+" act={() => zoom(1)} />
+      </div>
+      <div class="group">
+        <Tool icon="labels" name="Labels" hotkey="L" pressed={desk.labels} act={() => desk.label(!desk.labels)} />
+        <Tool icon="attention" name="Attention" hotkey="A" pressed={attention.visible} act={toggleAttention} />
+        <Tool icon="help" name="Keys" hotkey="?" act={help} />
+      </div>
+    </div>
+  );
+}
+
+interface ToolProps {
+  icon: string;
+  name: string;
+  hotkey: string;
+  act: () => void;
+  /** What exactly, where the name does not say. */
+  more?: string | null;
+  pressed?: boolean;
+  disabled?: boolean;
+}
+
+function Tool({ icon, name, hotkey, act, more, pressed, disabled = false }: ToolProps) {
+  return (
+    <button
+      class="tool"
+      title={`${name}${more ? `: ${more}` : ""} (${hotkey})`}
+      aria-pressed={pressed}
+      aria-keyshortcuts={hotkey.replace("Ctrl", "Control").replace("−", "-")}
+      disabled={disabled}
+      onClick={act}
+    >
+      <Icon name={icon} />
+      <span>{name}</span>
+    </button>
+  );
+}
