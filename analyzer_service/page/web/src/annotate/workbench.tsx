@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { Bar, Empty, Failed, Loading } from "../base/frame";
+import { Assist } from "./canvas/assist";
 import { Stage, type Easel } from "./canvas/stage";
 import { listenToKeys } from "./keys";
 import { Agreement } from "./panels/agreement";
@@ -223,26 +224,28 @@ export function Workbench({ run, reader, changeReader }: WorkbenchProps) {
                 easel.current = made;
               }}
             />
-            <p class="said-line" role="status" key={desk.said.at}>
-              {desk.said.text}
-            </p>
+            <Assist work={work} tools={() => easel.current?.tools} />
           </main>
           <aside class="side" aria-label="This tile">
             {marks ? (
               <>
-                <Classes work={work} />
-                <Record work={work} />
-                <Seen
-                  work={work}
-                  attention={attention}
-                  toggleAttention={toggleAttention}
-                  othersVisible={othersVisible}
-                  toggleOthers={toggleOthers}
-                />
-                <MarkList work={work} mpp={tile?.mpp ?? null} />
-                <Agreement work={work} othersVisible={othersVisible} />
-                <Facts work={work} />
-                <Files work={work} />
+                <div>
+                  <Classes work={work} />
+                  <Record work={work} />
+                </div>
+                <div>
+                  <Seen
+                    work={work}
+                    attention={attention}
+                    toggleAttention={toggleAttention}
+                    othersVisible={othersVisible}
+                    toggleOthers={toggleOthers}
+                  />
+                  <MarkList work={work} mpp={tile?.mpp ?? null} />
+                  <Agreement work={work} othersVisible={othersVisible} />
+                  <Facts work={work} />
+                  <Files work={work} />
+                </div>
               </>
             ) : (
               !session.tileFailure && <Loading what="marks" />

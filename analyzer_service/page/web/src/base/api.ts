@@ -64,7 +64,7 @@ export async function send<T>(
   method: "POST" | "PUT" | "PATCH" | "DELETE",
   url: string,
   content: unknown,
-  options: { keepalive?: boolean } = {},
+  options: { keepalive?: boolean; signal?: AbortSignal } = {},
 ): Promise<T> {
   const response = await ask(url, {
     method,

@@ -1,18 +1,19 @@
-// One line over the tile: what the tool does now, what was just done, and what a tool offers.
+// One line below the tile: what the tool does now, what was just done, and what a tool offers.
+import { useSignals } from "../state/signal";
 import type { Work } from "../state/work";
 import type { Tools } from "./tools";
 
-export function Assist({ work, tools }: { work: Work; tools: Tools | null }) {
-  const { desk } = work;
+export function Assist({ work, tools }: { work: Work; tools: () => Tools | undefined }) {
+  const { desk, session } = work;
+  useSignals(desk.changes, session.changes);
   const combining = desk.tool === "union" || desk.tool === "subtract";
   return (
     <div class="assist">
-      <span class="hint">{work.hint}</span>
       {desk.tool === "polygon" && (
         <span class="row touch-only">
-          <button onClick={() => tools?.finish()}>Finish</button>
-          <button onClick={() => tools?.back()}>Back a corner</button>
-          <button onClick={() => tools?.cancel()}>Give up</button>
+          <button onClick={() => tools()?.finish()}>Finish</button>
+          <button onClick={() => tools()?.back()}>Back a corner</button>
+          <button onClick={() => tools()?.cancel()}>Give up</button>
         </span>
       )}
       {combining && (
@@ -29,6 +30,10 @@ export function Assist({ work, tools }: { work: Work; tools: Tools | null }) {
           Remove corners
         </button>
       )}
+      <span class="hint">{work.hint}</span>
+      <span class="said-last" role="status" key={desk.said.at}>
+        {desk.said.text}
+      </span>
     </div>
   );
 }

@@ -7,12 +7,14 @@ import { useSignals } from "../state/signal";
 import type { Feature, Rgb } from "../state/types";
 import { nameOf, type Work } from "../state/work";
 import { Failed } from "../../base/frame";
-import { Assist } from "./assist";
 import { ScaleBar } from "./scale_bar";
 import { TileMap, type Sight } from "./tile_map";
 import { Tools } from "./tools";
 
 import "ol/ol.css";
+
+/** Room for a tile whose image is gone. */
+const GONE_PX = 256;
 
 export interface Easel {
   canvas: TileMap;
@@ -57,7 +59,7 @@ export function Stage({ work, attention, images, othersVisible, ready }: StagePr
   useEffect(() => {
     if (!easel || !tile) return;
     easel.tools.cancel();
-    easel.canvas.setTile(tile.width, tile.height);
+    easel.canvas.setTile(tile.width ?? GONE_PX, tile.height ?? GONE_PX);
   }, [easel, tile?.tile]);
 
   useEffect(() => {
@@ -97,9 +99,6 @@ export function Stage({ work, attention, images, othersVisible, ready }: StagePr
         data-tool={desk.tool}
         data-sight={sight ? `${sight.x} ${sight.y} ${sight.resolution}` : ""}
       />
-      <div class="over top">
-        <Assist work={work} tools={easel?.tools ?? null} />
-      </div>
       <div class="over left">
         {record?.attention_shown_at && (
           <p class="badge">Attention was shown on this tile</p>

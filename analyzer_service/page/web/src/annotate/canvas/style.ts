@@ -12,7 +12,9 @@ import Text from "ol/style/Text";
 
 import type { Rgb } from "../state/types";
 
-const HALO = "rgba(10, 14, 20, 0.75)";
+const DARK = "rgba(10, 14, 20, 0.75)";
+const LIGHT = "rgba(255, 255, 255, 0.85)";
+const DARK_BELOW = 60;
 const FONT = "600 12px system-ui, sans-serif";
 const UNKNOWN: Rgb = [200, 200, 200];
 
@@ -26,26 +28,31 @@ export interface Look {
   foreign: boolean;
 }
 
+/** Around a line: dark, but light around a dark one. Weights of ITU-R BT.709. */
+function haloOf([r, g, b]: Rgb): string {
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < DARK_BELOW ? LIGHT : DARK;
+}
+
 export const css = ([r, g, b]: Rgb, alpha = 1) => `rgba(${r}, ${g}, ${b}, ${alpha})`;
 
 export function styleOf(feature: FeatureLike): Style[] {
   const look = feature.get("look") as Look | undefined;
   if (!look) return [];
   const color = look.color ?? UNKNOWN;
+  const halo = look.selected ? "#ffffff" : haloOf(color);
   const width = look.selected ? 3.5 : 2;
   const dash = look.foreign ? { lineDash: [7, 6] } : {};
   const zIndex = look.selected ? 2 : look.foreign ? 0 : 1;
   return [
     new Style({
       zIndex,
-      stroke: new Stroke({ color: look.selected ? "#ffffff" : HALO, width: width + 2.5, ...dash }),
-      image: dot(look.selected ? "#ffffff" : HALO, 8.5),
+      stroke: new Stroke({ color: halo, width: width + 2.5, ...dash }),
     }),
     new Style({
       zIndex,
       stroke: new Stroke({ color: css(color), width, ...dash }),
       fill: new Fill({ color: css(color, look.foreign ? 0.05 : look.selected ? 0.26 : 0.16) }),
-      image: dot(css(color), 6),
+      image: dot(css(color), halo, look.selected ? 8 : 6.5),
       ...(look.label ? { text: labelled(look) } : {}),
     }),
     ...(look.edited ? [corners(color)] : []),
@@ -53,15 +60,15 @@ export function styleOf(feature: FeatureLike): Style[] {
 }
 
 export function sketchStyle(color: Rgb): Style[] {
+  const halo = haloOf(color);
   return [
     new Style({
-      stroke: new Stroke({ color: HALO, width: 4.5 }),
-      image: dot(HALO, 6.5),
+      stroke: new Stroke({ color: halo, width: 4.5 }),
     }),
     new Style({
       stroke: new Stroke({ color: css(color), width: 2 }),
       fill: new Fill({ color: css(color, 0.2) }),
-      image: dot(css(color), 4.5),
+      image: dot(css(color), halo, 5.5),
     }),
   ];
 }
@@ -77,8 +84,14 @@ export function heldStyle(): Style {
   });
 }
 
-function dot(color: string, radius: number): CircleStyle {
-  return new CircleStyle({ radius, fill: new Fill({ color }) });
+/** Shown whatever is near it: only labels make room for each other. */
+function dot(color: string, halo: string, radius: number): CircleStyle {
+  return new CircleStyle({
+    radius,
+    fill: new Fill({ color }),
+    stroke: new Stroke({ color: halo, width: 2.5 }),
+    declutterMode: "none",
+  });
 }
 
 function labelled(look: Look): Text {
@@ -98,6 +111,7 @@ function corners(color: Rgb): Style {
       radius: 5,
       fill: new Fill({ color: "#ffffff" }),
       stroke: new Stroke({ color: css(color), width: 2 }),
+      declutterMode: "none",
     }),
     geometry: (feature) => {
       const geometry = feature.getGeometry();

@@ -14,7 +14,7 @@ export function Facts({ work }: { work: Work }) {
     ["Source", tile.source ?? "–"],
     ["Slide", tile.slide ?? "–"],
     ["Place", tile.row === null || tile.col === null ? "–" : `row ${tile.row}, column ${tile.col}`],
-    ["Size", `${tile.width} × ${tile.height} px`],
+    ["Size", tile.width === null ? "–" : `${tile.width} × ${tile.height} px`],
     ["Pixel", tile.mpp === null ? "size not known" : `${tile.mpp} µm`],
     ["Seen in", `${tile.phase}, epoch ${tile.epoch}, step ${tile.global_step}`],
   ];

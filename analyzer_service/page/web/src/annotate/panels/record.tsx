@@ -35,14 +35,14 @@ export function Record({ work }: { work: Work }) {
         ))}
       </fieldset>
       <Comment key={tile.tile} work={work} value={record.comment} />
-      <div class="row">
+      <div class="pair">
         <button
           aria-pressed={record.nothing}
           disabled={features.length > 0 && !record.nothing}
-          title={features.length ? "There are marks on this tile" : ""}
+          title={features.length ? "There are marks on this tile" : "There is nothing to mark here"}
           onClick={() => work.nothing(!record.nothing)}
         >
-          Nothing to mark here
+          Nothing here
         </button>
         <label class="skip">
           <span class="visually-hidden">Skip this tile</span>

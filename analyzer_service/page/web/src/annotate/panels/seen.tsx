@@ -23,12 +23,12 @@ export function Seen({ work, attention, toggleAttention, othersVisible, toggleOt
       <header>
         <h2 id="seen-title">Hidden until you ask</h2>
       </header>
-      <div class="row">
+      <div class="pair">
         <button aria-pressed={attention.visible} onClick={toggleAttention}>
-          {attention.visible ? "Hide attention" : "Show attention"}
+          {attention.visible ? "Hide attention" : "Attention"}
         </button>
         <button aria-pressed={othersVisible} onClick={toggleOthers}>
-          {othersVisible ? "Hide others’ marks" : "Show others’ marks"}
+          {othersVisible ? "Hide others’" : "Others’ marks"}
         </button>
       </div>
       {attention.failure && <p class="fault">{attention.failure}</p>}

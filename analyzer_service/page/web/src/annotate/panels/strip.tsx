@@ -31,29 +31,32 @@ export function Strip({ session, filter, setFilter, open, nextOpen }: StripProps
   return (
     <nav class="strip" aria-label="Tiles">
       <div class="strip-head">
-        <label class="progress">
-          <span>
+        <div class="row">
+          <span id="tiles-done">
             {done} of {tiles.length} done
           </span>
-          <progress value={done} max={tiles.length || 1} />
-        </label>
-        <div class="row">
-          <select
-            aria-label="Tiles to show"
-            value={filter}
-            onChange={(event) => setFilter(event.currentTarget.value as Filter)}
+          <button
+            class="small"
+            onClick={nextOpen}
+            title="Next open tile (Shift+N)"
+            disabled={done === tiles.length}
           >
-            <option value="all">All tiles</option>
-            {Object.entries(STATUSES).map(([status, words]) => (
-              <option key={status} value={status}>
-                {words[0]!.toUpperCase() + words.slice(1)}
-              </option>
-            ))}
-          </select>
-          <button onClick={nextOpen} title="Next open tile (Shift+N)" disabled={done === tiles.length}>
             Next open
           </button>
         </div>
+        <progress aria-labelledby="tiles-done" value={done} max={tiles.length || 1} />
+        <select
+          aria-label="Tiles to show"
+          value={filter}
+          onChange={(event) => setFilter(event.currentTarget.value as Filter)}
+        >
+          <option value="all">All tiles</option>
+          {Object.entries(STATUSES).map(([status, words]) => (
+            <option key={status} value={status}>
+              {words[0]!.toUpperCase() + words.slice(1)}
+            </option>
+          ))}
+        </select>
       </div>
       <ol>
         {shown.map((tile) => (

@@ -48,7 +48,7 @@ export function Toolbar({ work, attention, toggleAttention, zoom, fit, help }: T
         <Tool icon="undo" name="Undo" hotkey="Ctrl+Z" more={undoable} act={() => work.undo()} disabled={!undoable} />
         <Tool icon="redo" name="Redo" hotkey="Ctrl+Shift+Z" more={redoable} act={() => work.redo()} disabled={!redoable} />
       </div>
-      <div class="group">
+      <div class="group icons-only">
         <Tool icon="farther" name="Out" hotkey="−" act={() => zoom(-1)} />
         <Tool icon="fit" name="Fit" hotkey="0" act={fit} />
         <Tool icon="closer" name="In" hotkey="+" act={() => zoom(1)} />

@@ -66,10 +66,12 @@ export class Outbox {
 
   /** Keep a change, then send it. */
   add(tile: string, ops: Op[]): void {
-    const sent = ops.map((op) => ({ ...op, op_id: newId() }));
-    const entry: Entry = { key: this.keeping.newKey(newId()), tile, ops: sent };
-    this.entries.push(entry);
-    void this.keeping.keep(entry).then(() => this.wake());
+    for (let first = 0; first < ops.length; first += MOST_OPS) {
+      const sent = ops.slice(first, first + MOST_OPS).map((op) => ({ ...op, op_id: newId() }));
+      const entry: Entry = { key: this.keeping.newKey(newId()), tile, ops: sent };
+      this.entries.push(entry);
+      void this.keeping.keep(entry).then(() => this.wake());
+    }
     this.changed();
   }
 

@@ -2,6 +2,9 @@
 import { apiUrl, getArrays, getJson, send, type Arrays } from "../../base/api";
 import type { Agreement, Area, Layer, MarkClass, Marks, OtherMarks, Overview, SentOp } from "./types";
 
+/** A server that hangs is as good as none: what was sent is sent again, and applied once. */
+const ANSWER_WITHIN_MS = 8000;
+
 export class Server {
   constructor(
     readonly run: string,
@@ -22,7 +25,8 @@ export class Server {
   }
 
   change(tile: string, ops: SentOp[]): Promise<Marks> {
-    return send("POST", this.url(["tiles", tile, "marks"], { reader: this.reader }), { ops });
+    const url = this.url(["tiles", tile, "marks"], { reader: this.reader });
+    return send("POST", url, { ops }, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   }
 
   classes(classes: MarkClass[]): Promise<{ classes: MarkClass[] }> {

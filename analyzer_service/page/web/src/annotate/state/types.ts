@@ -18,8 +18,9 @@ export interface TileFacts {
   phase: string;
   epoch: number;
   global_step: number;
-  width: number;
-  height: number;
+  /** Null where its image is gone. */
+  width: number | null;
+  height: number | null;
   /** Micrometers a pixel, where known. */
   mpp: number | null;
   source: string | null;

@@ -74,7 +74,7 @@ export class Work {
       desk.select([this.features[0]!.id]);
     }
     desk.take(tool);
-    desk.say(`${NAMES[tool]}. ${this.hint}`);
+    desk.say(`Tool: ${NAMES[tool]}.`);
   }
 
   drawn(geometry: Geometry | null): void {
