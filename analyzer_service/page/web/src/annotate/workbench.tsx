@@ -68,7 +68,9 @@ export function Workbench({ run, reader, changeReader }: WorkbenchProps) {
     void session.open(tile);
     history.replaceState(null, "", `#${encodeURIComponent(tile.tile)}`);
     const tiles = session.overview?.tiles ?? [];
-    const next = tiles[tiles.indexOf(tile) + 1];
+    const at = tiles.findIndex((each) => each.tile === tile.tile);
+    desk.say(`Tile ${at + 1} of ${tiles.length}.`);
+    const next = tiles[at + 1];
     if (next) images.get(next.tile).catch(() => {});
   };
   const go = (steps: 1 | -1) => {

@@ -53,7 +53,7 @@ export function styleOf(feature: FeatureLike): Style[] {
       stroke: new Stroke({ color: css(color), width, ...dash }),
       fill: new Fill({ color: css(color, look.foreign ? 0.05 : look.selected ? 0.26 : 0.16) }),
       image: dot(css(color), halo, look.selected ? 8 : 6.5),
-      ...(look.label ? { text: labelled(look) } : {}),
+      ...(look.label ? { text: labelled(look, feature.getGeometry()?.getType() === "Point") } : {}),
     }),
     ...(look.edited ? [corners(color)] : []),
   ];
@@ -94,11 +94,12 @@ function dot(color: string, halo: string, radius: number): CircleStyle {
   });
 }
 
-function labelled(look: Look): Text {
+function labelled(look: Look, point: boolean): Text {
   return new Text({
     text: look.label,
     font: FONT,
     overflow: look.foreign,
+    offsetY: point ? -17 : 0,
     fill: new Fill({ color: "#ffffff" }),
     stroke: new Stroke({ color: "rgba(10, 14, 20, 0.85)", width: 3.5 }),
   });

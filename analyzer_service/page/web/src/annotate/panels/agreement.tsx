@@ -18,7 +18,7 @@ const NUMBERS: [keyof Overlap, string][] = [
 export function Agreement({ work, othersVisible }: { work: Work; othersVisible: boolean }) {
   const { session } = work;
   useSignals(session.changes);
-  const attentionSeen = session.marks?.record.attention_shown_at != null;
+  const attentionSeen = session.attentionOnRecord;
   const { numbers, failure } = useAgreement(work, attentionSeen, othersVisible);
   const [gate, setGate] = useState<"area_matched" | "half_maximum">("area_matched");
   if (!session.marks) return null;

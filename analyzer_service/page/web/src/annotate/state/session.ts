@@ -139,6 +139,12 @@ export class Session {
     this.changes.emit();
   }
 
+  /** Whether the server knows by now that attention was shown on the open tile. */
+  get attentionOnRecord(): boolean {
+    const known = this.known.get(this.tile?.tile ?? "");
+    return known?.record.attention_shown_at != null;
+  }
+
   status(tile: TileFacts): { status: Status; regions: number } {
     return this.local.get(tile.tile) ?? { status: tile.status, regions: tile.regions };
   }
