@@ -1,14 +1,12 @@
 """The annotator in a real browser; shapes are compared with the intended ones by shapely."""
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from shapely.geometry import shape
 
 from analyzer_service.annotations.tile_names import tile_name
@@ -22,6 +20,7 @@ CORNERS = [(20.0, 30.0), (90.0, 15.0), (110.0, 70.0), (60.0, 112.0), (15.0, 80.0
 LEFT = [(20.0, 20.0), (70.0, 20.0), (70.0, 70.0), (20.0, 70.0)]
 RIGHT = [(50.0, 40.0), (100.0, 40.0), (100.0, 90.0), (50.0, 90.0)]
 SMALL = [(60.2, 60.4), (68.7, 61.3), (66.1, 69.9)]
+FULL = "void (Storage.prototype.setItem = () => { throw new DOMException('full') })"
 HOSTILE = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
 
 
@@ -73,7 +72,7 @@ def test_a_polygon_lands_where_it_was_drawn_near_and_far(tab: Page, served: Serv
 def test_a_freehand_circle_is_a_circle(tab: Page, served: Served) -> None:
     work = AtWork(tab, served.url, "freehand")
     work.press("f", "2")
-    around = circle(64, 64, 30)
+    around = circle(64, 64, 30, corners=40)
     with work.saved() as said:
         work.drag(*around)
     (feature,) = said["features"]
@@ -134,7 +133,7 @@ def test_union_and_subtraction_are_shapelys(tab: Page, served: Served) -> None:
     (united,) = said["features"]
     assert iou(united["geometry"], left | right) >= 0.99
     work.press("s")
-    hole = circle(60, 60, 8)
+    hole = circle(60, 60, 8, corners=24)
     with work.saved() as said:
         work.drag(*hole)
     (cut,) = said["features"]
@@ -190,32 +189,61 @@ def test_the_record_is_kept_field_by_field(tab: Page, served: Served) -> None:
     assert (said["record"]["nothing"], said["record"]["skip_reason"]) == (False, "unsharp")
 
 
-def test_nothing_is_lost_while_the_server_is_away(browser: Browser, output_dir: Path) -> None:
-    first = Served(output_dir, log=output_dir / "first.log")
+def test_what_the_server_refuses_keeps_nothing_else_back(browser: Browser, served: Served) -> None:
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
-        work = AtWork(context.new_page(), first.url, "away")
-        work.polygon(LEFT)
-        os.kill(first.process.pid, signal.SIGKILL)
-        first.process.wait()
-        work.press("p")
-        for place in RIGHT:
-            work.click(place)
-        work.press("Enter")
-        away = "Not saved: the server does not answer; kept in this browser"
-        expect(work.tab.get_by_text(away)).to_be_visible()
-        tile = work.tile
-        work.tab.close()
-        port = first.url.rstrip("/").rpartition(":")[2]
-        second = Served(
-            output_dir, "--bind", f"127.0.0.1:{port}", log=output_dir / "second.log"
-        )
         tab = context.new_page()
-        again = AtWork(tab, second.url, "away", tile=tile)
-        expect(tab.get_by_text("Saved", exact=True)).to_be_visible()
-        features = again.stored()["features"]
-        assert len(features) == 2
-        assert iou(features[1]["geometry"], polygon_of(RIGHT)) >= 0.99
-        second.close()
+        work = AtWork(tab, served.url, "refused")
+        refuse_class(tab, "stroma")
+        work.press("2")
+        draw(work, LEFT)
+        refusal = tab.get_by_role("alert").get_by_text("no stroma, please")
+        expect(refusal).to_be_visible()
+        work.press("3")
+        said = work.polygon(RIGHT)
+        assert [name_of(each) for each in said["features"]] == ["necrosis"]
+        expect(tab.locator(".mark")).to_have_count(2)
+        tab.get_by_role("button", name="Discard it").click()
+        expect(tab.locator(".mark")).to_have_count(1)
+        expect(refusal).to_have_count(0)
+
+
+def test_a_full_local_storage_loses_nothing(browser: Browser, served: Served) -> None:
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        tab = context.new_page()
+        work = AtWork(tab, served.url, "full")
+        tab.evaluate(FULL)
+        context.route("**/marks?*", lambda route: route.abort())
+        draw(work, LEFT)
+        expect(tab.get_by_text("kept in this browser")).to_be_visible()
+        context.unroute_all()
+        tab.reload()
+        work.ready()
+        (feature,) = _after_saving(work)
+        assert iou(feature["geometry"], polygon_of(LEFT)) >= 0.99
+
+
+def draw(work: AtWork, places: list[tuple[float, float]]) -> None:
+    """Draw a polygon; whether it is saved is another question."""
+    work.press("p")
+    for place in places:
+        work.click(place)
+    work.press("Enter")
+
+
+def refuse_class(tab: Page, name: str) -> None:
+    """Answer changes that have marks of a class as the server would one that it does not take."""
+
+    def answer(route: Route) -> None:
+        if f'"name":"{name}"' in (route.request.post_data or ""):
+            route.fulfill(status=422, json={"error": f"ops.0 (put): no {name}, please."})
+        else:
+            route.continue_()
+
+    tab.route("**/marks?*", answer)
+
+
+def name_of(feature: dict[str, Any]) -> str:
+    return str(feature["properties"]["classification"]["name"])
 
 
 def test_two_tabs_both_survive(tab: Page, served: Served) -> None:
@@ -254,8 +282,43 @@ def test_no_script_runs_that_a_person_wrote(tab: Page, served: Served) -> None:
     assert said["features"][0]["properties"]["classification"]["name"] == HOSTILE
     tab.reload()
     work.ready()
-    expect(tab.get_by_role("button", name=HOSTILE)).to_have_count(3)
+    expect(tab.locator(".bar").get_by_role("button", name=HOSTILE)).to_be_visible()
+    expect(tab.locator(".class .name").first).to_have_text(HOSTILE)
     expect(tab.get_by_label("Comment")).to_have_value(HOSTILE)
     tab.get_by_text("About this tile").click()
     broken: Any = tab.evaluate("window.broken")
     assert broken is None
+
+
+def test_nothing_is_lost_while_the_server_is_away(
+    browser: Browser, output_dir: Path, served: Served
+) -> None:
+    """The last one here, since it kills the server of all."""
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        work = AtWork(context.new_page(), served.url, "away")
+        work.polygon(LEFT)
+        served.process.kill()
+        served.process.wait()
+        work.press("p")
+        for place in RIGHT:
+            work.click(place)
+        work.press("Enter")
+        away = "Not saved: the server does not answer; kept in this browser"
+        expect(work.tab.get_by_text(away)).to_be_visible()
+        tile = work.tile
+        work.tab.close()
+        bind = served.url.removeprefix("http://").rstrip("/")
+        again = Served(output_dir, "--bind", bind, log=output_dir / "again.log")
+        try:
+            tab = context.new_page()
+            features = _after_saving(AtWork(tab, again.url, "away", tile=tile))
+        finally:
+            again.close()
+    assert len(features) == 2
+    assert iou(features[1]["geometry"], polygon_of(RIGHT)) >= 0.99
+
+
+def _after_saving(work: AtWork) -> list[dict[str, Any]]:
+    expect(work.tab.get_by_text("Saved", exact=True)).to_be_visible()
+    features: list[dict[str, Any]] = work.stored()["features"]
+    return features

@@ -90,16 +90,18 @@ export function Workbench({ run, reader, changeReader }: WorkbenchProps) {
   };
 
   // The first tile: the one that the address names, or else the first open one.
-  const loaded = session.overview !== null;
+  const any = (session.overview?.tiles.length ?? 0) > 0;
   useEffect(() => {
     const tiles = session.overview?.tiles ?? [];
-    const named = decodeURIComponent(location.hash.slice(1));
-    const first =
-      tiles.find(({ tile }) => tile === named) ??
-      tiles.find((tile) => session.status(tile).status === "open") ??
-      tiles[0];
+    const first = tileOfAddress(tiles) ?? tiles.find((tile) => tile.status === "open") ?? tiles[0];
     if (first && !session.tile) open(first);
-  }, [bench, loaded]);
+    const named = () => {
+      const tile = tileOfAddress(session.overview?.tiles ?? []);
+      if (tile && tile.tile !== session.tile?.tile) acts.current.open(tile);
+    };
+    addEventListener("hashchange", named);
+    return () => removeEventListener("hashchange", named);
+  }, [bench, any]);
 
   const toggleAttention = () => {
     if (attention.visible) attention.hide();
@@ -118,8 +120,8 @@ export function Workbench({ run, reader, changeReader }: WorkbenchProps) {
   };
 
   const pressed = useRef(0);
-  const acts = useRef({ go, nextOpen, toggleAttention });
-  acts.current = { go, nextOpen, toggleAttention };
+  const acts = useRef({ open, go, nextOpen, toggleAttention });
+  acts.current = { open, go, nextOpen, toggleAttention };
   useEffect(
     () =>
       listenToKeys({
@@ -282,6 +284,11 @@ export function Workbench({ run, reader, changeReader }: WorkbenchProps) {
       )}
     </div>
   );
+}
+
+function tileOfAddress(tiles: readonly TileFacts[]): TileFacts | undefined {
+  const name = decodeURIComponent(location.hash.slice(1));
+  return tiles.find(({ tile }) => tile === name);
 }
 
 function AskForAttention({ answer }: { answer: (yes: boolean, always: boolean) => void }) {

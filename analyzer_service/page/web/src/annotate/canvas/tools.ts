@@ -99,7 +99,10 @@ export class Tools {
   }
 
   use(tool: Tool, by: "freehand" | "polygon"): void {
-    if (tool !== this.tool || by !== this.by) this.cancel();
+    if (tool !== this.tool || by !== this.by) {
+      this.cancel();
+      this.letGo();
+    }
     this.tool = tool;
     this.by = by;
     const combining = COMBINING.includes(tool);
@@ -156,6 +159,14 @@ export class Tools {
     return this.pointer !== null && this.askCorner(this.pointer);
   }
 
+  /** What was being dragged stays as it was before. */
+  private letGo(): void {
+    for (const id of this.canvas.held) {
+      this.canvas.marks.getFeatureById(id)?.set("geometryGiven", null, true);
+    }
+    this.canvas.held.clear();
+  }
+
   private removes(event: MapBrowserEvent): boolean {
     return this.removing || (event.originalEvent as PointerEvent).altKey;
   }
@@ -196,7 +207,7 @@ export class Tools {
     on(end, ({ features }) => {
       for (const feature of features.getArray()) {
         const id = String(feature.getId());
-        this.canvas.held.delete(id);
+        if (!this.canvas.held.delete(id)) continue; // another tool was taken meanwhile
         feature.set("geometryGiven", null, true); // what is drawn now is not what was given
         this.hand.changed(id, fromOl(feature.getGeometry() as OlGeometry));
       }

@@ -34,7 +34,7 @@ export function Record({ work }: { work: Work }) {
           </label>
         ))}
       </fieldset>
-      <Comment key={tile.tile} work={work} value={record.comment} />
+      <Comment key={tile.tile} work={work} tile={tile.tile} value={record.comment} />
       <div class="pair">
         <button
           aria-pressed={record.nothing}
@@ -68,13 +68,13 @@ export function Record({ work }: { work: Work }) {
 }
 
 /** Kept while it is typed, a moment after each pause. What another tab wrote comes in between. */
-function Comment({ work, value }: { work: Work; value: string }) {
+function Comment({ work, tile, value }: { work: Work; tile: string; value: string }) {
   const [typed, setTyped] = useState<string | null>(null);
   const timer = useRef<number | undefined>(undefined);
   const latest = useRef<string | null>(null);
   const keep = () => {
     clearTimeout(timer.current);
-    if (latest.current !== null) work.comment(latest.current);
+    if (latest.current !== null) work.comment(tile, latest.current);
     latest.current = null;
   };
   useEffect(() => {

@@ -30,6 +30,8 @@ export class Outbox {
   private waitMs = FIRST_WAIT_MS;
   private timer: number | undefined;
   private reason: string | null = null;
+  /** Tiles whose changes could not be brought in this round. */
+  private readonly stuck = new Set<string>();
 
   /**
    * @param acknowledged told of each answer: the tile, and its whole document.
@@ -110,18 +112,22 @@ export class Outbox {
   private async run(): Promise<void> {
     if (this.sending) return;
     this.sending = true;
+    this.stuck.clear();
     try {
       let batch = this.next();
       while (batch.length && (await this.deliver(batch))) batch = this.next();
     } finally {
       this.sending = false;
+      if (this.stuck.size) this.later();
       this.changed();
     }
   }
 
   /** The first entries of one tile; a single one after a refusal, to learn which was meant. */
   private next(): Entry[] {
-    const due = this.entries.filter((entry) => entry.refused === undefined);
+    const due = this.entries.filter(
+      (entry) => entry.refused === undefined && !this.stuck.has(entry.tile),
+    );
     const first = due[0];
     if (!first || this.alone) return first ? [first] : [];
     let ops = 0;
@@ -144,7 +150,7 @@ export class Outbox {
       return this.failed(batch, error);
     }
     this.waitMs = FIRST_WAIT_MS;
-    this.reason = null;
+    if (!this.stuck.size) this.reason = null;
     this.alone = false;
     for (const { key } of batch) this.keeping.drop(key);
     const sent = new Set(batch.map(({ key }) => key));
@@ -167,9 +173,16 @@ export class Outbox {
       this.changed();
       return true;
     }
-    this.reason = error instanceof ApiError && error.status === 0 ? "the server does not answer" : said;
+    this.stuck.add(batch[0]!.tile);
+    const away = !(error instanceof ApiError) || error.status === 0;
+    this.reason = away ? "the server does not answer" : said.replace(/\.$/, "");
+    // One tile that cannot be written keeps no other from it; a server that is away does.
+    return !away;
+  }
+
+  private later(): void {
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.run(), this.waitMs);
     this.waitMs = Math.min(2 * this.waitMs, LONGEST_WAIT_MS);
-    return false;
   }
 }

@@ -8,6 +8,8 @@ import type { MarkClass, Marks, Op, OtherMarks, Overview, Status, TileFacts } fr
 
 const OVERVIEW_EVERY_MS = 500;
 const RECONNECT_MS = 3000;
+const REFRESH_MS = 30;
+const OTHER_TAB_MS = 1500;
 
 export class Session {
   readonly changes = new Signal();
@@ -32,6 +34,8 @@ export class Session {
   private stopWatching: () => void = () => {};
   private overviewTimer: number | undefined;
   private liveTimer: number | undefined;
+  private refreshTimer: number | undefined;
+  private wakeTimer: number | undefined;
 
   constructor(run: string, reader: string) {
     this.server = new Server(run, reader);
@@ -54,7 +58,7 @@ export class Session {
     this.live?.close();
     clearTimeout(this.liveTimer);
     this.stopWatching();
-    clearTimeout(this.overviewTimer);
+    for (const timer of [this.overviewTimer, this.refreshTimer, this.wakeTimer]) clearTimeout(timer);
   }
 
   async loadOverview(): Promise<void> {
@@ -192,11 +196,17 @@ export class Session {
   private otherTab(kept: boolean): void {
     if (!kept) {
       // It was sent. What is shown holds it until the server's document, with it, is here.
-      void this.refresh();
+      this.refreshTimer ??= setTimeout(() => {
+        this.refreshTimer = undefined;
+        void this.refresh();
+      }, REFRESH_MS);
       return;
     }
     this.outbox.reread();
     this.show();
+    // That tab sends it; should it be closed first, this one does.
+    clearTimeout(this.wakeTimer);
+    this.wakeTimer = setTimeout(() => this.outbox.wake(), OTHER_TAB_MS);
   }
 
   private listenToServer(): void {

@@ -191,9 +191,12 @@ export class Work {
     this.session.change("confidence", [recordOp("confidence", value)]);
   }
 
-  comment(value: string): void {
-    if (this.session.marks?.record.comment === value) return;
-    this.session.change("a comment", [recordOp("comment", value)]);
+  /** Of the tile in which it was typed, which need not be the open one any more. */
+  comment(tile: string, value: string): void {
+    const { session } = this;
+    const ops = [recordOp("comment", value)];
+    if (tile !== session.tile?.tile) session.put(tile, ops);
+    else if (session.marks?.record.comment !== value) session.change("a comment", ops);
   }
 
   /** There is nothing to mark, or that is taken back. */
