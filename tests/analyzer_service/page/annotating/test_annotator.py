@@ -160,7 +160,7 @@ def test_what_was_shown_is_asked_for_and_on_record(tab: Page, served: Served) ->
     assert said["record"]["attention_shown_at"] is not None
     badge = tab.locator(".badge").get_by_text("Attention was shown on this tile")
     expect(badge).to_be_visible()
-    expect(tab.get_by_role("cell", name="tumor").first).to_be_visible()
+    expect(tab.get_by_role("rowheader", name="tumor").first).to_be_visible()
     after = work.polygon(RIGHT)
     stamps = [each["properties"]["sidelight"]["attention_shown"] for each in after["features"]]
     assert stamps == [False, True]

@@ -152,7 +152,7 @@ function drawOthers({ canvas }: Easel, work: Work, visible: boolean): void {
   );
   canvas.showOthers(features, (feature) => ({
     color: colorOf(feature, colors),
-    label: `${reader.get(feature.id)}: ${nameOf(feature)}`,
+    label: `${reader.get(feature.id)}${work.desk.labels ? `: ${nameOf(feature)}` : ""}`,
     selected: false,
     edited: false,
     foreign: true,

@@ -7,12 +7,12 @@ import type { Agreement as Numbers, Overlap } from "../state/types";
 import type { Work } from "../state/work";
 
 const QUIET_MS = 300;
-const NUMBERS: [keyof Overlap, string][] = [
-  ["iou", "IoU"],
-  ["dice", "Dice"],
-  ["precision", "Precision"],
-  ["recall", "Recall"],
-  ["f1", "F1"],
+const NUMBERS: [keyof Overlap, string, string][] = [
+  ["iou", "IoU", "Intersection over union"],
+  ["dice", "Dice", "Dice coefficient"],
+  ["precision", "Prec.", "Precision"],
+  ["recall", "Rec.", "Recall"],
+  ["f1", "F1", "F1 score"],
 ];
 
 export function Agreement({ work, othersVisible }: { work: Work; othersVisible: boolean }) {
@@ -44,16 +44,14 @@ export function Agreement({ work, othersVisible }: { work: Work; othersVisible: 
             </select>
           </label>
           <Table
-            first={["Layer", "Class"]}
-            rows={numbers.attention.map((row) => ({ names: [row.layer, row.label], overlap: row[gate] }))}
+            parts={grouped(numbers.attention, (row) => row.layer, (row) => row[gate])}
             empty="Draw an area to see numbers."
           />
         </>
       )}
       {othersVisible && numbers?.readers && (
         <Table
-          first={["Readers", "Class"]}
-          rows={numbers.readers.map((row) => ({ names: [row.between.join(" – "), row.label], overlap: row }))}
+          parts={grouped(ownFirst(numbers.readers, session.server.reader), (row) => row.between.join(" – "), (row) => row)}
           empty="No other reader’s areas to compare with."
         />
       )}
@@ -61,45 +59,70 @@ export function Agreement({ work, othersVisible }: { work: Work; othersVisible: 
   );
 }
 
-interface TableProps {
-  first: [string, string];
-  rows: { names: [string, string]; overlap: Overlap }[];
-  empty: string;
+/** What concerns the reader comes before what others have among each other. */
+function ownFirst<Row extends { between: [string, string] }>(rows: readonly Row[], own: string) {
+  const mine = (row: Row) => Number(row.between.includes(own));
+  return rows.toSorted((one, other) => mine(other) - mine(one));
 }
 
-function Table({ first, rows, empty }: TableProps) {
-  if (!rows.length) return <p class="soft">{empty}</p>;
+/** Rows of a layer, or of two readers: a class each. */
+type Parts = Map<string, { label: string; overlap: Overlap }[]>;
+
+function grouped<Row extends { label: string }>(
+  rows: readonly Row[],
+  partOf: (row: Row) => string,
+  overlapOf: (row: Row) => Overlap,
+): Parts {
+  const parts: Parts = new Map();
+  for (const row of rows) {
+    const part = partOf(row);
+    parts.set(part, [...(parts.get(part) ?? []), { label: row.label, overlap: overlapOf(row) }]);
+  }
+  return parts;
+}
+
+function Table({ parts, empty }: { parts: Parts; empty: string }) {
+  if (!parts.size) return <p class="soft">{empty}</p>;
   return (
-    <div class="scrolled">
-      <table class="agreement">
-        <thead>
+    <table class="agreement">
+      <thead>
+        <tr>
+          <th>
+            <span class="visually-hidden">Class</span>
+          </th>
+          {NUMBERS.map(([key, short, long]) => (
+            <th key={key} class="number">
+              <abbr title={long}>{short}</abbr>
+            </th>
+          ))}
+        </tr>
+      </thead>
+      {[...parts].map(([part, rows]) => (
+        <tbody key={part}>
           <tr>
-            {first.map((name) => (
-              <th key={name}>{name}</th>
-            ))}
-            {NUMBERS.map(([, name]) => (
-              <th key={name} class="number">
-                {name}
-              </th>
-            ))}
+            <th scope="rowgroup" colSpan={NUMBERS.length + 1}>
+              {part}
+            </th>
           </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ names, overlap }) => (
-            <tr key={names.join("\n")}>
-              <th scope="row">{names[0]}</th>
-              <td>{names[1]}</td>
+          {rows.map(({ label, overlap }) => (
+            <tr key={label}>
+              <th scope="row">{label}</th>
               {NUMBERS.map(([key]) => (
                 <td key={key} class="number">
-                  {number(overlap[key], 3)}
+                  {share(overlap[key])}
                 </td>
               ))}
             </tr>
           ))}
         </tbody>
-      </table>
-    </div>
+      ))}
+    </table>
   );
+}
+
+/** Two digits are what a mark drawn by hand bears. */
+function share(value: number | null): string {
+  return value === null ? number(null) : value.toFixed(2);
 }
 
 /** What the server counts, asked again a moment after its state of the tile has changed. */

@@ -22,6 +22,7 @@ export function ReaderDialog({ run, now, chosen, close }: ReaderProps) {
     readersSoFar(run).then(setReaders, () => setReaders([]));
   }, [run]);
   const typed = name.trim();
+  const others = readers.filter((reader) => reader.name !== now);
   return (
     <Dialog title="Who is reading?" close={close}>
       <p>
@@ -49,10 +50,10 @@ export function ReaderDialog({ run, now, chosen, close }: ReaderProps) {
           Start
         </button>
       </form>
-      {readers.length > 0 && (
+      {others.length > 0 && (
         <fieldset class="readers">
           <legend>Or go on as</legend>
-          {readers.map((reader) => (
+          {others.map((reader) => (
             <button key={reader.name} type="button" onClick={() => chosen(reader.name)}>
               {reader.name} <small>{count(reader.tiles_done, "tile")} done</small>
             </button>

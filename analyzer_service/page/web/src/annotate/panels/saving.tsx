@@ -9,7 +9,7 @@ export function SavingState({ session }: { session: Session }) {
   if (lost) {
     return (
       <span class="saving bad" role="alert">
-        Not kept: this browser has no room left. Leave the page open until it says “Saved”.
+        <span>Not kept: this browser has no room left. Leave the page open until it says “Saved”.</span>
       </span>
     );
   }
@@ -20,8 +20,8 @@ export function SavingState({ session }: { session: Session }) {
   }[state];
   return (
     <span class="row">
-      <span class="saving" data-state={state} role="status">
-        {words}
+      <span class="saving" data-state={state} role="status" title={words}>
+        <span>{words}</span>
       </span>
       {state === "waiting" && (
         <button class="small" onClick={() => session.outbox.wake()} title={count(unsent, "change")}>
