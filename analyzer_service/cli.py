@@ -16,6 +16,7 @@ from analyzer_service.options import (
     Alerts,
     Analyzer,
     AnalyzerTimeout,
+    Logs,
     Outline,
     Output,
     Project,
@@ -43,6 +44,7 @@ from analyzer_service.settings import (
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError, RecordingError, SidelightError
 from shared.flags import PREFIX, Config
+from shared.logs import log_to
 from shared.transport.keys import load_server_keys, make_keys
 
 logger = logging.getLogger(__name__)
@@ -121,6 +123,7 @@ def serve(
     alerts: Alerts = None,
     analyzer: Analyzer = None,
     analyzer_timeout: AnalyzerTimeout = 30.0,
+    log_format: Logs = "auto",
     config: Config = None,
     parent_pid: Annotated[int | None, _hidden()] = None,
     log_file: Annotated[Path | None, _hidden()] = None,
@@ -128,7 +131,7 @@ def serve(
     """Receive runs from trainers and analyze them."""
     from analyzer_service.receive.serve import serve as run
 
-    _log_to(log_file, config)
+    _log_to(log_file, log_format, config)
     address = check_bind(
         bind, secured=keys is not None, allow_plaintext_network=allow_plaintext_network
     )
@@ -178,12 +181,13 @@ def replay(
     alerts: Alerts = None,
     analyzer: Analyzer = None,
     analyzer_timeout: AnalyzerTimeout = 30.0,
+    log_format: Logs = "auto",
     config: Config = None,
 ) -> None:
     """Analyze recordings as if they were live."""
     from analyzer_service.receive.replaying import ReplaySettings, replay_files
 
-    _log_to(None, config)
+    _log_to(None, log_format, config)
     settings = ReplaySettings(
         output_dir=output_dir,
         wandb_mode=_wandb_mode(wandb),
@@ -224,6 +228,7 @@ def page(
             envvar=TOKEN_VARIABLE,
         ),
     ] = None,
+    log_format: Logs = "auto",
     config: Config = None,
     parent_pid: Annotated[int | None, _hidden()] = None,
     listener: Annotated[int | None, _hidden()] = None,
@@ -232,7 +237,7 @@ def page(
     check_built()
     from analyzer_service.page.serving import serve_page
 
-    _log_to(None, config)
+    _log_to(None, log_format, config)
     settings = page_settings(output_dir, bind, option="--bind", token=token)
     claimed = None if listener is None else socket.socket(fileno=listener)
     serve_page(replace(settings, parent_pid=parent_pid), claimed)
@@ -362,13 +367,7 @@ def _wandb_mode(asked: str | None) -> Mode:
     raise ConfigurationError(f"--wandb {asked}: choose one of {', '.join(get_args(Mode))}")
 
 
-def _log_to(path: Path | None, config: Path | None) -> None:
-    try:
-        handler = logging.StreamHandler() if path is None else logging.FileHandler(path)
-    except OSError as error:
-        raise ConfigurationError(f"log file {path} cannot be written: {error}") from error
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
-    )
+def _log_to(path: Path | None, asked: str, config: Path | None) -> None:
+    log_to(path, asked)
     if config is not None:
         logger.info("flags that are not given are those of %s", config)

@@ -52,3 +52,9 @@ AnalyzerTimeout = Annotated[
         envvar="SIDELIGHT_ANALYZER_TIMEOUT",
     ),
 ]
+Logs = Annotated[
+    str,
+    typer.Option(
+        help="text, json, or auto: json unless it is a terminal.", envvar="SIDELIGHT_LOG_FORMAT"
+    ),
+]

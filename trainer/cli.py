@@ -1,6 +1,5 @@
 """``python -m trainer``: the guide's flags, and what became of a run."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ import typer
 
 from shared.errors import ConfigurationError
 from shared.flags import PREFIX, Config
+from shared.logs import log_to
 from trainer.finished import describe
 from trainer.help_sections import SectionedCommand
 from trainer.limits import Limits
@@ -118,12 +118,22 @@ def train(
             "The journal file: frames get a quarter, scalars all; beyond it, they wait in memory."
         ),
     ] = Limits.journal_mib,
+    log_format: Annotated[
+        str,
+        typer.Option(
+            help="text, json, or auto: json unless it is a terminal.  "
+            "[env var: SIDELIGHT_LOG_FORMAT]",
+            envvar="SIDELIGHT_LOG_FORMAT",
+            show_envvar=False,
+        ),
+    ] = "auto",
     config: Config = None,
 ) -> None:
     """Train DAE-KAN on tissue while another process analyzes it."""
     given = locals()
     del given["config"]  # what it says stands in the others
-    _run(read_settings(**given))
+    del given["log_format"]
+    _run(read_settings(**given), log_format)
 
 
 def main() -> None:
@@ -135,8 +145,8 @@ def main() -> None:
         sys.exit(2)
 
 
-def _run(settings: TrainSettings) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+def _run(settings: TrainSettings, log_format: str) -> None:
+    log_to(None, log_format, text="%(message)s")
     from trainer.fit import fit  # with torch and Lightning, which --help does without
 
     for line in describe(fit(settings)):

@@ -52,4 +52,5 @@ def start(
 def environment() -> dict[str, str]:
     """This environment without any W&B account, so that nothing leaves the machine."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    return kept | {"PYTHONPATH": str(ROOT), "NETRC": os.devnull, "OMP_NUM_THREADS": "1"}
+    ours = {"PYTHONPATH": str(ROOT), "SIDELIGHT_LOG_FORMAT": "text"}  # as on a terminal
+    return kept | ours | {"NETRC": os.devnull, "OMP_NUM_THREADS": "1"}

@@ -108,14 +108,14 @@ def test_bad_input_is_one_line_and_writes_nothing(case, tmp_path, monkeypatch, c
 
 def test_flags_become_settings(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "_run", seen.append)
+    monkeypatch.setattr(cli, "_run", lambda settings, _: seen.append(settings))
     run(monkeypatch, "--gpu", 1, "--batch-size", 16, "--analysis-freq", 50, "--record", "a.mcap")
     assert seen == [TrainSettings(gpu=1, batch_size=16, analysis_freq=50, record=Path("a.mcap"))]
 
 
 def test_defaults_are_the_guides(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "_run", seen.append)
+    monkeypatch.setattr(cli, "_run", lambda settings, _: seen.append(settings))
     run(monkeypatch)
     [settings] = seen
     assert (settings.gpu, settings.batch_size, settings.num_workers) == (None, None, 4)
@@ -134,5 +134,5 @@ def test_help_is_quick_and_shows_every_flag():
     shown = set(re.findall(r"^  --([a-z-]+)", ran.stdout, re.MULTILINE))
     fields = {name.replace("_", "-") for name in TrainSettings.model_fields}
     assert fields > GUIDE_FLAGS
-    assert shown - {"help", "config"} == fields
+    assert shown - {"help", "config", "log-format"} == fields
     assert "imported: []" in ran.stdout

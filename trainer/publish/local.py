@@ -25,6 +25,8 @@ _ENDED_ON_PURPOSE = (0, 2)
 _MOST_RESTARTS = 5
 _RESTART_AFTER_S = 0.5
 _LONGEST_ENDPOINT = 100
+# People read this log when something went wrong; what is asked for goes before it.
+_LOGGING = {"SIDELIGHT_LOG_FORMAT": "text"}
 
 
 class LocalAnalyzer:
@@ -164,7 +166,7 @@ class LocalAnalyzer:
             # A session of its own: Ctrl-C reaches the trainer, which then ends the run.
             process = subprocess.Popen(
                 self._command,
-                env=self._environment,
+                env=_LOGGING | (os.environ if self._environment is None else self._environment),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
