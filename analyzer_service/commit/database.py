@@ -96,8 +96,19 @@ def open_unchanged(folder: Path) -> sqlite3.Connection:
     ConfigurationError
         If the folder holds no run, or one of another version of this schema.
     """
+    return _open_to_read(folder, alone=not has_log(folder))
+
+
+def has_log(folder: Path) -> bool:
+    """Whether the write-ahead log holds anything: of a writer at work, or of one that was killed.
+
+    An empty one is left where somebody read the run as its writer ended.
+    """
     path = run_database(folder)
-    return _open_to_read(folder, alone=not path.with_name(f"{path.name}-wal").exists())
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _open_to_read(folder: Path, *, alone: bool) -> sqlite3.Connection:

@@ -79,6 +79,7 @@ class RollupReader:
         self._lists = lists
         self._phase = phase
         self.names = list(dict.fromkeys(names))
+        self._found: dict[int, tuple[list[int], list[int]]] = {}
         self.rows = self._count() if rows is None else rows
 
     def read(self, level: int, first: int, last: int) -> Buckets:
@@ -186,9 +187,12 @@ class RollupReader:
         return table
 
     def _places(self, number: int) -> tuple[list[int], list[int]]:
-        places = {name: place for place, name in enumerate(self._lists.names(number))}
-        pairs = [(to, places[name]) for to, name in enumerate(self.names) if name in places]
-        return [to for to, _ in pairs], [source for _, source in pairs]
+        """Where the wanted names are: among those wanted, and in name list `number`."""
+        if number not in self._found:
+            places = {name: place for place, name in enumerate(self._lists.names(number))}
+            pairs = [(to, places[name]) for to, name in enumerate(self.names) if name in places]
+            self._found[number] = [to for to, _ in pairs], [source for _, source in pairs]
+        return self._found[number]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ incarnation, stream, fseq). Nothing may be acknowledged before its transaction h
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -83,7 +83,14 @@ class Store:
         self._unsaid: list[tuple[int, str]] = []
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, with all that was committed in its one file.
+
+        SQLite itself sees to that, unless somebody reads the run at that moment; then this waits
+        for what is being read, but not for long.
+        """
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA busy_timeout = 1000")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
 
     @contextmanager

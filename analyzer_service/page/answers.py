@@ -46,7 +46,7 @@ def arrays(facts: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> Res
         raw = little.tobytes()
         parts.append(raw + bytes(-len(raw) % _ALIGNED))
         offset += len(parts[-1])
-    head = json.dumps(_plain({**facts, "arrays": listed}), allow_nan=False).encode()
+    head = json.dumps({**_plain(facts), "arrays": listed}, allow_nan=False).encode()
     head += b" " * (-(4 + len(head)) % _ALIGNED)
     body = b"".join([len(head).to_bytes(4, "little"), head, *parts])
     return Response(body, media_type="application/octet-stream")

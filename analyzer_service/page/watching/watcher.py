@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from analyzer_service.commit.database import open_unchanged, run_database
+from analyzer_service.commit.database import has_log, open_unchanged, run_database
 from analyzer_service.commit.standing import Standing, Standings
 from analyzer_service.page.answers import PageError
 from analyzer_service.page.folders import RunFolders
@@ -154,22 +154,17 @@ class _Opened:
 
     @classmethod
     def of(cls, folder: Path) -> "_Opened":
-        path = run_database(folder)
-        alone = not _log(path).exists()
-        return cls(alone, _file(path, alone))
+        alone = not has_log(folder)
+        return cls(alone, _file(run_database(folder), alone))
 
     def check(self, folder: Path) -> None:
-        path = run_database(folder)
         try:
-            same = _file(path, self.alone) == self.file and not (self.alone and _log(path).exists())
+            same = _file(run_database(folder), self.alone) == self.file
+            same = same and not (self.alone and has_log(folder))
         except OSError:
             same = False
         if not same:
             raise Replaced
-
-
-def _log(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
 
 
 def _file(path: Path, alone: bool) -> tuple[int, ...]:

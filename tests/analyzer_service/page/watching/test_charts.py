@@ -117,6 +117,7 @@ def test_zooming_one_chart_zooms_all_and_the_address_holds_it(
     tab.mouse.move(left + 0.6 * box["width"], middle, steps=4)
     tab.mouse.up()
     expect(tab.get_by_role("status").filter(has_text=ZOOMED)).to_be_visible()
+    expect(tab).to_have_url(re.compile(r"from=\d+&to=\d+"))
     shared = tab.url
     first, last = (float(re.search(rf"{key}=(\d+)", shared)[1]) for key in ("from", "to"))  # type: ignore[index]
     assert (abs(first - 0.5 * ROWS) < 20, abs(last - 0.6 * ROWS) < 20) == (True, True)

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from analyzer_service.commit.database import run_database
+from analyzer_service.commit.reader import RunReader
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.watching.live import Watchers, news_of
 from tests.analyzer_service.page.serving import Served
@@ -113,6 +114,27 @@ def test_a_finished_run_that_is_taken_up_again_is_seen(tmp_path: Path) -> None:
         again.batch(1)
         state = await viewer.until(lambda state: bool(state["released"] == 2))
         again.close()
+        await viewer.close()
+
+    watching(tmp_path, look)
+
+
+def test_a_run_that_ends_while_it_is_watched_is_whole_in_its_one_file(tmp_path: Path) -> None:
+    folder = tmp_path / "auto_analysis_a"
+    run = RunWriter(folder)
+    run.batch(1)
+
+    async def look(watchers: Watchers) -> None:
+        viewer = Viewer(watchers, "a")
+        await viewer.next()
+        run.end()
+        run.close()
+        await viewer.until(lambda state: bool(state["status"] == "finished"))
+        copied = tmp_path / "copied"
+        copied.mkdir()
+        shutil.copy(run_database(folder), copied)
+        with RunReader(copied, unchanged=True) as reader:
+            assert (reader.state().status, reader.state().released) == ("finished", 1)
         await viewer.close()
 
     watching(tmp_path, look)

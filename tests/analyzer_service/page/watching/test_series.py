@@ -1,6 +1,7 @@
 """What charts are sent, against the rows themselves; the browser's side of it is in test_charts."""
 
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -41,15 +42,24 @@ def write_rows(run: RunWriter, losses: Floats, *, phase: str = "train", ranks: i
             run.released.add_batch(Source(run.origin, run.cseq, run.started), batch, None)
 
 
-@pytest.fixture
-def losses(tmp_path: Path) -> Floats:
-    """Losses of run "a": 3,000 training rows with an outlier in row 1,501."""
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Floats]:
+    """Run "a" and its losses: 3,000 training rows with an outlier in row 1,501."""
     made = np.random.default_rng(3).normal(size=3000)
     made[1500] = 1e6
-    run = RunWriter(tmp_path / "auto_analysis_a")
+    folder = tmp_path_factory.mktemp("series") / "auto_analysis_a"
+    run = RunWriter(folder)
     write_rows(run, made)
     write_rows(run, made[:40], phase="val", ranks=2)
     run.close()
+    return folder, made
+
+
+@pytest.fixture
+def losses(tmp_path: Path, written: tuple[Path, Floats]) -> Floats:
+    """Losses of run "a", which is in the output folder."""
+    folder, made = written
+    shutil.copytree(folder, tmp_path / folder.name)
     return made
 
 

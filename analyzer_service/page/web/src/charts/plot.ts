@@ -1,7 +1,6 @@
 // One chart on a canvas: uPlot, with good ranges behind, bands around, and one cursor for all.
 import uPlot from "uplot";
 
-import { color } from "../base/colors";
 import type { Curve } from "./curves";
 import { HIGH, LOW, PER_CURVE, PLAIN, SMOOTH, place, tableOf, type Table } from "./drawn";
 import { valueRange, type Limits } from "./scales";
@@ -126,7 +125,7 @@ export class Plot {
 
   private uplotOptions(): uPlot.Options {
     const { options, curves } = this;
-    const soft = () => color("--soft");
+    const soft = () => faint("--soft");
     const line = () => faint("--line", 0.7);
     const axis = { stroke: soft, font: "11px system-ui, sans-serif", ticks: { show: false } };
     const grid = { stroke: line, width: 1 };
@@ -159,7 +158,7 @@ export class Plot {
         points: {
           size: (_, series) => (this.isMain(series) ? 7 : 0),
           width: 0,
-          fill: (_, series) => color(curves[Math.floor((series - 1) / PER_CURVE)]?.color ?? "--text"),
+          fill: (_, series) => faint(curves[Math.floor((series - 1) / PER_CURVE)]?.color ?? "--text"),
         },
         dataIdx: (_, series, index) => this.nearest(series, index) ?? index,
       },
@@ -233,9 +232,9 @@ export class Plot {
     const below = low === null ? top + height : y(low);
     const { ctx } = u;
     ctx.save();
-    ctx.fillStyle = color("--good");
+    ctx.fillStyle = faint("--good");
     ctx.fillRect(left, above, width, Math.max(0, below - above));
-    ctx.strokeStyle = color("--good-line");
+    ctx.strokeStyle = faint("--good-line");
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
     for (const limit of [low, high]) {

@@ -29,6 +29,7 @@ const DEFAULTS: ChartSettings = {
   folded: ["activation", "quality"],
 };
 const KEY = "charts";
+const ADDRESS_SETTLES_MS = 200;
 const REMEMBERED: (keyof ChartSettings)[] = ["smoothing", "log", "clip", "train", "val", "folded"];
 
 /** Settings and view of the address's hash, which is `prefix` and a query; else those remembered. */
@@ -79,11 +80,20 @@ export function useControls(prefix: string): Controls {
   const [settings, setSettings] = useState(initial.settings);
   const view = useMemo(() => new View(initial.range), [initial]);
   useEffect(() => {
-    const write = () => intoAddress(prefix, settings, view.range);
+    let due = 0;
+    const write = () => {
+      clearTimeout(due);
+      // Browsers refuse an address that changes with each turn of a wheel.
+      due = window.setTimeout(() => intoAddress(prefix, settings, view.range), ADDRESS_SETTLES_MS);
+    };
     write();
     const kept = Object.fromEntries(REMEMBERED.map((key) => [key, settings[key]]));
     remember(KEY, kept);
-    return view.onChange(write);
+    const leave = view.onChange(write);
+    return () => {
+      clearTimeout(due);
+      leave();
+    };
   }, [prefix, settings, view]);
   const phases = (["train", "val"] as const).filter((phase) => settings[phase]);
   return { settings, change: (part) => setSettings((now) => ({ ...now, ...part })), view, phases };

@@ -1,10 +1,19 @@
 // Colors of curves as the theme has them, and numbers on axes.
-import { color } from "../base/colors";
+import { color, onThemeChange } from "../base/colors";
 
-/** `property` of the style sheet (#rrggbb), let through by `share`. */
-export function faint(property: string, share: number): string {
-  const value = color(property);
-  const parts = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})/i.exec(value);
+const SHADES = new Map<string, string>();
+onThemeChange(() => SHADES.clear());
+
+/** `property` of the style sheet (#rrggbb), let through by `share`; asked for with each frame. */
+export function faint(property: string, share = 1): string {
+  const key = `${property} ${share}`;
+  let shade = SHADES.get(key);
+  if (shade === undefined) SHADES.set(key, (shade = mixed(color(property), share)));
+  return shade;
+}
+
+function mixed(value: string, share: number): string {
+  const parts = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(value);
   if (!parts) return value;
   const [red, green, blue] = parts.slice(1).map((part) => parseInt(part, 16));
   return `rgba(${red}, ${green}, ${blue}, ${share})`;
