@@ -6,11 +6,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.page.answers import PageError
 from shared.errors import ConfigurationError
 from shared.naming import RUN_PREFIX as PREFIX
+
+_DATABASE: Final = run_database(Path()).name
 
 
 class RunFolders:
@@ -93,11 +96,11 @@ def _is_text(name: str) -> bool:
 
 
 def _is_run(entry: os.DirEntry[str], root: Path) -> bool:
-    database = run_database(Path(entry))
+    database = f"{entry.path}{os.sep}{_DATABASE}"
     try:
-        kind = database.lstat().st_mode
+        kind = os.lstat(database).st_mode
     except OSError:
         return False
     if stat.S_ISREG(kind) and not entry.is_symlink():
         return True  # it lies where it seems to
-    return database.is_file() and inside(database, root)
+    return os.path.isfile(database) and inside(Path(database), root)

@@ -29,11 +29,11 @@ class Fresh(Generic[T]):
     def __init__(self, read: Callable[[Path], T], files: Iterable[str]) -> None:
         self._read = read
         self._files = tuple(files)
-        self._kept: dict[Path, tuple[Facts, T]] = {}
+        self._kept: dict[str, tuple[Facts, T]] = {}
         self._lock = threading.Lock()
 
-    def of(self, folders: Iterable[Path]) -> Mapping[Path, T]:
-        """What was read of each of `folders`; of any other it is forgotten.
+    def of(self, folders: Mapping[str, Path]) -> Mapping[str, T]:
+        """What was read of each of `folders`, by its name; of any other it is forgotten.
 
         Who asks at the same time waits, and then finds everything read.
         """
@@ -41,19 +41,21 @@ class Fresh(Generic[T]):
             now, self._kept = self._look(folders)
         return now
 
-    def _look(self, folders: Iterable[Path]) -> tuple[dict[Path, T], dict[Path, tuple[Facts, T]]]:
-        now: dict[Path, T] = {}
-        kept: dict[Path, tuple[Facts, T]] = {}
-        for folder in folders:
-            facts = tuple(_facts(folder / name) for name in self._files)
-            known = self._kept.get(folder)
-            now[folder] = known[1] if known and known[0] == facts else self._read(folder)
+    def _look(self, folders: Mapping[str, Path]) -> tuple[dict[str, T], dict[str, tuple[Facts, T]]]:
+        now: dict[str, T] = {}
+        kept: dict[str, tuple[Facts, T]] = {}
+        for name, folder in folders.items():
+            place = os.fspath(folder)
+            # Joined as text: making paths of 1,500 names takes longer than asking for their facts.
+            facts = tuple([_facts(f"{place}{os.sep}{file}") for file in self._files])
+            known = self._kept.get(name)
+            now[name] = known[1] if known and known[0] == facts else self._read(folder)
             if not _just_now(facts):
-                kept[folder] = facts, now[folder]
+                kept[name] = facts, now[name]
         return now, kept
 
 
-def _facts(path: Path) -> tuple[int, int, int] | None:
+def _facts(path: str) -> tuple[int, int, int] | None:
     try:
         found = os.stat(path)
     except OSError:
@@ -62,5 +64,5 @@ def _facts(path: Path) -> tuple[int, int, int] | None:
 
 
 def _just_now(facts: Facts) -> bool:
-    latest = max((each[2] for each in facts if each is not None), default=0)
+    latest = max([each[2] for each in facts if each is not None], default=0)
     return abs(time.time_ns() - latest) < _TICK_NS

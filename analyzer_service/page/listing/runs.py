@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from analyzer_service.page.folders import RunFolders
@@ -18,20 +19,25 @@ class RunList:
 
     def __init__(self, folders: RunFolders) -> None:
         self._folders = folders
-        self._standing = Fresh(read_standing, _DATABASE)
-        self._marks = Fresh(read_marks, [FILE])
+        self._standing = Fresh(_standing, _DATABASE)
+        self._marks = Fresh(lambda folder: asdict(read_marks(folder)), [FILE])
 
     def entries(self) -> list[dict[str, Any]]:
         """A run each, by name; those that were deleted meanwhile are left out."""
         folders = self._folders.all()
-        standing = self._standing.of(folders.values())
-        marks = self._marks.of(folders.values())
+        standing = self._standing.of(folders)
+        marks = self._marks.of(folders)
         now, listed = time.time(), []
         for name, folder in sorted(folders.items()):
-            found = standing[folder]
+            found = standing[name]
             if found is None:
                 continue
-            quiet_s = silent_s(folder, now) if found.status == "running" else None
-            noted = asdict(marks[folder])
-            listed.append({"run": name, **asdict(found), "silent_s": quiet_s, **noted})
+            running = found["status"] == "running"
+            quiet_s = silent_s(folder, now) if running else None
+            listed.append({"run": name, **found, "silent_s": quiet_s, **marks[name]})
         return listed
+
+
+def _standing(folder: Path) -> dict[str, Any] | None:
+    found = read_standing(folder)
+    return None if found is None else asdict(found)

@@ -252,7 +252,7 @@ def _steps(folder: Path) -> int:
 
 
 def test_many_runs_are_listed_at_once(good: Path, client: TestClient) -> None:
-    """500 runs: 50 ms and less on an idle core once they were read; the limit is a wide one."""
+    """500 runs take 40 ms of a processor once they were read; the limit is a wide one."""
     data = (good / "metrics.sqlite").read_bytes()
     for number in range(500):
         folder = good.with_name(f"auto_analysis_{number}")
@@ -260,9 +260,9 @@ def test_many_runs_are_listed_at_once(good: Path, client: TestClient) -> None:
         (folder / "metrics.sqlite").write_bytes(data)
         os.utime(folder / "metrics.sqlite", (1, 1))
     assert len(listed(client)) == 501
-    begun = time.perf_counter()
+    begun = time.process_time()
     body = client.get("/api/runs").content
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.25
     assert len(json.loads(body)["runs"]) == 501
 
 
