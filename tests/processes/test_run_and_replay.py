@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.sinks.health_file import FILE, parse_lines
 from tests.processes.commands import TINY, run
 
 pytestmark = pytest.mark.process
@@ -82,6 +83,12 @@ def test_the_books_balance(live: Path) -> None:
         assert book.pending == 0
 
 
+def test_the_analyzers_health_is_noted_live_to_the_end(live: Path) -> None:
+    last = parse_lines((live / FILE).read_bytes())[-1]
+    assert (last["event"], last["status"]) == ("end", "finished")
+    assert (last["offered"], last["pending"]) == (last["delivered"] + last["dropped"], 0)
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_replay_equals_the_live_run_byte_for_byte(
     live: Path, tmp_path: Path, workers: str
@@ -92,11 +99,13 @@ def test_a_replay_equals_the_live_run_byte_for_byte(
         *("--output-dir", "again", "--workers", workers),
         cwd=tmp_path,
     )
-    again = files(tmp_path / "again" / "auto_analysis_tiny")
+    replayed = tmp_path / "again" / "auto_analysis_tiny"
+    again = files(replayed)
     original = files(live)
     assert sorted(again) == sorted(original)
     different = [name for name in original if again[name] != original[name]]
     assert different == []
+    assert not (replayed / FILE).exists(), "the analyzer's health is no part of the results"
 
 
 def test_a_truncated_recording_replays_up_to_the_tear(live: Path, tmp_path: Path) -> None:

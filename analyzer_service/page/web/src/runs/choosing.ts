@@ -34,13 +34,18 @@ export const OTHERWISE: Choice = {
   descending: true,
 };
 
-export const COLUMNS: { column: Column; title: string; numeric: boolean }[] = [
+export const COLUMNS: { column: Column; title: string; numeric: boolean; means?: string }[] = [
   { column: "run", title: "Run", numeric: false },
   { column: "status", title: "State", numeric: false },
-  { column: "loss", title: "Loss", numeric: true },
-  { column: "val_loss", title: "Val loss", numeric: true },
-  { column: "ssim", title: "SSIM", numeric: true },
-  { column: "val_ssim", title: "Val SSIM", numeric: true },
+  { column: "loss", title: "Loss", numeric: true, means: "Of the last training batch" },
+  { column: "val_loss", title: "Val loss", numeric: true, means: "Of the last validation batch" },
+  { column: "ssim", title: "SSIM", numeric: true, means: "Of the last analyzed training batch" },
+  {
+    column: "val_ssim",
+    title: "Val SSIM",
+    numeric: true,
+    means: "Of the last analyzed validation batch",
+  },
   { column: "alerts", title: "Alerts", numeric: true },
   { column: "started", title: "Started", numeric: false },
   { column: "duration", title: "Duration", numeric: true },

@@ -61,14 +61,18 @@ function Table({ runs, drawn, picked, choice, change, pickAll, actions }: Props 
               <span class="visually-hidden">Pick all that are shown</span>
             </label>
           </th>
-          {COLUMNS.map(({ column, title, numeric }) => (
+          {COLUMNS.map(({ column, title, numeric, means }) => (
             <th
               key={column}
               role="columnheader"
               class={numeric ? "number" : ""}
               aria-sort={sortOf(choice, column)}
             >
-              <button class="quiet sort" onClick={() => change(sortedBy(choice, column))}>
+              <button
+                class="quiet sort"
+                title={means}
+                onClick={() => change(sortedBy(choice, column))}
+              >
                 {title}
                 <span aria-hidden="true">{arrowOf(choice, column)}</span>
               </button>

@@ -103,7 +103,7 @@ function optionsFor(
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_, __, largest) => [0, largest > 0 ? largest * 1.1 : 1] } },
     axes: [
-      { ...axis, space: 70, size: 24, values: (_, ticks, __, ___, apart) => ticks.map(clockFor(apart)) },
+      { ...axis, space: 54, size: 24, values: (_, ticks, __, ___, apart) => ticks.map(clockFor(apart)) },
       {
         ...axis,
         space: 28,
