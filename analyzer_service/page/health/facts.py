@@ -14,8 +14,7 @@ from analyzer_service.page.health.books import (
     incarnation,
     record_books,
 )
-from analyzer_service.page.health.history import history
-from analyzer_service.page.health.noted import Line
+from analyzer_service.page.health.noted import Line, Noted
 from analyzer_service.page.health.verdict import Facts, findings
 from analyzer_service.page.quiet import silent_s
 
@@ -23,15 +22,15 @@ _FRESH_S: Final = 10.0
 _MEMORY_POINTS: Final = 300
 
 
-def health_of(reader: RunReader, lines: list[Line], *, now: float | None = None) -> dict[str, Any]:
+def health_of(reader: RunReader, noted: Noted, *, now: float | None = None) -> dict[str, Any]:
     """Current facts, their history, books, alerts and a verdict of the run that `reader` reads.
 
-    `lines` are what its analyzer noted; a run that was replayed has none.
+    `noted` is what its analyzer noted; of a run that was replayed that is nothing.
     """
     now = time.time() if now is None else now
     state = reader.state()
     running = state.status == "running"
-    last = lines[-1] if lines else None
+    last = noted.last
     live = running and last is not None and _at_work(last, now)
     frames, records = frame_books(reader), record_books(reader)
     contained, told = failures(state), alerts(reader, state.released)
@@ -53,7 +52,7 @@ def health_of(reader: RunReader, lines: list[Line], *, now: float | None = None)
         "live": live,
         "findings": [asdict(finding) for finding in findings(facts)],
         "current": last,
-        "history": {name: column.tolist() for name, column in history(lines).items()},
+        "history": {name: column.tolist() for name, column in noted.over_time.items()},
         "trainer_memory": _trainer_memory(reader, state.released),
         "frames": frames,
         "records": records,

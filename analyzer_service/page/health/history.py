@@ -1,7 +1,7 @@
 """Numbers of health over time, few enough to be drawn."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -9,65 +9,52 @@ from numpy.typing import NDArray
 
 POINTS: Final = 600
 _SILENCE_S: Final = 20.0
-_PARTS_OF_SILENCE: Final = 8
-
-Line = Mapping[str, Any]
-
-_LARGEST: Final[Mapping[str, Callable[[Line], Any]]] = {
-    "ingest_lag_s": lambda line: line.get("ingest_lag_s"),
-    "work_lag_s": lambda line: line.get("work_lag_s"),
-    "frames_waiting": lambda line: line.get("frames_waiting"),
-    "waiting_bytes": lambda line: line.get("waiting_bytes"),
-    "trainer_waiting_bytes": lambda line: line.get("trainer_waiting_bytes"),
-    "records_uncommitted": lambda line: line.get("records_uncommitted"),
-    "rss_bytes": lambda line: line.get("rss_bytes"),
-    "children_rss_bytes": lambda line: line.get("children_rss_bytes"),
-}
-_DROPPED: Final = "dropped"
+_SILENCES: Final = POINTS // 8
+_GAUGES: Final = (
+    *("ingest_lag_s", "work_lag_s", "frames_waiting", "waiting_bytes", "trainer_waiting_bytes"),
+    *("records_uncommitted", "rss_bytes", "children_rss_bytes"),
+)
+COLUMNS: Final = ("at", *_GAUGES, "dropped")
+"""Unix time in seconds, gauges, and dropped frames, which are counted up."""
 
 
-def history(lines: Sequence[Line], *, points: int = POINTS) -> dict[str, NDArray[np.float64]]:
-    """Columns by name, ``at`` among them, over at most `points` equal parts of the time.
+def rows_of(lines: Iterable[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """Numbers of lines of `health.jsonl`, of shape (N, len(COLUMNS)); NaN where there is none."""
+    rows = [[_number(line.get(name)) for name in COLUMNS] for line in lines]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(COLUMNS))
 
-    Of a gauge each part has its largest value, as a peak is what matters; of the dropped frames,
-    which are counted up, the last. A part that nothing was noted in is left out; where the
-    analyzer was silent or away there is one row of NaN.
+
+def history(rows: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Columns by name over at most `POINTS` parts of the time, most of them equally long.
+
+    Of a gauge each part has its largest value, as a peak is what matters; of the dropped frames
+    the last. A part that nothing was noted in is left out; where the analyzer was silent or away
+    there is one row of NaN, at the middle of that time.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (N, len(COLUMNS))
+        As `rows_of` makes them.
     """
-    lines = sorted(lines, key=lambda line: line["at"])
-    columns: dict[str, list[float]] = {name: [] for name in ("at", *_LARGEST, _DROPPED)}
-    if not lines:
-        return {name: np.array(values) for name, values in columns.items()}
-    begin = lines[0]["at"]
-    # Rows of NaN need room, too: at most one for each silence, of which the file tells few.
-    width = max((lines[-1]["at"] - begin) / (points * (1 - 1 / _PARTS_OF_SILENCE)), 1e-9)
-    before: Line | None = None
-    silences = 0
-    for part in _parts(lines, begin, width):
-        silent = before is not None and part[0]["at"] - before["at"] > max(_SILENCE_S, 3 * width)
-        if before is not None and silent and silences < points // _PARTS_OF_SILENCE - 2:
-            silences += 1
-            _add(columns, (before["at"] + part[0]["at"]) / 2, [])
-        _add(columns, part[-1]["at"], part)
-        before = part[-1]
-    return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+    if len(rows) == 0:
+        return {name: np.empty(0) for name in COLUMNS}
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    at = rows[:, 0]
+    width = max((at[-1] - at[0]) / (POINTS - _SILENCES - 1), 1e-9)
+    parts = np.floor((at - at[0]) / width)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(parts)) + 1])
+    ends = np.append(starts[1:], len(rows)) - 1
+    found = rows[ends]
+    found[:, 1:-1] = np.fmax.reduceat(rows[:, 1:-1], starts, axis=0)
+    gaps = at[starts[1:]] - at[ends[:-1]]
+    silent = np.flatnonzero(gaps > max(_SILENCE_S, 3 * width))[:_SILENCES]
+    between = np.full((len(silent), len(COLUMNS)), np.nan)
+    between[:, 0] = (at[starts[1:]] + at[ends[:-1]])[silent] / 2
+    found = np.insert(found, silent + 1, between, axis=0)
+    return {name: found[:, column] for column, name in enumerate(COLUMNS)}
 
 
-def _parts(lines: Sequence[Line], begin: float, width: float) -> list[list[Line]]:
-    parts: dict[int, list[Line]] = {}
-    for line in lines:
-        parts.setdefault(int((line["at"] - begin) / width), []).append(line)
-    return list(parts.values())
-
-
-def _add(columns: dict[str, list[float]], at: float, part: Sequence[Line]) -> None:
-    columns["at"].append(at)
-    for name, value_of in _LARGEST.items():
-        values = [number for line in part if (number := _number(value_of(line))) is not None]
-        columns[name].append(max(values, default=math.nan))
-    last = _number(part[-1].get(_DROPPED)) if part else None
-    columns[_DROPPED].append(math.nan if last is None else last)
-
-
-def _number(value: Any) -> float | None:
+def _number(value: Any) -> float:
     """The value if it is one that can be drawn: a file may hold anything."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    drawn = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if drawn else math.nan

@@ -1,13 +1,18 @@
-"""Lines of `health.jsonl` as they grow: only what is new is read."""
+"""Lines of `health.jsonl` as they grow: only what is new is read, whoever asks."""
 
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analyzer_service.page.folders import inside
+from analyzer_service.page.health.history import history, rows_of
 from analyzer_service.sinks.health_file import FILE, LARGEST_BYTES, parse_lines
 
 _KEPT_RUNS: Final = 16
@@ -15,13 +20,25 @@ _KEPT_RUNS: Final = 16
 Line = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The last line, and the numbers of all of them over time, as `history` makes them."""
+
+    last: Line | None
+    over_time: Mapping[str, NDArray[np.float64]]
+
+
+NOTHING: Final = Noted(None, history(rows_of(())))
+
+
 @dataclass
 class _Followed:
-    """A file as far as it was read."""
+    """A file as far as it was read: of each line only its numbers are kept."""
 
     inode: int = -1
     offset: int = 0
-    lines: list[Line] = field(default_factory=list)
+    rows: NDArray[np.float64] = field(default_factory=lambda: rows_of(()))
+    noted: Noted = NOTHING
 
 
 class NotedHealth:
@@ -31,8 +48,8 @@ class NotedHealth:
         self._followed: OrderedDict[Path, _Followed] = OrderedDict()
         self._lock = threading.Lock()
 
-    def lines(self, folder: Path) -> list[Line]:
-        """Every line so far, oldest first; none where there is no such file."""
+    def of(self, folder: Path) -> Noted:
+        """What was noted in a run's folder; nothing where there is no such file."""
         with self._lock:
             file = self._followed.pop(folder, None) or _Followed()
             self._followed[folder] = file
@@ -42,8 +59,8 @@ class NotedHealth:
                 _follow(file, folder)
             except OSError:
                 self._followed.pop(folder, None)
-                return []
-            return list(file.lines)
+                return NOTHING
+            return file.noted
 
 
 def _follow(file: _Followed, folder: Path) -> None:
@@ -53,9 +70,12 @@ def _follow(file: _Followed, folder: Path) -> None:
     with path.open("rb") as source:
         found = os.fstat(source.fileno())
         if found.st_ino != file.inode or found.st_size < file.offset:  # it was thinned
-            file.inode, file.offset, file.lines = found.st_ino, 0, []
+            file.inode, file.offset = found.st_ino, 0
+            file.rows, file.noted = rows_of(()), NOTHING
         source.seek(file.offset)
         data = source.read(2 * LARGEST_BYTES)
     whole = data[: data.rfind(b"\n") + 1]
     file.offset += len(whole)
-    file.lines += parse_lines(whole)
+    if lines := parse_lines(whole):
+        file.rows = np.concatenate([file.rows, rows_of(lines)])
+        file.noted = Noted(lines[-1], history(file.rows))

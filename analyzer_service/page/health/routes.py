@@ -16,6 +16,6 @@ def routes(folders: RunFolders) -> list[Route]:
 
     def health(request: Request) -> Response:
         with folders.open(request.path_params["run"]) as reader:
-            return answer(health_of(reader, noted.lines(reader.folder)))
+            return answer(health_of(reader, noted.of(reader.folder)))
 
     return [Route("/api/runs/{run}/health", health)]

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -144,25 +145,29 @@ def test_an_old_last_line_is_no_live_run(folder: Path, client: TestClient) -> No
 
 def test_the_file_is_followed_as_it_grows_and_is_thinned(tmp_path: Path) -> None:
     noted = NotedHealth()
-    assert noted.lines(tmp_path) == []
+    assert noted.of(tmp_path).last is None
     file = HealthFile(tmp_path, largest_bytes=20_000)
     for at in range(300):
-        file.append({"at": at, "event": None, "text": "x" * 100})
-        lines = noted.lines(tmp_path)
-        assert lines[-1]["at"] == at
-    assert lines == [json.loads(text) for text in (tmp_path / FILE).read_text().splitlines()]
+        file.append({"at": at, "event": None, "dropped": at, "text": "x" * 100})
+        last = noted.of(tmp_path).last
+        assert last is not None
+        assert last["at"] == at
+    kept = [json.loads(text)["at"] for text in (tmp_path / FILE).read_text().splitlines()]
+    assert len(kept) < 300
+    found = noted.of(tmp_path)
+    assert found.over_time["dropped"][~np.isnan(found.over_time["dropped"])].tolist() == kept
     with (tmp_path / FILE).open("ab") as half:
         half.write(b'{"at": 1000, ')
-    assert noted.lines(tmp_path) == lines
+    assert noted.of(tmp_path) is found
     (tmp_path / FILE).unlink()
-    assert noted.lines(tmp_path) == []
+    assert noted.of(tmp_path).last is None
 
 
 def test_a_link_to_a_file_elsewhere_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text('{"at": 1}\n')
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / FILE).symlink_to(tmp_path / "secret")
-    assert NotedHealth().lines(tmp_path / "run") == []
+    assert NotedHealth().of(tmp_path / "run").last is None
 
 
 def test_a_database_that_is_damaged_while_it_is_shown_says_so(
