@@ -1,6 +1,5 @@
 """Addresses of a run's steps, and of the tiles in them."""
 
-from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +16,14 @@ from analyzer_service.page.tiles.colors import color_tables
 from analyzer_service.page.tiles.nuclei import Ring, nuclear_rings
 from analyzer_service.page.tiles.probes import recurring_tiles
 from analyzer_service.page.tiles.reading import StepReading, position_in, whole_number
-from analyzer_service.page.tiles.telling import FIELDS, step_row, tell_step, tell_tile
+from analyzer_service.page.tiles.telling import (
+    FIELDS,
+    PLACE_FIELDS,
+    step_row,
+    tell_step,
+    tell_tile,
+    tile_row,
+)
 
 IMAGES: Final = ("input", "reconstruction")
 _OUTLINES_BYTES: Final = 16 << 20
@@ -68,7 +74,7 @@ def routes(folders: RunFolders) -> list[Route]:
     def list_probes(request: Request) -> Response:
         with folders.open(request.path_params["run"]) as reader:
             tiles = recurring_tiles(reader.kept_steps().appearances())
-            return answer([asdict(tile) for tile in tiles])
+            return answer({"fields": PLACE_FIELDS, "tiles": [tile_row(tile) for tile in tiles]})
 
     def send_colors(_: Request) -> Response:
         return arrays({}, color_tables())

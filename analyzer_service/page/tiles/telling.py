@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer_service.commit.kept_steps import KeptStep
 from analyzer_service.page.tiles.layers import FrameLayer, LayerView, by_layer, view_layer
+from analyzer_service.page.tiles.probes import RecurringTile
 from analyzer_service.page.tiles.reading import ReadStep
 from shared.messages import Sample
 
@@ -22,6 +23,8 @@ FIELDS: Final = (
     "dashboard",
 )
 
+PLACE_FIELDS: Final = ("release", "number", "position", "epoch", "global_step")
+
 
 def step_row(step: KeptStep) -> list[Any]:
     """Values of `FIELDS`: thousands of steps go in one answer."""
@@ -36,6 +39,14 @@ def step_row(step: KeptStep) -> list[Any]:
         step.ssim,
         step.dashboard,
     ]
+
+
+def tile_row(tile: RecurringTile) -> dict[str, Any]:
+    """A tile's id, and values of `PLACE_FIELDS` for each step at which it is kept."""
+    places = [
+        [at.release, at.phase_step, at.position, at.epoch, at.global_step] for at in tile.places
+    ]
+    return {"id": tile.id, "places": places}
 
 
 def tell_step(step: ReadStep) -> dict[str, Any]:

@@ -143,12 +143,9 @@ def test_nuclei_are_outlined_where_they_are(client: TestClient, run: KnownRun) -
 
 def test_tiles_that_come_again_are_found(client: TestClient, run: KnownRun) -> None:
     found = client.get(f"{RUN}/probes").json()
-    assert [tile["id"] for tile in found] == [sample.id for sample in run.samples]
-    assert [(p["phase_step"], p["position"], p["epoch"]) for p in found[1]["places"]] == [
-        (1, 1, 0),
-        (2, 1, 1),
-        (3, 1, 2),
-    ]
+    assert found["fields"] == ["release", "number", "position", "epoch", "global_step"]
+    assert [tile["id"] for tile in found["tiles"]] == [sample.id for sample in run.samples]
+    assert found["tiles"][1]["places"] == [[1, 1, 1, 0, 10], [2, 2, 1, 1, 20], [3, 3, 1, 2, 30]]
 
 
 @pytest.mark.parametrize(

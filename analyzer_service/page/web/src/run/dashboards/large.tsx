@@ -35,6 +35,7 @@ export function Large({ run, dashboards, file, open }: LargeProps) {
         <button disabled={!older} onClick={() => older && open(older.file)} title="Older (→)">
           Older →
         </button>
+        {drawn && <a href={`#tiles/${drawn.phase}/${drawn.number}/0`}>Tiles</a>}
         {drawn && (
           <a href={`${url}?download`} download={file}>
             Download

@@ -63,6 +63,7 @@ export function useGestures(surface: { current: HTMLElement | null }, linked: Li
       const spot = spotOf(event);
       const { view, setView, pointer } = latest.current;
       pointer.set(tileSpot(view, spot));
+      if (!event.buttons) held.clear(); // released where this was not told of it
       const before = held.get(event.pointerId);
       if (!before) return;
       held.set(event.pointerId, spot);

@@ -21,6 +21,9 @@ const AHEAD = 4;
 const BEHIND = 1;
 const PLAYED_MS = 250;
 
+/** A step to begin at; `number` is null for the latest. */
+export type Start = Omit<Place, "number"> & { number: number | null };
+
 export interface OneStepProps {
   live: Live;
   store: TileStore;
@@ -28,8 +31,8 @@ export interface OneStepProps {
   look: Look;
   changeLook: (part: Partial<Look>) => void;
   steps: Step[];
-  /** Where to begin; the latest step if none is given. */
-  start: Place | null;
+  /** Where to begin: at the latest step if none is given. */
+  start: Start | null;
   switchMode: ComponentChildren;
 }
 
@@ -71,8 +74,9 @@ export function OneStep({ live, store, tables, look, changeLook, steps, start, s
     " ": () => setPlaying(!playing),
   });
   useEffect(() => {
-    history.replaceState(null, "", `#tiles/${some}/${step.number}/${at}`);
-  }, [some, step, at]);
+    const number = following && running ? "latest" : step.number;
+    history.replaceState(null, "", `#tiles/${some}/${number}/${at}`);
+  }, [some, step, at, following, running]);
   useEffect(() => {
     if (!loaded || busy) return;
     const next = neighbors(ofPhase, index, direction).map((each) => placeOf(each, at));

@@ -20,7 +20,7 @@ import { WHOLE, type View } from "./view";
 
 interface Appearance {
   release: number;
-  phase_step: number;
+  number: number;
   position: number;
   epoch: number;
   global_step: number;
@@ -53,10 +53,8 @@ const ROWS = 12;
 
 export function OverTime(props: OverTimeProps) {
   const { run, live, store, look, changeLook, switchMode, tables } = props;
-  const changed = live.state && `${live.state.frames} ${live.state.epochs}`;
-  const { value, error, retry } = useFollowed<Probe[]>(changed, () =>
-    getJson(apiUrl(["runs", run, "probes"])),
-  );
+  const changed = live.state && `${live.state.epochs} ${live.state.status}`;
+  const { value, error, retry } = useFollowed<Probe[]>(changed, () => loadProbes(run));
   const [most, setMost] = useState(MOST_COLUMNS[0]!);
   const [rows, setRows] = useState(ROWS);
   const [layerKey, setLayer] = useState<string | null>(null);
@@ -133,6 +131,21 @@ export function OverTime(props: OverTimeProps) {
   );
 }
 
+interface Answer {
+  fields: (keyof Appearance)[];
+  tiles: { id: string; places: number[][] }[];
+}
+
+async function loadProbes(run: string): Promise<Probe[]> {
+  const { fields, tiles } = await getJson<Answer>(apiUrl(["runs", run, "probes"]));
+  return tiles.map(({ id, places }) => ({
+    id,
+    places: places.map(
+      (place) => Object.fromEntries(fields.map((field, i) => [field, place[i]])) as unknown as Appearance,
+    ),
+  }));
+}
+
 type RowProps = OverTimeProps & { probe: Probe; columns: Column[]; linked: Linked; layer: string | null };
 
 function Row(props: RowProps) {
@@ -154,15 +167,18 @@ function Row(props: RowProps) {
 function Cell({ store, tables, look, linked, layer, appearance, open, probe }: RowProps & { appearance: Appearance }) {
   const room = useRef<HTMLDivElement>(null);
   const near = useNear(room);
-  const { release, phase_step, position, epoch, global_step } = appearance;
+  const { release, number, position, epoch, global_step } = appearance;
   const place = useMemo<Place>(
-    () => ({ phase: "val", number: phase_step, release, position }),
-    [phase_step, release, position],
+    () => ({ phase: "val", number, release, position }),
+    [number, release, position],
   );
   const [tile, setTile] = useState<Tile | null>(null);
   const [failed, setFailed] = useState(false);
   useEffect(() => {
-    if (!near) return;
+    if (!near) {
+      setTile(null); // the store has it still, as far as there is room
+      return;
+    }
     let gone = false;
     store.tile(place, ["input"]).then(
       (found) => !gone && setTile(found),
@@ -180,6 +196,7 @@ function Cell({ store, tables, look, linked, layer, appearance, open, probe }: R
           aspect={tile.images.input!.height / tile.images.input!.width}
           paint={paint}
           linked={linked}
+          keys={false}
         >
           {facts?.remark && <span class="remark" title={facts.remark}>{short(facts)}</span>}
           <button
@@ -212,6 +229,7 @@ function usePaint(tile: Tile | null, facts: LayerFacts | null, look: Look, table
   }, [tile, facts, scaleName, colors, opacity, smooth, gray, tables]);
 }
 
+/** A remark in a word. */
 function short({ status }: LayerFacts): string {
   return { ok: "weak", flat: "constant", tiny: "no map", nonfinite: "no map" }[status];
 }
@@ -233,9 +251,9 @@ function useLayers(store: TileStore, probes: Probe[] | null): LayerFacts[] {
   const first = probes?.[0]?.places.at(-1);
   useEffect(() => {
     if (!first) return;
-    const { phase_step, release, position } = first;
+    const { number, release, position } = first;
     store
-      .tile({ phase: "val", number: phase_step, release, position }, ["input"])
+      .tile({ phase: "val", number, release, position }, ["input"])
       .then((tile) => setLayers(tile.facts.layers), () => undefined);
   }, [first?.release]);
   return layers;

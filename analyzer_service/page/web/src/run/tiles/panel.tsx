@@ -42,6 +42,8 @@ export function Panel(props: PanelProps) {
 }
 
 interface CanvasProps {
+  /** Whether it is zoomed and moved by keys: a stop of the Tab key. */
+  keys?: boolean;
   label: string;
   aspect: number;
   paint: Paint;
@@ -49,7 +51,7 @@ interface CanvasProps {
   children?: ComponentChildren;
 }
 
-export function Canvas({ label, aspect, paint, linked, children }: CanvasProps) {
+export function Canvas({ label, aspect, paint, linked, keys = true, children }: CanvasProps) {
   const surface = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const size = useSize(surface, aspect);
@@ -68,7 +70,7 @@ export function Canvas({ label, aspect, paint, linked, children }: CanvasProps) 
       ref={surface}
       style={{ aspectRatio: `${1 / aspect}` }}
     >
-      <canvas ref={canvas} role="img" aria-label={label} tabIndex={0} />
+      <canvas ref={canvas} role="img" aria-label={label} tabIndex={keys ? 0 : -1} />
       <Mark pointer={linked.pointer} view={linked.view} />
       {children}
     </div>

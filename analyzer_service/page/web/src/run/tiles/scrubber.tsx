@@ -56,7 +56,7 @@ export function Scrubber(props: ScrubberProps) {
         )}
       </div>
       <div class="row">
-        <span aria-live="polite">
+        <span aria-live={playing ? "off" : "polite"}>
           <strong>{stepWords(step)}</strong>, epoch {step.epoch}, step{" "}
           {step.global_step.toLocaleString("en-US")} · batch SSIM {number(step.ssim, 3)} ·{" "}
           <span class="soft">

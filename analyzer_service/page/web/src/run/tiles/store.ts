@@ -62,28 +62,46 @@ export interface Place {
   position: number;
 }
 
-/** The values asked for last; one that failed is asked for again. */
+/** The values asked for last, up to a number of bytes; one that failed is asked for again. */
 class Recent<T> {
-  #kept = new Map<string, Promise<T>>();
-  constructor(private readonly most: number) {}
+  #kept = new Map<string, { value: Promise<T>; bytes: number }>();
+  #bytes = 0;
+
+  constructor(
+    private readonly budget: number,
+    private readonly sizeOf: (value: T) => number,
+  ) {}
 
   get(key: string, load: () => Promise<T>): Promise<T> {
-    const found = this.#kept.get(key) ?? load();
-    this.#kept.delete(key);
+    const found = this.#kept.get(key) ?? { value: load(), bytes: 0 };
+    const isNew = !this.#kept.delete(key);
     this.#kept.set(key, found);
-    found.catch(() => this.#kept.delete(key));
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= this.most) break;
-      this.#kept.delete(oldest);
+    if (isNew) void this.#measure(key, found);
+    return found.value;
+  }
+
+  async #measure(key: string, entry: { value: Promise<T>; bytes: number }): Promise<void> {
+    try {
+      entry.bytes = this.sizeOf(await entry.value);
+    } catch {
+      this.#kept.delete(key);
+      return;
     }
-    return found;
+    this.#bytes += entry.bytes;
+    for (const [oldest, { bytes }] of this.#kept) {
+      if (this.#bytes <= this.budget) break;
+      this.#kept.delete(oldest);
+      this.#bytes -= bytes;
+    }
   }
 }
 
+const MIB = 2 ** 20;
+
 export class TileStore {
-  #steps = new Recent<StepFacts>(400);
-  #tiles = new Recent<Tile>(160);
-  #outlines = new Recent<Outlines>(160);
+  #steps = new Recent<StepFacts>(16 * MIB, () => 48 * 1024);
+  #tiles = new Recent<Tile>(160 * MIB, bytesOf);
+  #outlines = new Recent<Outlines>(16 * MIB, ({ rings }) => 64 * rings.flat().length);
 
   constructor(private readonly run: string) {}
 
@@ -114,6 +132,13 @@ export class TileStore {
     const path = ["runs", this.run, "frames", phase, number, ...tile, ...more];
     return apiUrl(path, { release, ...query });
   }
+}
+
+/** Of the arrays, and of the canvases that images are drawn from. */
+function bytesOf({ images, maps }: Tile): number {
+  const pixels = Object.values(images).map(({ height, width }) => (3 + 4 + 4) * height * width);
+  const cells = [...maps.values()].map(({ data }) => data.byteLength);
+  return [...pixels, ...cells].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function tileOf({ facts, arrays }: Awaited<ReturnType<typeof getArrays<Tile["facts"]>>>): Tile {

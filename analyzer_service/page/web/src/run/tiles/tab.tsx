@@ -5,7 +5,7 @@ import { Empty, Failed, Loading } from "../../base/frame";
 import type { TabProps } from "../tabs";
 import { useColorTables } from "./colors";
 import { useLook } from "./look";
-import { OneStep } from "./one_step";
+import { OneStep, type Start } from "./one_step";
 import { OverTime } from "./over_time";
 import { useSteps } from "./steps";
 import { TileStore, type Place } from "./store";
@@ -21,7 +21,7 @@ export function TilesTab({ run, live }: TabProps) {
   const store = useMemo(() => new TileStore(run), [run]);
   const [look, changeLook] = useLook();
   const [mode, setMode] = useState<Mode>(location.hash === "#tiles/over-time" ? "time" : "step");
-  const [chosen, choose] = useState<Place | null>(placeOfAddress());
+  const [chosen, choose] = useState<Start | null>(placeOfAddress());
   useEffect(() => {
     if (mode === "time") history.replaceState(null, "", "#tiles/over-time");
   }, [mode]);
@@ -64,8 +64,9 @@ function NoTiles({ running }: { running: boolean }) {
 }
 
 /** #tiles/val/21/0: phase, the phase's own count of batches, the tile's place in its batch. */
-function placeOfAddress(): Place | null {
+function placeOfAddress(): Start | null {
   const [, phase, number, position] = location.hash.slice(1).split("/");
   if (phase !== "val" && phase !== "train") return null;
-  return { phase, number: Number(number) || 0, release: 0, position: Number(position) || 0 };
+  const wanted = number === "latest" ? null : Number(number) || 0;
+  return { phase, number: wanted, release: 0, position: Number(position) || 0 };
 }
