@@ -158,7 +158,7 @@ def test_words_say_what_each_canvas_shows(run: KnownRun, page: Callable[[str], P
     expect(panel(tab, "nuclei outlined")).to_be_visible()
     gate = run.gates[3][0]
     expect(panel(tab, f"Attention of {LAYER}")).to_have_attribute(
-        "aria-label", f"Attention of {LAYER}, from {gate.min():.3g} to {gate.max():.3g}"
+        "aria-label", f"Attention of {LAYER}, from {gate.min():.4g} to {gate.max():.4g}"
     )
     tab.get_by_label("Nuclei", exact=True).uncheck()
     tab.keyboard.press("ArrowRight")

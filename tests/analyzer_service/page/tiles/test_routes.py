@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -203,6 +204,14 @@ def test_a_frame_that_leads_out_of_the_folder_is_not_read(
     path.rename(tmp_path / "elsewhere.npz")
     path.symlink_to(tmp_path / "elsewhere.npz")
     assert client.get(f"{RUN}/frames/val/1").status_code == 410
+
+
+def test_ten_viewers_at_once_see_the_same(client: TestClient, run: KnownRun) -> None:
+    paths = [f"frames/val/{number}/{tile}/maps" for number in (1, 2, 3) for tile in (0, 1)]
+    expected = [client.get(f"{RUN}/{path}").content for path in paths]
+    with ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(client.get, f"{RUN}/{path}") for _ in range(10) for path in paths]
+        assert [each.result().content for each in asked] == expected * 10
 
 
 @pytest.mark.parametrize("name", ["viridis", "cividis", "magma", "gray"])

@@ -1,6 +1,8 @@
 // What is known of the shown tile: where it comes from, its quality, the numbers of each layer.
+import { Fragment } from "preact";
+
 import { number } from "../../base/format";
-import type { Shown } from "./pictures";
+import { withUnit, type Shown } from "./pictures";
 import type { TileStore, Place } from "./store";
 
 type Numbers = Record<string, number | null>;
@@ -51,8 +53,7 @@ export function FactsOfTile({ shown, store, place }: { shown: Shown; store: Tile
         <Fact name="Stain">{STAINS[facts.stain]}</Fact>
         {TILE_ROWS.filter(([key]) => key in numbers).map(([key, name, unit]) => (
           <Fact key={key} name={name}>
-            {number(numbers[key], 3)}
-            {unit && numbers[key] !== null ? ` ${unit}` : ""}
+            {unit ? withUnit(numbers[key], unit) : number(numbers[key], 3)}
           </Fact>
         ))}
       </dl>
@@ -88,7 +89,7 @@ function LayerTable({ shown }: { shown: Shown }) {
   const { layers } = shown.tile.facts;
   const { of_layers } = shown.facts.tiles[shown.position]!;
   const rows = LAYER_ROWS.filter(([key]) => layers.some(({ key: layer }) => key in (of_layers[layer] ?? {})));
-  if (!rows.length) return <p class="soft">This step could not be analyzed: it has no numbers.</p>;
+  if (!rows.length) return <p class="soft">No numbers of these maps are stored.</p>;
   return (
     <div class="scrolled">
       <table>
@@ -97,7 +98,7 @@ function LayerTable({ shown }: { shown: Shown }) {
             <th>Of the map</th>
             {layers.map((layer) => (
               <th key={layer.key} class="number" title={layer.kind}>
-                {layer.name}
+                <Breakable name={layer.name} />
               </th>
             ))}
           </tr>
@@ -116,6 +117,22 @@ function LayerTable({ shown }: { shown: Shown }) {
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** A name that may go on in the next line after an underscore, and nowhere else. */
+function Breakable({ name }: { name: string }) {
+  const parts = name.split("_");
+  return (
+    <>
+      {parts.map((part, i) => (
+        <Fragment key={i}>
+          {part}
+          {i < parts.length - 1 && "_"}
+          <wbr />
+        </Fragment>
+      ))}
+    </>
   );
 }
 

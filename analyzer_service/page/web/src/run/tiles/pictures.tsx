@@ -83,7 +83,7 @@ function ReconstructionPanel({ shown, linked }: PictureProps) {
       paint={paint}
       linked={linked}
       read={(spot) => colorAt(image, spot)}
-      fact={`SSIM ${number(ssim, 3)}, PSNR ${number(psnr, 3)} dB`}
+      fact={`SSIM ${number(ssim, 3)}, PSNR ${withUnit(psnr, "dB")}`}
     />
   );
 }
@@ -141,7 +141,7 @@ function LayerPanel({ shown, look, tables, linked, layer }: PictureProps & { lay
       paint={paint}
       linked={linked}
       read={(spot) => (scale ? readLayer(tile, layer, scale.map, scale.value, spot) : "–")}
-      fact={`entropy ${number(entropy, 3)} nats`}
+      fact={`entropy ${withUnit(entropy, "nats")}`}
     >
       {scale && <ColorBar table={table} ticks={scale.ticks} />}
     </Panel>
@@ -160,9 +160,15 @@ export function layerLabel(layer: LayerFacts, entropy: number | null | undefined
   const what = `${layer.kind === "attention" ? "Attention" : "Activation"} of ${layer.name}`;
   if (layer.status !== "ok") return `${what}: ${layer.remark}`;
   const remark = layer.remark ? `, ${layer.remark}` : "";
-  const range = `from ${number(layer.min, 3)} to ${number(layer.max, 3)}`;
+  const range = `from ${number(layer.min)} to ${number(layer.max)}`;
   const said = Number.isFinite(entropy) ? `entropy ${number(entropy, 2)} nats, ` : "";
   return `${what}, ${said}${range}${remark}`;
+}
+
+/** A number and its unit; a dash alone where it is undefined. */
+export function withUnit(value: number | null | undefined, unit: string): string {
+  const text = number(value, 3);
+  return Number.isFinite(value) ? `${text} ${unit}` : text;
 }
 
 /** Pale, so that it reads as context and not as a map. */
