@@ -105,3 +105,12 @@ def test_an_address_of_every_interface_is_said_as_one_that_opens(text: str, url:
     assert found is not None
     assert url_of(found, "/").startswith(url)
     found.close()
+
+
+def test_small_answers_are_not_held_back() -> None:
+    listener = listen(parse_http_address("127.0.0.1:0", option="--bind"))
+    assert listener is not None
+    with listener, socket.create_connection(listener.getsockname()[:2]):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
