@@ -3,12 +3,13 @@
 
 export type Scale = "fixed" | "tile";
 
+const hexes = (text: string) => text.split(" ");
 /** Nine colors each, evenly spaced from low to high; between them is mixed. */
 const STOPS: Record<string, string[]> = {
-  viridis: ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"],
-  cividis: ["00224e", "1b3a6d", "43516c", "61696f", "7d7c78", "9b9476", "bcae6c", "dfcb5b", "fee838"],
-  magma: ["000004", "1d1147", "51127c", "832681", "b73779", "e75263", "fc8961", "fec488", "fcfdbf"],
-  gray: ["000000", "202020", "404040", "606060", "808080", "a0a0a0", "c0c0c0", "e0e0e0", "ffffff"],
+  viridis: hexes("440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725"),
+  cividis: hexes("00224e 1b3a6d 43516c 61696f 7d7c78 9b9476 bcae6c dfcb5b fee838"),
+  magma: hexes("000004 1d1147 51127c 832681 b73779 e75263 fc8961 fec488 fcfdbf"),
+  gray: hexes("000000 202020 404040 606060 808080 a0a0a0 c0c0c0 e0e0e0 ffffff"),
 };
 
 export const COLOR_MAPS = Object.keys(STOPS);
@@ -23,7 +24,8 @@ export function extent(values: Float32Array, scale: Scale): [number, number] {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  return low < high ? [low, high] : [Number.isFinite(low) ? low : 0, (Number.isFinite(low) ? low : 0) + 1];
+  const floor = Number.isFinite(low) ? low : 0;
+  return low < high ? [low, high] : [floor, floor + 1];
 }
 
 /** Data URL of a map in colors; what is undefined is clear. */
@@ -58,7 +60,9 @@ function stopsOf(colors: string): string[] {
 
 /** RGBA of 256 levels. */
 function tableOf(colors: string): Uint8ClampedArray {
-  const stops = stopsOf(colors).map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  const stops = stopsOf(colors).map((hex) =>
+    [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)),
+  );
   const table = new Uint8ClampedArray(4 * 256);
   for (let level = 0; level < 256; level += 1) {
     const at = (level / 255) * (stops.length - 1);

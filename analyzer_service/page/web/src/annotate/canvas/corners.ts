@@ -1,7 +1,7 @@
 // The corner of a shape that is nearest to a place, and the shape without it.
 import type { Geometry, Position } from "../state/types";
 
-/** The shape without the corner nearest to `at`; null where none is within `reach`, or too few are left. */
+/** The shape without the corner nearest to `at`; null where none is in `reach` or to spare. */
 export function withoutCorner(geometry: Geometry, at: Position, reach: number): Geometry | null {
   if (geometry.type === "Point") return null;
   const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;

@@ -13,7 +13,8 @@ interface ScaleBarProps {
 export function ScaleBar({ resolution, mpp }: ScaleBarProps) {
   const unit = resolution * (mpp ?? 1);
   const length = rounded(LONGEST_PX * unit);
-  const words = mpp === null ? `${length} px` : length >= 1000 ? `${length / 1000} mm` : `${length} µm`;
+  const micrometers = length >= 1000 ? `${length / 1000} mm` : `${length} µm`;
+  const words = mpp === null ? `${length} px` : micrometers;
   const zoom = 1 / resolution;
   return (
     <div class="scale-bar">

@@ -1,13 +1,13 @@
 // The tile in the middle of the page, and what lies over it.
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { Attention } from "../state/attention";
-import type { Images } from "../state/images";
+import type { Bench } from "../state/bench";
 import { useSignals } from "../state/signal";
 import type { Feature, Rgb } from "../state/types";
 import { nameOf, type Work } from "../state/work";
 import { Failed } from "../../base/frame";
 import { ScaleBar } from "./scale_bar";
+import { UNKNOWN } from "./style";
 import { TileMap, type Sight } from "./tile_map";
 import { Tools } from "./tools";
 
@@ -21,22 +21,14 @@ export interface Easel {
   tools: Tools;
 }
 
-interface StageProps {
-  work: Work;
-  attention: Attention;
-  images: Images;
-  othersVisible: boolean;
-  ready: (easel: Easel | null) => void;
-}
-
-export function Stage({ work, attention, images, othersVisible, ready }: StageProps) {
-  const { session, desk } = work;
+export function Stage({ bench }: { bench: Bench }) {
+  const { session, desk, work, attention, others, images } = bench;
   const element = useRef<HTMLDivElement>(null);
   const [easel, setEasel] = useState<Easel | null>(null);
   const [sight, setSight] = useState<Sight | null>(null);
   const [imageFailure, setImageFailure] = useState<unknown>(null);
   const [tries, setTries] = useState(0);
-  useSignals(session.changes, desk.changes, attention.changes);
+  useSignals(session.changes, desk.changes, attention.changes, others.changes);
   const { tile } = session;
 
   useEffect(() => {
@@ -47,14 +39,13 @@ export function Stage({ work, attention, images, othersVisible, ready }: StagePr
       corner: (at, reach) => work.corner(at, reach),
       picked: (id, more) => work.picked(id, more),
     });
-    const made = { canvas, tools };
-    setEasel(made);
-    ready(made);
+    bench.easel = { canvas, tools };
+    setEasel(bench.easel);
     return () => {
-      ready(null);
+      bench.easel = null;
       canvas.close();
     };
-  }, [work]);
+  }, [bench]);
 
   useEffect(() => {
     if (!easel || !tile) return;
@@ -78,7 +69,7 @@ export function Stage({ work, attention, images, othersVisible, ready }: StagePr
   useEffect(() => {
     if (!easel) return;
     draw(easel, work);
-    drawOthers(easel, work, othersVisible);
+    drawOthers(easel, work, others.visible);
   });
 
   const layer = attention.visible ? attention.map?.layer.name : null;
@@ -161,5 +152,5 @@ function drawOthers({ canvas }: Easel, work: Work, visible: boolean): void {
 
 /** As the class list has it now; as the mark was drawn, where its class is not on the list. */
 function colorOf(feature: Feature, colors: ReadonlyMap<string, Rgb>): Rgb {
-  return colors.get(nameOf(feature)) ?? feature.properties.classification?.color ?? [200, 200, 200];
+  return colors.get(nameOf(feature)) ?? feature.properties.classification?.color ?? UNKNOWN;
 }

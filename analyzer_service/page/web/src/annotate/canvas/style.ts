@@ -16,7 +16,7 @@ const DARK = "rgba(10, 14, 20, 0.75)";
 const LIGHT = "rgba(255, 255, 255, 0.85)";
 const DARK_BELOW = 60;
 const FONT = "600 12px system-ui, sans-serif";
-const UNKNOWN: Rgb = [200, 200, 200];
+export const UNKNOWN: Rgb = [200, 200, 200];
 
 export interface Look {
   color: Rgb;
@@ -116,9 +116,10 @@ function corners(color: Rgb): Style {
     }),
     geometry: (feature) => {
       const geometry = feature.getGeometry();
-      if (geometry instanceof Polygon) return new MultiPoint(geometry.getCoordinates().flat());
-      if (geometry instanceof MultiPolygon) return new MultiPoint(geometry.getCoordinates().flat(2));
-      return undefined;
+      const polygon = geometry instanceof Polygon;
+      if (!polygon && !(geometry instanceof MultiPolygon)) return undefined;
+      const rings = polygon ? geometry.getCoordinates() : geometry.getCoordinates().flat();
+      return new MultiPoint(rings.flat());
     },
   });
 }

@@ -122,7 +122,9 @@ export class Tools {
 
   /** Let the corners of these marks be moved, and of no other. */
   edit(ids: readonly string[]): void {
-    const features = ids.map((id) => this.canvas.marks.getFeatureById(id)).filter((each) => each !== null);
+    const features = ids
+      .map((id) => this.canvas.marks.getFeatureById(id))
+      .filter((each) => each !== null);
     const now = this.edited.getArray();
     if (features.length === now.length && features.every((each, i) => each === now[i])) return;
     this.edited.clear();

@@ -4,7 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { number } from "../../base/format";
 import { useSignals } from "../state/signal";
 import type { Agreement as Numbers, Overlap } from "../state/types";
-import type { Work } from "../state/work";
+import type { Bench } from "../state/bench";
+import type { Session } from "../state/session";
 
 const QUIET_MS = 300;
 const NUMBERS: [keyof Overlap, string, string][] = [
@@ -15,11 +16,11 @@ const NUMBERS: [keyof Overlap, string, string][] = [
   ["f1", "F1", "F1 score"],
 ];
 
-export function Agreement({ work, othersVisible }: { work: Work; othersVisible: boolean }) {
-  const { session } = work;
-  useSignals(session.changes);
+export function Agreement({ bench }: { bench: Bench }) {
+  const { session, others } = bench;
+  useSignals(session.changes, others.changes);
   const attentionSeen = session.attentionOnRecord;
-  const { numbers, failure } = useAgreement(work, attentionSeen, othersVisible);
+  const { numbers, failure } = useAgreement(session, attentionSeen, others.visible);
   const [gate, setGate] = useState<"area_matched" | "half_maximum">("area_matched");
   if (!session.marks) return null;
   return (
@@ -38,20 +39,31 @@ export function Agreement({ work, othersVisible }: { work: Work; othersVisible: 
         <>
           <label class="gate">
             Attention counts where it is
-            <select value={gate} onChange={(event) => setGate(event.currentTarget.value as typeof gate)}>
+            <select
+              value={gate}
+              onChange={(event) => setGate(event.currentTarget.value as typeof gate)}
+            >
               <option value="area_matched">highest, over the marks’ area</option>
               <option value="half_maximum">above half its maximum</option>
             </select>
           </label>
           <Table
-            parts={grouped(numbers.attention, (row) => row.layer, (row) => row[gate])}
+            parts={grouped(
+              numbers.attention,
+              (row) => row.layer,
+              (row) => row[gate],
+            )}
             empty="Draw an area to see numbers."
           />
         </>
       )}
-      {othersVisible && numbers?.readers && (
+      {others.visible && numbers?.readers && (
         <Table
-          parts={grouped(ownFirst(numbers.readers, session.server.reader), (row) => row.between.join(" – "), (row) => row)}
+          parts={grouped(
+            ownFirst(numbers.readers, session.server.reader),
+            (row) => row.between.join(" – "),
+            (row) => row,
+          )}
           empty="No other reader’s areas to compare with."
         />
       )}
@@ -126,8 +138,7 @@ function share(value: number | null): string {
 }
 
 /** What the server counts, asked again a moment after its state of the tile has changed. */
-function useAgreement(work: Work, attentionSeen: boolean, others: boolean) {
-  const { session } = work;
+function useAgreement(session: Session, attentionSeen: boolean, others: boolean) {
   const tile = session.tile?.tile;
   const [numbers, setNumbers] = useState<Numbers | null>(null);
   const [failure, setFailure] = useState<string | null>(null);

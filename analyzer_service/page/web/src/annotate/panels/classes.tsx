@@ -58,9 +58,12 @@ interface Row extends MarkClass {
 
 function ClassesDialog({ work, close }: { work: Work; close: () => void }) {
   const { session, desk } = work;
-  const [rows, setRows] = useState<Row[]>(session.classes.map((each) => ({ ...each, was: each.name })));
+  const [rows, setRows] = useState<Row[]>(
+    session.classes.map((each) => ({ ...each, was: each.name })),
+  );
   const [failure, setFailure] = useState<string | null>(null);
-  const set = (at: number, part: Partial<Row>) => setRows(rows.map((row, i) => (i === at ? { ...row, ...part } : row)));
+  const set = (at: number, part: Partial<Row>) =>
+    setRows(rows.map((row, i) => (i === at ? { ...row, ...part } : row)));
   const names = rows.map(({ name }) => name.trim());
   const fault = names.some((name) => !name)
     ? "Every class needs a name."
@@ -70,10 +73,11 @@ function ClassesDialog({ work, close }: { work: Work; close: () => void }) {
   const save = async () => {
     try {
       await session.setClasses(rows.map(({ color }, at) => ({ name: names[at]!, color })));
-      const renamed = rows
-        .map(({ was }, at) => [was, names[at]!] as const)
-        .filter((pair): pair is readonly [string, string] => pair[0] !== null && pair[0] !== pair[1]);
-      const many = await renameEverywhere(session, new Map(renamed));
+      const renamed = new Map<string, string>();
+      rows.forEach(({ was }, at) => {
+        if (was !== null && was !== names[at]) renamed.set(was, names[at]!);
+      });
+      const many = await renameEverywhere(session, renamed);
       if (many) desk.say(`${many} of your marks have the new name.`);
       close();
     } catch (error) {

@@ -13,7 +13,7 @@ export function Facts({ work }: { work: Work }) {
     ["Tile", tile.id],
     ["Source", tile.source ?? "–"],
     ["Slide", tile.slide ?? "–"],
-    ["Place", tile.row === null || tile.col === null ? "–" : `row ${tile.row}, column ${tile.col}`],
+    ["Place", tile.row === null ? "–" : `row ${tile.row}, column ${tile.col}`],
     ["Size", tile.width === null ? "–" : `${tile.width} × ${tile.height} px`],
     ["Pixel", tile.mpp === null ? "size not known" : `${tile.mpp} µm`],
     ["Seen in", `${tile.phase}, epoch ${tile.epoch}, step ${tile.global_step}`],

@@ -1,4 +1,5 @@
 // The marks of the open tile as a list: select, change the class, delete.
+import { UNKNOWN } from "../canvas/style";
 import { useSignals } from "../state/signal";
 import type { Feature } from "../state/types";
 import { nameOf, type Work } from "../state/work";
@@ -32,7 +33,8 @@ function MarkItem({ feature, work, mpp }: { feature: Feature; work: Work; mpp: n
   const selected = desk.selected.includes(feature.id);
   const label = nameOf(feature);
   const at = session.classes.findIndex(({ name }) => name === label);
-  const color = session.classes[at]?.color ?? feature.properties.classification?.color ?? [200, 200, 200];
+  const own = feature.properties.classification?.color ?? UNKNOWN;
+  const color = session.classes[at]?.color ?? own;
   return (
     <li class="mark" data-selected={selected}>
       <button

@@ -9,7 +9,9 @@ export function SavingState({ session }: { session: Session }) {
   if (lost) {
     return (
       <span class="saving bad" role="alert">
-        <span>Not kept: this browser has no room left. Leave the page open until it says “Saved”.</span>
+        <span>
+          Not kept: this browser has no room left. Leave the page open until it says “Saved”.
+        </span>
       </span>
     );
   }

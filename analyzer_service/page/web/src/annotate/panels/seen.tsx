@@ -3,19 +3,12 @@ import { number } from "../../base/format";
 import { COLOR_MAPS, gradient, type Scale } from "../canvas/coloring";
 import type { Attention } from "../state/attention";
 import { useSignals } from "../state/signal";
-import type { Work } from "../state/work";
+import type { OtherMarks } from "../state/types";
+import type { Bench } from "../state/bench";
 
-interface SeenProps {
-  work: Work;
-  attention: Attention;
-  toggleAttention: () => void;
-  othersVisible: boolean;
-  toggleOthers: () => void;
-}
-
-export function Seen({ work, attention, toggleAttention, othersVisible, toggleOthers }: SeenProps) {
-  const { session } = work;
-  useSignals(session.changes, attention.changes);
+export function Seen({ bench }: { bench: Bench }) {
+  const { session, attention, others } = bench;
+  useSignals(session.changes, attention.changes, others.changes);
   const record = session.marks?.record;
   if (!record) return null;
   return (
@@ -24,16 +17,16 @@ export function Seen({ work, attention, toggleAttention, othersVisible, toggleOt
         <h2 id="seen-title">Hidden until you ask</h2>
       </header>
       <div class="pair">
-        <button aria-pressed={attention.visible} onClick={toggleAttention}>
+        <button aria-pressed={attention.visible} onClick={() => bench.toggleAttention()}>
           {attention.visible ? "Hide attention" : "Attention"}
         </button>
-        <button aria-pressed={othersVisible} onClick={toggleOthers}>
-          {othersVisible ? "Hide others’" : "Others’ marks"}
+        <button aria-pressed={others.visible} onClick={() => bench.toggleOthers()}>
+          {others.visible ? "Hide others’" : "Others’ marks"}
         </button>
       </div>
       {attention.failure && <p class="fault">{attention.failure}</p>}
       {attention.visible && <AttentionChoices attention={attention} />}
-      {othersVisible && <Others work={work} />}
+      {others.visible && <OtherReaders others={session.others ?? []} />}
     </section>
   );
 }
@@ -45,7 +38,10 @@ function AttentionChoices({ attention }: { attention: Attention }) {
     <div class="choices">
       <label>
         Layer
-        <select value={map.layer.name} onChange={(event) => attention.choose({ layer: event.currentTarget.value })}>
+        <select
+          value={map.layer.name}
+          onChange={(event) => attention.choose({ layer: event.currentTarget.value })}
+        >
           {attention.maps.map(({ layer }) => (
             <option key={layer.name} value={layer.name}>
               {layer.name}
@@ -55,7 +51,10 @@ function AttentionChoices({ attention }: { attention: Attention }) {
       </label>
       <label>
         Colors
-        <select value={attention.colors} onChange={(event) => attention.choose({ colors: event.currentTarget.value })}>
+        <select
+          value={attention.colors}
+          onChange={(event) => attention.choose({ colors: event.currentTarget.value })}
+        >
           {COLOR_MAPS.map((name) => (
             <option key={name}>{name}</option>
           ))}
@@ -63,7 +62,10 @@ function AttentionChoices({ attention }: { attention: Attention }) {
       </label>
       <label>
         Scale
-        <select value={attention.scale} onChange={(event) => attention.choose({ scale: event.currentTarget.value as Scale })}>
+        <select
+          value={attention.scale}
+          onChange={(event) => attention.choose({ scale: event.currentTarget.value as Scale })}
+        >
           <option value="tile">this tile’s</option>
           <option value="fixed">0 to 1</option>
         </select>
@@ -88,8 +90,7 @@ function AttentionChoices({ attention }: { attention: Attention }) {
   );
 }
 
-function Others({ work }: { work: Work }) {
-  const others = work.session.others ?? [];
+function OtherReaders({ others }: { others: OtherMarks[] }) {
   if (!others.length) return <p class="soft">No other reader has marked this tile yet.</p>;
   return (
     <ul class="others">

@@ -1,8 +1,11 @@
 // The tiles to be read, with what was done of each.
 import { useEffect, useRef } from "preact/hooks";
 
+import { count } from "../../base/format";
+import type { Bench } from "../state/bench";
 import type { Session } from "../state/session";
 import { useSignals } from "../state/signal";
+import type { Filter } from "../state/tour";
 import type { Status, TileFacts } from "../state/types";
 import { Icon } from "./icons";
 
@@ -13,21 +16,10 @@ const STATUSES: Record<Status, string> = {
   skipped: "skipped",
 };
 
-export type Filter = "all" | Status;
-
-interface StripProps {
-  session: Session;
-  filter: Filter;
-  setFilter: (filter: Filter) => void;
-  open: (tile: TileFacts) => void;
-  nextOpen: () => void;
-}
-
-export function Strip({ session, filter, setFilter, open, nextOpen }: StripProps) {
-  useSignals(session.changes);
-  const tiles = session.overview?.tiles ?? [];
-  const done = tiles.filter((tile) => session.status(tile).status !== "open").length;
-  const shown = filtered(session, filter);
+export function Strip({ bench }: { bench: Bench }) {
+  const { session, tour } = bench;
+  useSignals(session.changes, tour.changes);
+  const { tiles, done, filter, listed } = tour;
   return (
     <nav class="strip" aria-label="Tiles">
       <div class="strip-head">
@@ -37,7 +29,7 @@ export function Strip({ session, filter, setFilter, open, nextOpen }: StripProps
           </span>
           <button
             class="small"
-            onClick={nextOpen}
+            onClick={() => tour.nextOpen()}
             title="Next open tile (Shift+N)"
             disabled={done === tiles.length}
           >
@@ -48,7 +40,7 @@ export function Strip({ session, filter, setFilter, open, nextOpen }: StripProps
         <select
           aria-label="Tiles to show"
           value={filter}
-          onChange={(event) => setFilter(event.currentTarget.value as Filter)}
+          onChange={(event) => tour.list(event.currentTarget.value as Filter)}
         >
           <option value="all">All tiles</option>
           {Object.entries(STATUSES).map(([status, words]) => (
@@ -59,16 +51,18 @@ export function Strip({ session, filter, setFilter, open, nextOpen }: StripProps
         </select>
       </div>
       <ol>
-        {shown.map((tile) => (
+        {listed.map((tile) => (
           <TileItem
             key={tile.tile}
             number={tiles.indexOf(tile) + 1}
             tile={tile}
             session={session}
-            open={() => open(tile)}
+            open={() => tour.open(tile)}
           />
         ))}
-        {shown.length === 0 && <li class="none">No tile is {STATUSES[filter as Status]}.</li>}
+        {listed.length === 0 && filter !== "all" && (
+          <li class="none">No tile is {STATUSES[filter]}.</li>
+        )}
       </ol>
     </nav>
   );
@@ -88,7 +82,7 @@ function TileItem({ number, tile, session, open }: ItemProps) {
   useEffect(() => {
     if (current) element.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [current]);
-  const words = status === "marked" ? `${regions} ${regions === 1 ? "mark" : "marks"}` : STATUSES[status];
+  const words = status === "marked" ? count(regions, "mark") : STATUSES[status];
   return (
     <li>
       <button
@@ -99,7 +93,13 @@ function TileItem({ number, tile, session, open }: ItemProps) {
         onClick={open}
         title={tile.id}
       >
-        <img src={session.server.imageUrl(tile.tile)} alt="" loading="lazy" width="56" height="56" />
+        <img
+          src={session.server.imageUrl(tile.tile)}
+          alt=""
+          loading="lazy"
+          width="56"
+          height="56"
+        />
         <span class="facts">
           <strong>{number}</strong>
           <span class="status">
@@ -109,16 +109,5 @@ function TileItem({ number, tile, session, open }: ItemProps) {
         </span>
       </button>
     </li>
-  );
-}
-
-/** Tiles of a status; the open one stays in the list although its status has changed. */
-export function filtered(session: Session, filter: Filter): TileFacts[] {
-  const tiles = session.overview?.tiles ?? [];
-  return tiles.filter(
-    (tile) =>
-      filter === "all" ||
-      tile.tile === session.tile?.tile ||
-      session.status(tile).status === filter,
   );
 }

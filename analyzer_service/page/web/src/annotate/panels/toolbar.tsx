@@ -1,6 +1,6 @@
 // The tools, each with its picture, its name and its key.
-import { toolName, type Work } from "../state/work";
-import type { Attention } from "../state/attention";
+import type { Bench } from "../state/bench";
+import { toolName } from "../state/work";
 import type { Tool } from "../state/desk";
 import { useSignals } from "../state/signal";
 import { Icon } from "./icons";
@@ -16,17 +16,8 @@ const TOOLS: [Tool, string][] = [
   ["subtract", "S"],
 ];
 
-interface ToolbarProps {
-  work: Work;
-  attention: Attention;
-  toggleAttention: () => void;
-  zoom: (steps: number) => void;
-  fit: () => void;
-  help: () => void;
-}
-
-export function Toolbar({ work, attention, toggleAttention, zoom, fit, help }: ToolbarProps) {
-  const { desk, session } = work;
+export function Toolbar({ bench }: { bench: Bench }) {
+  const { desk, session, work, attention } = bench;
   useSignals(desk.changes, session.changes, attention.changes);
   const { undoable, redoable } = session.history;
   return (
@@ -44,19 +35,51 @@ export function Toolbar({ work, attention, toggleAttention, zoom, fit, help }: T
         ))}
       </div>
       <div class="group">
-        <Tool icon="remove" name="Delete" hotkey="Delete" act={() => work.remove()} disabled={!work.selected.length} />
-        <Tool icon="undo" name="Undo" hotkey="Ctrl+Z" more={undoable} act={() => work.undo()} disabled={!undoable} />
-        <Tool icon="redo" name="Redo" hotkey="Ctrl+Shift+Z" more={redoable} act={() => work.redo()} disabled={!redoable} />
+        <Tool
+          icon="remove"
+          name="Delete"
+          hotkey="Delete"
+          act={() => work.remove()}
+          disabled={!work.selected.length}
+        />
+        <Tool
+          icon="undo"
+          name="Undo"
+          hotkey="Ctrl+Z"
+          more={undoable}
+          act={() => work.undo()}
+          disabled={!undoable}
+        />
+        <Tool
+          icon="redo"
+          name="Redo"
+          hotkey="Ctrl+Shift+Z"
+          more={redoable}
+          act={() => work.redo()}
+          disabled={!redoable}
+        />
       </div>
       <div class="group icons-only">
-        <Tool icon="farther" name="Out" hotkey="−" act={() => zoom(-1)} />
-        <Tool icon="fit" name="Fit" hotkey="0" act={fit} />
-        <Tool icon="closer" name="In" hotkey="+" act={() => zoom(1)} />
+        <Tool icon="farther" name="Out" hotkey="−" act={() => bench.easel?.canvas.zoom(-1)} />
+        <Tool icon="fit" name="Fit" hotkey="0" act={() => bench.easel?.canvas.fit()} />
+        <Tool icon="closer" name="In" hotkey="+" act={() => bench.easel?.canvas.zoom(1)} />
       </div>
       <div class="group">
-        <Tool icon="labels" name="Labels" hotkey="L" pressed={desk.labels} act={() => desk.label(!desk.labels)} />
-        <Tool icon="attention" name="Attention" hotkey="A" pressed={attention.visible} act={toggleAttention} />
-        <Tool icon="help" name="Keys" hotkey="?" act={help} />
+        <Tool
+          icon="labels"
+          name="Labels"
+          hotkey="L"
+          pressed={desk.labels}
+          act={() => desk.label(!desk.labels)}
+        />
+        <Tool
+          icon="attention"
+          name="Attention"
+          hotkey="A"
+          pressed={attention.visible}
+          act={() => bench.toggleAttention()}
+        />
+        <Tool icon="help" name="Keys" hotkey="?" act={() => bench.ask("help")} />
       </div>
     </div>
   );

@@ -34,7 +34,8 @@ export class Desk {
   }
 
   select(ids: readonly string[]): void {
-    if (ids.length === this.selected.length && ids.every((id, i) => id === this.selected[i])) return;
+    const same = ids.every((id, i) => id === this.selected[i]);
+    if (same && ids.length === this.selected.length) return;
     this.selected = ids;
     this.changes.emit();
   }

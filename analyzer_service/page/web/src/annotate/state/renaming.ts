@@ -12,7 +12,7 @@ export async function renameEverywhere(
   const tiles = (session.overview?.tiles ?? []).filter((tile) => session.status(tile).regions > 0);
   for (const { tile } of tiles) {
     const open = tile === session.tile?.tile;
-    const features = (open && session.marks?.features) || (await session.server.marks(tile)).features;
+    const { features } = (open && session.marks) || (await session.server.marks(tile));
     const ops = features.flatMap((feature): Op[] => {
       const { classification } = feature.properties;
       const name = names.get(classification?.name ?? "");

@@ -1,6 +1,15 @@
 // The server's side of the annotator, for one reader of one run.
 import { apiUrl, getArrays, getJson, send, type Arrays } from "../../base/api";
-import type { Agreement, Area, Layer, MarkClass, Marks, OtherMarks, Overview, SentOp } from "./types";
+import type {
+  Agreement,
+  Area,
+  Layer,
+  MarkClass,
+  Marks,
+  OtherMarks,
+  Overview,
+  SentOp,
+} from "./types";
 
 /** A server that hangs is as good as none: what was sent is sent again, and applied once. */
 const ANSWER_WITHIN_MS = 8000;

@@ -58,7 +58,8 @@ export class Session {
     this.live?.close();
     clearTimeout(this.liveTimer);
     this.stopWatching();
-    for (const timer of [this.overviewTimer, this.refreshTimer, this.wakeTimer]) clearTimeout(timer);
+    const timers = [this.overviewTimer, this.refreshTimer, this.wakeTimer];
+    timers.forEach((timer) => clearTimeout(timer));
   }
 
   async loadOverview(): Promise<void> {
@@ -231,7 +232,8 @@ export class Session {
 
   private heard({ tile, revision }: { tile: string; revision: number }): void {
     const known = this.known.get(tile)?.revision ?? -1;
-    if (tile === this.tile?.tile && revision > known) void this.refresh();
+    if (revision <= known) return; // this tab's own change
+    if (tile === this.tile?.tile) void this.refresh();
     this.overviewSoon();
   }
 

@@ -97,11 +97,17 @@ export interface Overlap {
   f1: number | null;
 }
 
+export interface AttentionOverlap {
+  layer: string;
+  label: string;
+  area_matched: Overlap;
+  half_maximum: Overlap;
+  auc: number | null;
+}
+
 export interface Agreement {
   /** Null as long as attention was not shown on this tile: blind stays blind. */
-  attention:
-    | { layer: string; label: string; area_matched: Overlap; half_maximum: Overlap; auc: number | null }[]
-    | null;
+  attention: AttentionOverlap[] | null;
   readers?: (Overlap & { between: [string, string]; label: string; nsd: number | null })[];
 }
 

@@ -58,9 +58,9 @@ export class Work {
     if (tool === "union" || tool === "subtract") {
       const [first] = this.selected;
       const verb = tool === "union" ? "add to" : "cut off";
-      if (first) return `Draw what to ${verb} the selected ${nameOf(first)}, or click another mark.`;
+      if (first) return `Draw what to ${verb} the ${nameOf(first)}, or click another mark.`;
     }
-    if (tool === "edit" && this.selected.length === 0) return "Click the mark whose corners to edit.";
+    if (tool === "edit" && !this.selected.length) return "Click the mark whose corners to edit.";
     return HINTS[tool];
   }
 
@@ -111,7 +111,7 @@ export class Work {
     const feature = this.features.find((each) => each.id === id);
     if (!feature || !geometry || same(feature.geometry, geometry)) {
       this.session.changes.emit(); // draw it as it was
-      if (feature && !geometry) this.desk.say("So it would enclose nothing; it was left as it was.");
+      if (feature && !geometry) this.desk.say("It would enclose nothing, so it was left alone.");
       return;
     }
     this.mark("a changed shape", [{ op: "put", feature: { ...feature, geometry } }]);
@@ -139,7 +139,8 @@ export class Work {
     else desk.select([id]);
     const { tool } = desk;
     const areas = this.areas();
-    if ((tool === "union" || tool === "subtract") && areas.length > 1) void this.combine(tool, areas);
+    const combining = tool === "union" || tool === "subtract";
+    if (combining && areas.length > 1) void this.combine(tool, areas);
     else if (this.selected.length) desk.say(`Selected: ${this.selected.map(nameOf).join(", ")}.`);
   }
 
