@@ -21,12 +21,14 @@ LEFT = [(20.0, 20.0), (70.0, 20.0), (70.0, 70.0), (20.0, 70.0)]
 RIGHT = [(50.0, 40.0), (100.0, 40.0), (100.0, 90.0), (50.0, 90.0)]
 SMALL = [(60.2, 60.4), (68.7, 61.3), (66.1, 69.9)]
 FULL = "void (Storage.prototype.setItem = () => { throw new DOMException('full') })"
+UNASKED = ("/maps", "/agreement", "others=true")
 HOSTILE = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
 
 
 def keep_tiles(folder: Path, *names: str) -> None:
     """A run of colorful tiles of 128 x 128 pixels."""
-    samples = [make_tiles(1, id=name)[0] for name in names]
+    sizes = (None, 0.5)  # micrometers a pixel
+    samples = [make_tiles(1, id=name, mpp=sizes[i])[0] for i, name in enumerate(names)]
     generator = np.random.default_rng(0)
     images = generator.integers(0, 255, (len(samples), SIZE, SIZE, 3), dtype=np.uint8)
     gates = generator.random((len(samples), 16, 16)).astype(np.float32)
@@ -152,7 +154,7 @@ def test_what_was_shown_is_asked_for_and_on_record(tab: Page, served: Served) ->
     tab.on("request", lambda request: asked.append(request.url))
     work = AtWork(tab, served.url, "blind")
     before = work.polygon(LEFT)
-    assert not [url for url in asked if "/maps" in url or "others=true" in url]
+    assert not [url for url in asked if any(part in url for part in UNASKED)]
     assert before["record"]["attention_shown_at"] is None
     work.press("a")
     with work.saved() as said:
@@ -170,6 +172,16 @@ def test_what_was_shown_is_asked_for_and_on_record(tab: Page, served: Served) ->
     assert work.stored()["record"]["others_shown_at"] is not None
     work.press("n")
     expect(badge).to_have_count(0)
+
+
+def test_the_scale_bar_says_what_it_measures(tab: Page, served: Served) -> None:
+    work = AtWork(tab, served.url, "scale", tile=tile_name("s/a.png:0:0"))
+    bar, ruler = tab.locator(".scale-bar"), tab.locator(".scale-bar .ruler")
+    expect(bar).to_contain_text("20 px (pixel size not known)")
+    assert ruler.bounding_box()["width"] == pytest.approx(20 / work.sight[2], abs=0.5)  # type: ignore[index]
+    tab.goto(tab.url.partition("#")[0] + "#" + tile_name("s/a.png:0:128"))
+    expect(bar).to_contain_text("10 µm")
+    assert ruler.bounding_box()["width"] == pytest.approx(20 / work.sight[2], abs=0.5)  # type: ignore[index]
 
 
 def test_the_record_is_kept_field_by_field(tab: Page, served: Served) -> None:

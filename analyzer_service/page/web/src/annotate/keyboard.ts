@@ -39,7 +39,7 @@ export function keysOf(bench: Bench): Keyed {
     },
     finish: () => {
       const drawing = tools()?.drawing ?? false;
-      if (drawing) tools()?.finish();
+      tools()?.finish();
       return drawing;
     },
     cancel: () => {

@@ -31,8 +31,8 @@ export function Assist({ work, tools }: { work: Work; tools: () => Tools | undef
         </button>
       )}
       <span class="hint">{work.hint}</span>
-      <span class="said-last" role="status" key={desk.said.at}>
-        {desk.said.text}
+      <span class="said-last" role="status">
+        <span key={desk.said.at}>{desk.said.text}</span>
       </span>
     </div>
   );

@@ -58,6 +58,10 @@ export class TileMap {
       moveTolerance: 4,
     });
     this.sketchLayer = sketchLayer;
+    // The middle button moves the tile; browsers would begin to scroll.
+    element.addEventListener("mousedown", (event) => {
+      if (event.button === 1) event.preventDefault();
+    });
     this.map.on("moveend", () => this.report());
     this.map.on("change:size", () => this.keepFitting());
   }

@@ -133,7 +133,7 @@ export class Tools {
 
   /** End the polygon that is being drawn where it stands. */
   finish(): void {
-    this.polygon.finishDrawing();
+    if (this.drawing) this.polygon.finishDrawing();
   }
 
   /** Take the last corner back; whether a polygon was being drawn. */

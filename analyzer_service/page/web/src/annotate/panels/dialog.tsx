@@ -26,6 +26,11 @@ export function Dialog({ title, close, children }: DialogProps) {
         event.preventDefault();
         close?.();
       }}
+      onClose={() => {
+        // Browsers close a dialog at a second Escape, whatever the page says to the first.
+        if (close) close();
+        else if (element.current?.isConnected) element.current.showModal();
+      }}
     >
       <header>
         <h2 id={heading}>{title}</h2>

@@ -28,6 +28,7 @@ export class Bench {
   constructor(run: string, reader: string) {
     this.session = new Session(run, reader);
     this.work = new Work(this.session, this.desk);
+    this.work.settle = () => this.easel?.tools.finish();
     this.attention = new Attention(this.session);
     this.others = new Others(this.session);
     this.images = new Images(this.session.server);

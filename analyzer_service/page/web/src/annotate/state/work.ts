@@ -32,6 +32,9 @@ const COMBINED = { union: "Union", subtract: "Subtraction" } as const;
 export const toolName = (tool: Tool) => NAMES[tool];
 
 export class Work {
+  /** Ends what is being drawn, before another tool is taken: it is not lost to a slip of a key. */
+  settle: () => void = () => {};
+
   constructor(
     readonly session: Session,
     readonly desk: Desk,
@@ -66,6 +69,7 @@ export class Work {
 
   take(tool: Tool): void {
     const { desk } = this;
+    this.settle();
     if ((tool === "union" || tool === "subtract") && this.areas().length > 1) {
       void this.combine(tool, this.areas());
       return;
