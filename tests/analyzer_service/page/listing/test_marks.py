@@ -1,5 +1,6 @@
 """Tags, notes and the archive: kept, limited, never lost between two tabs, never in the way."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -127,6 +128,22 @@ def test_a_read_only_folder_says_so_and_is_shown_all_the_same(
     assert status == 403
     assert "cannot be written" in told["error"]
     assert marks_of(client)["version"] == 0
+
+
+def test_a_disk_that_takes_nothing_says_so_and_keeps_what_was(
+    folder: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch(client, version=0, note="kept")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    status, told = patch(client, version=1, note="lost")
+    assert status == 403
+    assert "No space left on device" in told["error"]
+    assert marks_of(client)["note"] == "kept"
+    assert [path.name for path in (folder / FILE).parent.iterdir()] == [Path(FILE).name]
 
 
 def test_a_folder_that_takes_no_file_says_so(folder: Path, client: TestClient) -> None:
