@@ -79,9 +79,13 @@ export function OneStep({ live, store, tables, look, changeLook, steps, start, s
   }, [some, step, at, following, running]);
   useEffect(() => {
     if (!loaded || busy) return;
+    const stop = new AbortController();
     const next = neighbors(ofPhase, index, direction).map((each) => placeOf(each, at));
-    prefetch(store, next, look.nuclei);
-    if (!playing) return;
+    void prefetch(store, next, look.nuclei, stop.signal);
+    return () => stop.abort();
+  }, [loaded, busy]);
+  useEffect(() => {
+    if (!loaded || busy || !playing) return;
     if (index === ofPhase.length - 1) {
       setPlaying(false);
       return;

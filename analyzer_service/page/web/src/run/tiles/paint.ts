@@ -4,6 +4,7 @@ import { levelOf, type Table } from "./colors";
 import { partOf, type View } from "./view";
 
 type Context = CanvasRenderingContext2D;
+type Rings = [number, number][][];
 
 export interface MapLook {
   table: Table;
@@ -40,28 +41,37 @@ export function paintMap(context: Context, map: FloatMap, look: MapLook, view: V
 
 export function paintOutlines(
   context: Context,
-  rings: [number, number][][],
+  rings: Rings,
   size: { height: number; width: number },
   view: View,
   color: string,
 ): void {
   const { width, height } = context.canvas;
   const { side, left, top } = partOf(view);
-  const [sx, sy] = [width / (size.width * side), height / (size.height * side)];
-  const path = new Path2D();
-  for (const ring of rings) {
-    ring.forEach(([x, y], i) => {
-      const [px, py] = [(x - left * size.width) * sx, (y - top * size.height) * sy];
-      if (i) path.lineTo(px, py);
-      else path.moveTo(px, py);
-    });
-  }
-  const unit = devicePixelRatio;
+  const scale = width / (size.width * side);
+  const path = pathOf(rings);
+  context.save();
+  context.setTransform(scale, 0, 0, scale, -left * size.width * scale, -top * height / side);
   for (const [style, wide] of [["#10182080", 2.6], [color, 1.3]] as const) {
     context.strokeStyle = style;
-    context.lineWidth = wide * unit;
+    context.lineWidth = (wide * devicePixelRatio) / scale;
     context.stroke(path);
   }
+  context.restore();
+}
+
+const paths = new WeakMap<Rings, Path2D>();
+
+/** Made once for all panels, in pixels of the tile. */
+function pathOf(rings: Rings): Path2D {
+  const known = paths.get(rings);
+  if (known) return known;
+  const path = new Path2D();
+  for (const ring of rings) {
+    ring.forEach(([x, y], i) => (i ? path.lineTo(x, y) : path.moveTo(x, y)));
+  }
+  paths.set(rings, path);
+  return path;
 }
 
 /** A bar of a round length in micrometers, at the lower right; says how long it is. */

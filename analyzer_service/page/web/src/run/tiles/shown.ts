@@ -54,9 +54,17 @@ export function useShown(store: TileStore, chosen: Place | null, nuclei: boolean
   return { loaded, error, busy };
 }
 
-/** Ask for places before they are chosen. */
-export function prefetch(store: TileStore, places: Place[], nuclei: boolean): void {
-  for (const place of places) load(store, place, nuclei).catch(() => undefined);
+/** Ask for places before they are chosen, one by one: what is chosen must not wait for them. */
+export async function prefetch(
+  store: TileStore,
+  places: Place[],
+  nuclei: boolean,
+  stop: AbortSignal,
+): Promise<void> {
+  for (const place of places) {
+    if (stop.aborted) return;
+    await load(store, place, nuclei).catch(() => undefined); // said if it is chosen
+  }
 }
 
 export function placeKey({ release, position }: Place, nuclei: boolean): string {
