@@ -62,7 +62,7 @@ function InputPanel({ shown, linked }: PictureProps) {
       aspect={input.height / input.width}
       paint={paint}
       linked={linked}
-      read={(spot) => `row ${rowAt(input, spot)}, col ${colAt(input, spot)} · ${colorAt(input, spot)}`}
+      read={(spot) => `row ${rowAt(input, spot)}, col ${colAt(input, spot)}: ${colorAt(input, spot)}`}
       fact={nuclei ? nucleiWords(nuclei) : `${input.width} × ${input.height} px`}
     />
   );
@@ -82,7 +82,7 @@ function ReconstructionPanel({ shown, linked }: PictureProps) {
       aspect={image.height / image.width}
       paint={paint}
       linked={linked}
-      read={(spot) => colorAt(image, spot)}
+      read={(spot) => `RGB ${colorAt(image, spot)}`}
       fact={`SSIM ${number(ssim, 3)}, PSNR ${withUnit(psnr, "dB")}`}
     />
   );
@@ -199,7 +199,7 @@ function colAt({ width }: TileImage, { right }: Spot): number {
 
 function colorAt(image: TileImage, spot: Spot): string {
   const at = 3 * (rowAt(image, spot) * image.width + colAt(image, spot));
-  return `RGB ${image.pixels.slice(at, at + 3).join(" ")}`;
+  return image.pixels.slice(at, at + 3).join(" ");
 }
 
 function nucleiWords({ count, assumed_mpp }: Outlines): string {
