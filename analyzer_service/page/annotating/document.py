@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -12,7 +13,6 @@ from analyzer_service.annotations.files import OWN_MEMBER, TO_DO, features_in
 from analyzer_service.page.annotating.features import (
     Feature,
     FeatureError,
-    digest,
     foreign_properties,
     geometry_of,
     id_for,
@@ -22,6 +22,7 @@ from analyzer_service.page.annotating.record import Record, Status
 
 MOST_FEATURES: Final = 10_000
 OPS_KEPT: Final = 1000
+_BEFORE_MEMBER: Final = f',"{OWN_MEMBER}":'.encode()
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -75,7 +76,7 @@ class Content:
     document : Document
         Of another program's file: with the revision and record that the file still has, if any.
     foreign : bool
-        The features are not those that this page wrote.
+        The file is not as this page wrote it.
     has_member : bool
         Our own member, with the record, is there.
     to_do : bool
@@ -102,9 +103,10 @@ def parse(data: bytes) -> Content:
         raise ValueError("neither features nor annotations")
     member = content.get(OWN_MEMBER) if isinstance(content, Mapping) else None
     own = _own(member) if isinstance(member, Mapping) else None
-    foreign = (
-        own is None or not isinstance(member, Mapping) or member.get("digest") != digest(found)
-    )
+    written = member.get("digest") if isinstance(member, Mapping) else None
+    foreign = own is None or written != _digest(data[: data.rfind(_BEFORE_MEMBER)])
+    if foreign:
+        check_finite(found)
     ours = 0 if foreign else len(found) - _count_of_others(member)
     features, others = _sorted(found, ours)
     document = (own or Document()).but(features=features, others=others)
@@ -122,7 +124,8 @@ def serialize(document: Document, *, tile: str, image: str, reader: str) -> byte
     content: dict[str, Any] = {"type": "FeatureCollection", "features": features}
     if document.status == "open" and not document.others:
         content[TO_DO] = {"tile": tile, "image": image}
-    content[OWN_MEMBER] = {
+    head = _dumps(content)[:-1]
+    member = {
         "version": 1,
         "tile": tile,
         "reader": reader,
@@ -130,13 +133,24 @@ def serialize(document: Document, *, tile: str, image: str, reader: str) -> byte
         "record": document.record.model_dump(mode="json"),
         "ops": list(document.ops[-OPS_KEPT:]),
         "others": len(document.others),
-        "digest": digest(features),
+        "digest": _digest(head),
     }
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+    return head + _BEFORE_MEMBER + _dumps(member) + b"}"
+
+
+def check_finite(value: Any) -> None:
+    """Check that what was read can be written.
+
+    Raises
+    ------
+    ValueError
+        If it has a number that is infinite.
+    """
+    _dumps(value)
 
 
 def load_json(data: bytes) -> Any:
-    """JSON of finite numbers and of text that can be sent on.
+    """JSON without NaN, of text that can be sent on; numbers beyond what fits are infinite.
 
     Raises
     ------
@@ -144,10 +158,18 @@ def load_json(data: bytes) -> Any:
         If it is none.
     """
     try:
-        content = json.loads(data, parse_constant=_refuse, parse_float=_finite)
+        content = json.loads(data, parse_constant=_refuse)
         return _as_text(content) if b"\\ud" in data.lower() else content
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=12).hexdigest()
 
 
 def _own(member: Mapping[str, Any]) -> Document | None:
@@ -201,13 +223,6 @@ def _without(feature: Feature, *names: str) -> Feature:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(f"{text[:40]} is too large")
-    return value
 
 
 def _as_text(value: Any) -> Any:

@@ -12,7 +12,12 @@ from shapely.geometry import shape
 
 from analyzer_service.annotations.files import features_in
 from analyzer_service.page.annotating import durable
-from analyzer_service.page.annotating.document import MOST_FEATURES, Document, serialize
+from analyzer_service.page.annotating.document import (
+    MOST_FEATURES,
+    Document,
+    check_finite,
+    serialize,
+)
 from analyzer_service.page.annotating.features import (
     STAMP,
     Feature,
@@ -107,6 +112,10 @@ class Importing:
         if not isinstance(item, dict) or item.get("type") != "Feature":
             raise FeatureError("neither a feature nor an annotation")
         foreign = foreign_properties(item)
+        try:
+            check_finite(foreign)
+        except ValueError as error:
+            raise FeatureError("a property that is no number of JSON") from error
         seen = stamp_of(foreign)
         foreign[STAMP] = {"tool": "import"}
         made = put_feature(

@@ -12,7 +12,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from analyzer_service.page.annotating.agreement import Asking, agreement
-from analyzer_service.page.annotating.asking import json_of, refuse_other_sites, with_body
+from analyzer_service.page.annotating.asking import (
+    answer_marks,
+    json_of,
+    refuse_other_sites,
+    with_body,
+)
 from analyzer_service.page.annotating.classes import read_classes, write_classes
 from analyzer_service.page.annotating.combining import combine
 from analyzer_service.page.annotating.exchange import Importing, export_all, export_tile
@@ -134,9 +139,9 @@ def _marks(desk: Desk) -> Handler:
         run, tile = desk.tile(request)
         reader, annotations = reader_of(request), desk.annotations(run)
         if request.query_params.get("others") != "true":
-            return answer(marks(annotations, reader, tile.name))
+            return answer_marks(marks(annotations, reader, tile.name))
         refuse_other_sites(request)
-        return answer(marks_with_others(annotations, reader, tile.name))
+        return answer_marks(marks_with_others(annotations, reader, tile.name))
 
     return handler
 
@@ -154,7 +159,7 @@ def _change(desk: Desk) -> BodyHandler:
             tile.name,
             lambda before, at: apply_ops(before, ops, at=at, colors=colors),
         )
-        return answer(document_facts(reader, tile.name, document))
+        return answer_marks(document_facts(reader, tile.name, document))
 
     return handler
 
@@ -167,7 +172,7 @@ def _import(desk: Desk) -> BodyHandler:
         importing = Importing(json_of(body), colors, desk.tiles.shape(run, tile))
         document = annotations.change(reader, tile.name, importing.change)
         facts = document_facts(reader, tile.name, document)
-        return answer({**facts, "imported": importing.imported, "faults": importing.faults})
+        return answer_marks({**facts, "imported": importing.imported, "faults": importing.faults})
 
     return handler
 
