@@ -14,6 +14,7 @@ from analyzer_service.clinical.interface import (
     prepare_annotations,
     task_list,
 )
+from analyzer_service.clinical.matching import has_annotations
 from analyzer_service.clinical.report import ClinicalValidationReport, write_report
 from analyzer_service.clinical.scoring import TOLERANCE_PX
 from analyzer_service.clinical.validating import validate_run
@@ -66,7 +67,7 @@ def generate_clinical_validation_report(
     run = run_folder_of(attention_patterns)
     folder = run / ANNOTATIONS_FOLDER if annotations is None else Path(annotations)
     tasks = task_list(folder)
-    begun = annotations is not None or folder.is_dir()
+    begun = annotations is not None or has_annotations(folder)
     found = validate_run(
         run,
         folder if begun else None,

@@ -1,6 +1,6 @@
 """Which annotations each tile of a run has, by which reader."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -212,18 +212,25 @@ def _bounds(regions: Sequence[Region]) -> NDArray[np.float64]:
 _NOT_MARKS: Final = (TASKS_FILE, CLASSES_FILE)
 
 
+def has_annotations(folder: Path) -> bool:
+    """Whether a folder holds any file of annotations, be it one that is still to be done."""
+    return folder.is_dir() and any(_candidates(folder))
+
+
 def _files_in(folder: Path) -> list[Path]:
     """Files of annotations in a folder and below, in a fixed order."""
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder: give one of annotation files")
-    paths = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.name not in _NOT_MARKS and not path.is_dir()
-    ]
+    paths = list(_candidates(folder))
     if not paths:
         raise ConfigurationError(f"no annotations in {folder}: expected {', '.join(SUFFIXES)}")
     return sorted(paths, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in SUFFIXES and path.name not in _NOT_MARKS and not path.is_dir():
+            yield path
 
 
 def _in_words(path: Path) -> str:

@@ -106,9 +106,9 @@ def replace(
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        _check_unchanged(path, read_as)  # so that `before` seldom tells of what will not be
         before()
-        if signature(path) != read_as:
-            raise ChangedMeanwhile
+        _check_unchanged(path, read_as)
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -187,6 +187,11 @@ def cannot(what: str, path: Path, error: OSError) -> PageError:
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return PageError(409, f"{_named(path)} is a link or no file: links are not followed here.")
     return PageError(409, f"Cannot {what} {_named(path)}: {why}.")
+
+
+def _check_unchanged(path: Path, read_as: Signature | None) -> None:
+    if signature(path) != read_as:
+        raise ChangedMeanwhile
 
 
 def _take(descriptor: int, folder: Path) -> None:

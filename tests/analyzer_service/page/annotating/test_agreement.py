@@ -105,6 +105,14 @@ def test_the_report_knows_the_pages_readers(drawing: Drawing) -> None:
     assert pair["scores"]["dice"]["mean"] == 1.0
 
 
+def test_classes_alone_are_no_annotations(drawing: Drawing) -> None:
+    """The page's own files in the folder do not keep the report from saying: nothing yet."""
+    body = {"classes": [{"name": "mitosis", "color": [1, 2, 3]}]}
+    drawing.client.put("/api/runs/demo/annotations/classes", json=body)
+    report = generate_clinical_validation_report(drawing.folder)
+    assert report.content["run"]["tiles_annotated"] == 0
+
+
 def test_import_adds_and_says_what_it_left_out(drawing: Drawing) -> None:
     tile = drawing.names[0]
     drawing.post(tile, put())
