@@ -13,6 +13,7 @@ draws without a GPU). Prints medians and 95th percentiles; every number is as a 
 - processor: of the server, while four viewers watch a run that commits 10 rows a second.
 """
 
+import os
 import random
 import shutil
 import statistics
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -81,6 +83,8 @@ def main(rows: int) -> None:
 
 def measure(browser: Browser, served: Served, folder: Path, rows: int) -> None:
     url = f"{served.url}runs/long"
+    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    print(f"{os.cpu_count()} cores, {waiting:.1f} processes a core wait or run before this begins")
     loads = [load_s(browser, url, rows) for _ in range(LOADS)]
     print(f"load {rows:,} rows: {spread(loads, 's', 2)}", flush=True)
     tab = opened(browser, url, rows)
@@ -145,6 +149,7 @@ def frames(tab: Page) -> str:
     rates = []
     for moved in (False, True):
         tab.evaluate("window.frames_at = []")
+        used = browser_processor_s()
         if moved:
             tab.keyboard.down("Control")
         until, turn = time.monotonic() + MOVED_S, 0
@@ -188,6 +193,13 @@ def processor_share(browser: Browser, url: str, folder: Path, pid: int, viewers:
 def processor_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+def browser_processor_s() -> float:
+    """What all processes of the browser have used; it is a child of this one's driver."""
+    family = psutil.Process().children(recursive=True)
+    used = [each.cpu_times() for each in family if "chrom" in each.name()]
+    return sum(times.user + times.system for times in used)
 
 
 def spread(values: list[float], unit: str, digits: int) -> str:

@@ -133,7 +133,7 @@ export class Plot {
     return {
       width: Math.max(this.root.clientWidth, 120),
       height: options.height,
-      padding: [8, 12, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       scales: {
         x: { time: false, range: () => this.stepRange() },

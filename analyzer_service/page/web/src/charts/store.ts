@@ -111,8 +111,10 @@ export class SeriesStore {
     }
     const names = [...wanted.keys()];
     const missing = held ? names.filter((name) => !held.columns.has(name)) : names;
-    const anew = !held || state.of !== of || held.x.length > 2 * POINTS || state.rows < held.facts.rows;
-    if (!anew && missing.length === 0 && !this.behind(phase)) return;
+    const anew = !held || state.of !== of || held.x.length > 2 * POINTS;
+    // Fewer rows than before: the run was resumed from an earlier step. The end will tell.
+    const fewer = held !== null && state.rows < held.facts.rows;
+    if (!anew && missing.length === 0 && !fewer && !this.behind(phase)) return;
     const abort = new AbortController();
     state.busy = { abort, of };
     state.askedAt = performance.now();

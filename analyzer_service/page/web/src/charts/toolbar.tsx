@@ -23,7 +23,7 @@ export function Toolbar({ controls, invalid, found, keys }: ToolbarProps) {
         <span class="visually-hidden">Search metrics (regular expression)</span>
         <input
           type="search"
-          placeholder="Search: entropy|ssim"
+          placeholder="entropy|ssim"
           value={settings.filter}
           aria-invalid={invalid !== null}
           aria-describedby="search-says"
