@@ -39,6 +39,7 @@ MOST_POINTS: Final = 20_000
 MOST_NAMES: Final = 512
 MOST_VALUES: Final = 1 << 20
 _HIGHEST_LEVEL: Final = 40
+_KEPT: Final = 64
 _KEPT_BYTES: Final = 32 << 20
 _STEP: Final = "global_step"
 Key = tuple[str, int, str]
@@ -100,6 +101,7 @@ class Series:
         self._folders = folders
         self._watchers = watchers
         self._kept: OrderedDict[Key, asyncio.Future[bytes]] = OrderedDict()
+        self._bytes = 0
 
     async def answer(self, request: Request) -> Response:
         """Points of the metrics that a request names."""
@@ -118,23 +120,21 @@ class Series:
         if found is None:
             found = asyncio.ensure_future(run_in_threadpool(self._read, key[0], asked))
             self._kept[key] = found
-            found.add_done_callback(lambda _: self._tidy(key))
+            found.add_done_callback(lambda done: self._tidy(key, done))
         return await asyncio.shield(found)
 
-    def _tidy(self, key: Key) -> None:
-        """Forget failures, and the oldest answers beyond what may be kept."""
-        done = self._kept.get(key)
-        if done is not None and (done.cancelled() or done.exception() is not None):
+    def _tidy(self, key: Key, done: asyncio.Future[bytes]) -> None:
+        """Forget an answer that failed, and the oldest ones beyond what may be kept."""
+        if self._kept.get(key) is not done:
+            return
+        if done.cancelled() or done.exception() is not None:
             del self._kept[key]
-        sizes = [
-            len(each.result())
-            for each in self._kept.values()
-            if each.done() and not each.cancelled() and each.exception() is None
-        ]
-        total = sum(sizes)
-        while total > _KEPT_BYTES and len(self._kept) > 1:
+            return
+        self._bytes += len(done.result())
+        while self._bytes > _KEPT_BYTES or len(self._kept) > _KEPT:
             _, oldest = self._kept.popitem(last=False)
-            total -= len(oldest.result()) if oldest.done() else 0
+            if oldest.done() and not oldest.cancelled() and oldest.exception() is None:
+                self._bytes -= len(oldest.result())
 
     def _read(self, run: str, asked: Asked) -> bytes:
         with self._folders.open(run) as reader, reader.snapshot():

@@ -1,5 +1,6 @@
 """What charts are sent, against the rows themselves; the browser's side of it is in test_charts."""
 
+import asyncio
 import json
 import shutil
 import struct
@@ -9,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.commit.released import Source
+from analyzer_service.page.answers import PageError
+from analyzer_service.page.folders import RunFolders
+from analyzer_service.page.watching.live import Watchers
+from analyzer_service.page.watching.series import Asked, Series
 from tests.analyzer_service.sinks.runs import LAYERS, RunWriter
 from tests.builders import make_batch
 
@@ -171,3 +177,40 @@ def test_metrics_name_every_number_of_the_rows_once(client: TestClient, tmp_path
     assert found["primary"] == LAYERS[0]
     assert found["rows"] == {"train": 11, "val": 1}
     assert "loss" in found["names"]["val"]
+
+
+def test_viewers_of_one_commit_share_an_answer_and_few_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunWriter(tmp_path / "auto_analysis_a")
+    run.batch(1)
+    run.close()
+    watchers = Watchers(RunFolders(tmp_path))
+    monkeypatch.setattr(watchers, "number", lambda run: 1 if run == "a" else 2)
+    series = Series(RunFolders(tmp_path), watchers)
+    read: list[str] = []
+
+    def counted(run: str, asked: Asked, real: Any = series._read) -> bytes:
+        read.append(run)
+        return bytes(real(run, asked))
+
+    monkeypatch.setattr(series, "_read", counted)
+
+    def request(query: str, run: str = "a") -> Request:
+        scope = {"type": "http", "query_string": query.encode(), "path_params": {"run": run}}
+        return Request(scope | {"method": "GET", "headers": []})
+
+    async def look() -> None:
+        bodies = await asyncio.gather(*(series.answer(request("name=loss")) for _ in range(10)))
+        assert len({bytes(each.body) for each in bodies}) == 1
+        assert read == ["a"]
+        for _ in range(2):
+            with pytest.raises(PageError, match="no run"):
+                await series.answer(request("name=loss", "gone"))
+        assert read == ["a", "gone", "gone"]
+        for points in range(1, 200):
+            await series.answer(request(f"name=loss&points={points}"))
+        assert len(series._kept) <= 64
+        assert series._bytes == sum(len(each.result()) for each in series._kept.values())
+
+    asyncio.run(look())
