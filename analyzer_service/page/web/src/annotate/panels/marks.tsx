@@ -1,7 +1,9 @@
 // The marks of the open tile as a list: select, change the class, delete.
+import { useMemo } from "preact/hooks";
+
 import { UNKNOWN } from "../canvas/style";
 import { useSignals } from "../state/signal";
-import type { Feature } from "../state/types";
+import type { Feature, MarkClass } from "../state/types";
 import { nameOf, type Work } from "../state/work";
 import { Swatch } from "./classes";
 import { Icon } from "./icons";
@@ -28,13 +30,34 @@ export function MarkList({ work, mpp }: { work: Work; mpp: number | null }) {
   );
 }
 
-function MarkItem({ feature, work, mpp }: { feature: Feature; work: Work; mpp: number | null }) {
+interface ItemProps {
+  feature: Feature;
+  work: Work;
+  mpp: number | null;
+}
+
+/** Drawn anew only where something about it has changed: there may be hundreds of them. */
+function MarkItem({ feature, work, mpp }: ItemProps) {
   const { desk, session } = work;
   const selected = desk.selected.includes(feature.id);
+  const { classes } = session;
+  return useMemo(
+    () => <Item feature={feature} classes={classes} selected={selected} mpp={mpp} work={work} />,
+    [feature, classes, selected, mpp, work],
+  );
+}
+
+interface DrawnProps extends ItemProps {
+  classes: MarkClass[];
+  selected: boolean;
+}
+
+function Item({ feature, classes, selected, mpp, work }: DrawnProps) {
+  const { desk } = work;
   const label = nameOf(feature);
-  const at = session.classes.findIndex(({ name }) => name === label);
+  const at = classes.findIndex(({ name }) => name === label);
   const own = feature.properties.classification?.color ?? UNKNOWN;
-  const color = session.classes[at]?.color ?? own;
+  const color = classes[at]?.color ?? own;
   return (
     <li class="mark" data-selected={selected}>
       <button
@@ -52,12 +75,12 @@ function MarkItem({ feature, work, mpp }: { feature: Feature; work: Work; mpp: n
         aria-label="Class of this mark"
         value={label}
         onChange={(event) => {
-          const picked = session.classes.find(({ name }) => name === event.currentTarget.value);
+          const picked = classes.find(({ name }) => name === event.currentTarget.value);
           if (picked) work.reclassify([feature], picked);
         }}
       >
         {at < 0 && <option value={label}>{label}</option>}
-        {session.classes.map(({ name }) => (
+        {classes.map(({ name }) => (
           <option key={name} value={name}>
             {name}
           </option>

@@ -49,7 +49,7 @@ export class Bench {
   start(): () => void {
     const { session, images, tour } = this;
     const warn = (event: BeforeUnloadEvent) => {
-      if (session.outbox.saving.lost) event.preventDefault();
+      if (session.outbox.keeping.atRisk) event.preventDefault();
     };
     const follow = () => tour.follow();
     addEventListener("beforeunload", warn);

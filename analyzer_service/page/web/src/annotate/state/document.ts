@@ -1,5 +1,5 @@
 // A tile's document, and what changes do to it: pure functions.
-import type { Marks, Op, RecordField, Status, TileRecord } from "./types";
+import type { Feature, Marks, Op, RecordField, Status, TileRecord } from "./types";
 
 export const BLANK: TileRecord = {
   confidence: null,
@@ -9,6 +9,15 @@ export const BLANK: TileRecord = {
   attention_shown_at: null,
   others_shown_at: null,
 };
+
+/** New features, where nothing changed the old objects: what shows them need not be drawn anew. */
+export function recognized(before: readonly Feature[], now: readonly Feature[]): Feature[] {
+  const old = new Map(before.map((feature) => [feature.id, feature]));
+  return now.map((feature) => {
+    const known = old.get(feature.id);
+    return known && JSON.stringify(known) === JSON.stringify(feature) ? known : feature;
+  });
+}
 
 export function applied(marks: Marks, ops: readonly Op[]): Marks {
   return ops.reduce(apply, marks);

@@ -18,9 +18,11 @@ const STORE = "changes";
 
 export class Keeping {
   private readonly prefix: string;
-  /** Entries that are in IndexedDB, or only in this page if `lost` says so. */
+  /** Entries that are not in local storage, but in IndexedDB or in this page only. */
   private readonly elsewhere = new Map<string, Entry>();
-  private readonly unkept = new Set<string>();
+  /** Those of them that are not written yet, and those that could not be. */
+  private readonly unwritten = new Set<string>();
+  private readonly failed = new Set<string>();
   private database: Promise<IDBDatabase> | null = null;
 
   constructor(run: string, reader: string) {
@@ -29,7 +31,12 @@ export class Keeping {
 
   /** Entries that could be kept nowhere: they end with the page. */
   get lost(): number {
-    return this.unkept.size;
+    return this.failed.size;
+  }
+
+  /** Whether closing the page at this moment loses something. */
+  get atRisk(): boolean {
+    return this.failed.size + this.unwritten.size > 0;
   }
 
   newKey(id: string): string {
@@ -57,11 +64,12 @@ export class Keeping {
       return Promise.resolve();
     } catch {
       this.elsewhere.set(key, entry);
-      this.unkept.add(key);
-      return this.write((store) => store.put(entry)).then(
-        () => void this.unkept.delete(key),
-        () => undefined,
-      );
+      this.unwritten.add(key);
+      return this.write((store) => store.put(entry))
+        .catch(() => {
+          if (this.elsewhere.has(key)) this.failed.add(key);
+        })
+        .finally(() => this.unwritten.delete(key));
     }
   }
 
@@ -71,7 +79,7 @@ export class Keeping {
     } catch {
       // Storage is forbidden: there was nothing in it.
     }
-    this.unkept.delete(key);
+    this.failed.delete(key);
     if (this.elsewhere.delete(key)) void this.write((store) => store.delete(key)).catch(() => {});
   }
 

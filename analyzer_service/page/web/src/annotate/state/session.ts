@@ -1,5 +1,5 @@
 // One reader at work: the tiles, the document of the open one, and all that is on its way.
-import { applied, inverse, statusOf } from "./document";
+import { applied, inverse, recognized, statusOf } from "./document";
 import { History } from "./history";
 import { Outbox } from "./outbox";
 import { Server } from "./server";
@@ -162,7 +162,8 @@ export class Session {
   learned(tile: string, marks: Marks): void {
     const known = this.known.get(tile);
     if (known && known.revision > marks.revision) return;
-    const { revision, features, record } = marks;
+    const { revision, record } = marks;
+    const features = recognized(known?.features ?? [], marks.features);
     this.known.set(tile, { revision, features, record });
     this.outbox.reread();
     this.note(tile);
