@@ -266,6 +266,10 @@ def test_two_tabs_both_survive(tab: Page, served: Served) -> None:
     tab.mouse.move(*one.at((20, 20)))
     tab.mouse.down()
     tab.mouse.move(*one.at((10, 10)))
+    two.press("e")
+    two.click((30, 30))
+    with two.saved():
+        two.drag((20, 70), (20, 90))
     two.polygon(RIGHT)
     expect(tab.locator(".mark")).to_have_count(2)
     with one.saved() as said:
