@@ -6,11 +6,11 @@ listens, a request must name this machine, so that no foreign host name leads he
 """
 
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,15 +51,9 @@ class Access:
             await self._app(scope, receive, send)
             return
 
-        # Scripts are asked for each time, by their ETag; what is said of runs is not kept at all.
-        kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", kept)
+                guard(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
         refused = self._refusal(scope)
@@ -83,7 +77,8 @@ class Access:
         assert self._token is not None
         port = scope["server"][1] if scope.get("server") else 0
         cookie = f"sidelight_{port}"  # cookies do not tell ports apart
-        if _same(_cookies(headers).get(cookie, ""), self._token):
+        kept = quote(self._token, safe="")  # a token may be any text, a cookie's value not
+        if _same(cookie_parser(headers.get("cookie", "")).get(cookie, ""), kept):
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if not _same(dict(query).get(_TOKEN, ""), self._token):
@@ -94,12 +89,20 @@ class Access:
             )
         rest = urlencode([pair for pair in query if pair[0] != _TOKEN])
         # The path alone, and no second slash at its head: the redirect leads nowhere else.
-        path = "/" + scope["path"].lstrip("/\\")
+        path = quote("/" + scope["path"].lstrip("/\\"))
         response = RedirectResponse(f"{path}?{rest}" if rest else path, status_code=303)
         # Not "strict": who follows the address from a mail or a chat would not bring it along on
         # the way from here to there. What changes anything is held by its origin.
-        response.set_cookie(cookie, self._token, httponly=True, samesite="lax", path="/")
+        response.set_cookie(cookie, kept, httponly=True, samesite="lax", path="/")
         return response
+
+
+def guard(headers: MutableHeaders, path: str) -> None:
+    """Add to the headers of an answer what browsers may do with it."""
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    # Scripts are asked for each time, by their ETag; what is said of runs is not kept at all.
+    headers.setdefault("Cache-Control", "no-cache" if path.startswith("/static/") else "no-store")
 
 
 def _forbidden(sentence: str, status: int = 403) -> Response:
@@ -107,7 +110,8 @@ def _forbidden(sentence: str, status: int = 403) -> Response:
 
 
 def _names_this_machine(headers: Headers) -> bool:
-    return urlsplit(f"//{headers.get('host', '')}").hostname in _LOOPBACK
+    named = _split(f"//{headers.get('host', '')}")
+    return named is not None and named.hostname in _LOOPBACK
 
 
 def _from_this_page(headers: Headers) -> bool:
@@ -115,15 +119,16 @@ def _from_this_page(headers: Headers) -> bool:
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
         return site == "same-origin"
-    return origin is not None and urlsplit(origin).netloc == headers.get("host")
+    named = _split(origin or "")
+    return named is not None and named.netloc != "" and named.netloc == headers.get("host")
 
 
-def _cookies(headers: Headers) -> dict[str, str]:
+def _split(address: str) -> SplitResult | None:
+    """Parts of an address, which is as whoever asks wrote it; None where it is none."""
     try:
-        jar = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 def _same(given: str, token: str) -> bool:

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from analyzer_service.page import dashboards, health, listing, shell
-from analyzer_service.page.access import Access
+from analyzer_service.page.access import Access, guard
 from analyzer_service.page.annotating import routes as annotating
 from analyzer_service.page.answers import PageError, failure
 from analyzer_service.page.folders import RunFolders
@@ -52,18 +52,18 @@ def build_app(settings: PageSettings) -> Starlette:
             Middleware(Access, token=settings.token),
             Middleware(GZipMiddleware, minimum_size=2048, compresslevel=5),
         ],
-        exception_handlers=dict.fromkeys(
-            (PageError, SidelightError, HTTPException, Exception), _tell
-        ),
+        exception_handlers=dict.fromkeys(_EXPECTED, _tell),
     )
 
 
 async def _tell(request: Request, error: Exception) -> Response:
     """What went wrong: JSON for scripts, a page for people."""
     status, sentence = _in_words(error)
-    if request.url.path.startswith("/api/"):
-        return failure(status, sentence)
-    return shell.error_page(request, status, sentence)
+    path = request.scope["path"]
+    of_script = path.startswith("/api/")
+    said = failure(status, sentence) if of_script else shell.error_page(request, status, sentence)
+    guard(said.headers, path)  # what nobody expected is answered for outside of `Access`
+    return said
 
 
 def _in_words(error: Exception) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from urllib.parse import quote
 
 import uvicorn
 
@@ -28,7 +29,7 @@ def serve_page(settings: PageSettings, listener: socket.socket | None = None) ->
         As `claim` says.
     """
     listener = listener or claim(settings)
-    query = "" if settings.token is None else f"?token={settings.token}"
+    query = "" if settings.token is None else f"?token={quote(settings.token, safe='')}"
     config = uvicorn.Config(
         build_app(settings),
         log_config=None,

@@ -54,7 +54,7 @@ class StepReading:
         """
         path = request.path_params
         release = whole_number(request, "release") if "release" in request.query_params else None
-        step = Step(path["phase"], path["number"], release)
+        step = Step(path["phase"], _whole(path["number"], "A step's number", 404), release)
         with self._folders.open(path["run"]) as reader:
             row = find_row(reader, step)
             frame = self._frames.read(reader.folder, row)
@@ -69,10 +69,7 @@ def whole_number(request: Request, name: str, otherwise: int = 0) -> int:
     PageError
         400, if it is none.
     """
-    text = request.query_params.get(name, str(otherwise))
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
-        raise PageError(400, f"{name} must be a whole number, got {text[:40]!r}.")
-    return int(text)
+    return _whole(request.query_params.get(name, str(otherwise)), name)
 
 
 def position_in(request: Request, frame: BatchFrame) -> int:
@@ -83,9 +80,15 @@ def position_in(request: Request, frame: BatchFrame) -> int:
     PageError
         404, if the frame has no such tile.
     """
-    position: int = request.path_params["position"]
+    position = _whole(request.path_params["position"], "A tile's place", 404)
     if not 0 <= position < len(frame.samples):
         raise PageError(
             404, f"This step has {len(frame.samples)} tiles; there is no tile {position + 1}."
         )
     return position
+
+
+def _whole(text: str, what: str, status: int = 400) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        raise PageError(status, f"{what} must be a whole number, got {text[:40]!r}.")
+    return int(text)

@@ -79,15 +79,15 @@ def routes(folders: RunFolders) -> list[Route]:
     def send_colors(_: Request) -> Response:
         return arrays({}, color_tables())
 
-    frame = "/api/runs/{run}/frames/{phase}/{number:int}"
+    frame = "/api/runs/{run}/frames/{phase}/{number}"
     return [
         Route("/api/colors", send_colors),
         Route("/api/runs/{run}/steps", list_steps),
         Route("/api/runs/{run}/probes", list_probes),
         Route(frame, show_step),
-        Route(f"{frame}/{{position:int}}/maps", send_maps),
-        Route(f"{frame}/{{position:int}}/nuclei", send_nuclei),
-        Route(f"{frame}/{{position:int}}/{{image}}.png", send_image),
+        Route(f"{frame}/{{position}}/maps", send_maps),
+        Route(f"{frame}/{{position}}/nuclei", send_nuclei),
+        Route(f"{frame}/{{position}}/{{image}}.png", send_image),
     ]
 
 

@@ -1,14 +1,18 @@
 """Who is let in: by HTTP's own rules (RFC 9110, the Fetch standard's Sec-Fetch-Site)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx2
 import pytest
 from playwright.sync_api import Page
 from starlette.testclient import TestClient
 
 from analyzer_service.listening import parse_http_address
+from analyzer_service.page.access import HEADERS
 from analyzer_service.page.app import build_app
+from analyzer_service.page.listing.runs import RunList
 from analyzer_service.page.settings import PageSettings, token_for
 from tests.analyzer_service.page.serving import Served
 from tests.analyzer_service.sinks.runs import write_run
@@ -35,6 +39,75 @@ def test_the_token_is_brought_once_and_then_kept_in_a_cookie(tmp_path: Path) -> 
         assert (first.status_code, first.headers["location"]) == (303, "/?x=1")
         assert "HttpOnly" in first.headers["set-cookie"]
         assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("others", ['app={"x": 1}', "a=b c", "x[1]=2", "a@b=1", "a=ü", "flag"])
+def test_cookies_of_other_programs_on_the_host_keep_nobody_out(tmp_path: Path, others: str) -> None:
+    app = build_app(PageSettings(tmp_path, token="right"))
+    with TestClient(app, base_url="http://node7:8080", follow_redirects=False) as client:
+        own = client.get("/?token=right").headers["set-cookie"].partition(";")[0]
+        client.cookies.clear()
+        for cookies in (f"{others}; {own}", f"{own}; {others}"):
+            assert client.get("/", headers={"cookie": cookies.encode()}).status_code == 200
+        assert client.get("/", headers={"cookie": others.encode()}).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["a&b=c#d%20+e", "Schlüssel 🔑", 'x;"y"\\,z'])
+def test_a_token_may_be_any_text(tmp_path: Path, token: str) -> None:
+    app = build_app(PageSettings(tmp_path, token=token))
+    with TestClient(app, base_url="http://node7:8080") as client:
+        assert client.get(f"/?token={quote(token, safe='')}").status_code == 200
+        assert client.get("/").status_code == 200
+
+
+def test_the_address_that_is_printed_opens_the_page_whatever_the_token(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    served = serve(tmp_path, "--token", "a&b=c#d%20+e")
+    assert httpx2.get(served.url, follow_redirects=True).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["100%", "a#b", "a?b"])
+def test_the_token_leads_to_the_page_that_was_asked_for(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / f"auto_analysis_{name}", epochs=0).close()
+    app = build_app(PageSettings(tmp_path, token="right"))
+    with TestClient(app, base_url="http://node7:8080") as client:
+        said = client.get(f"/runs/{quote(name, safe='')}?token=right")
+    assert said.status_code == 200
+    assert f"<title>{name} " in said.text
+
+
+@pytest.mark.parametrize("host", ["[::1", "[", "127.0.0.1]", "[x]:80"])
+def test_a_host_that_is_none_is_refused(client: TestClient, host: str) -> None:
+    assert client.get("/", headers={"host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["null", "http://[::1", "", "127.0.0.1", "//127.0.0.1:1"])
+def test_an_origin_that_is_none_changes_nothing(client: TestClient, origin: str) -> None:
+    del client.headers["sec-fetch-site"]
+    said = client.patch("/api/runs/demo", content=b"{}", headers={"origin": origin})
+    assert said.status_code == 403
+
+
+def test_browsers_are_told_what_they_may_do_whatever_the_answer(
+    tmp_path: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(RunList, "entries", fail)
+    asked = ["/", "/nowhere", "/static/runs.js", "/static/none", "/api/runs/none/health"]
+    answers = [client.get(path) for path in (*asked, "/healthz", "/api/runs")]
+    answers += [client.get("/", headers={"host": "evil.example"}), client.delete("/api/runs")]
+    assert {each.status_code for each in answers} == {200, 403, 404, 405, 500}
+    for each in answers:
+        assert _named(each.headers) == HEADERS, each.url
+        assert each.headers["cache-control"] in ("no-store", "no-cache")
+
+
+def _named(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers by their names as `HEADERS` spells them."""
+    return {name: headers.get(name, "") for name in HEADERS}
 
 
 @pytest.mark.parametrize("path", ["//evil.example/a", "/\\evil.example"])

@@ -1,6 +1,7 @@
 """Every route of the page, whoever wrote it: nothing outside is read, nobody unasked gets in."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ HOSTILE = (
     *("..%2Fsecret.txt", "..%2F..%2Fsecret.txt", "%2e%2e%2fsecret.txt", "%2Fetc%2Fpasswd"),
     *("..%5Csecret.txt", "%00", "a%0d%0ab", "CON", "%F0%9F%92%A9", "x" * 3000, "demo%2F..%2F.."),
     *("%3Cscript%3Ealert(1)%3C%2Fscript%3E", "'%20OR%201=1--", "%2e", "-1", "nan", "1e999"),
+    *("9" * 18, "9" * 5000, "%D9%A3"),
 )
 
 
@@ -39,7 +41,8 @@ def paths(routes: list[Route], run: str, other: str) -> Iterator[tuple[str, str]
     for route in routes:
         path = route.path
         for name in route.param_convertors:
-            path = path.replace(f"{{{name}}}", run if name == "run" else other)
+            given = run if name == "run" else other
+            path = re.sub(rf"\{{{name}(:\w+)?\}}", lambda _, given=given: given, path)
         for method in sorted((route.methods or set()) - {"HEAD"}):
             yield method, path
 
@@ -49,11 +52,6 @@ def routes_of(client: TestClient) -> list[Route]:
     found = [route for route in client.app.routes if isinstance(route, Route)]  # type: ignore[attr-defined]
     assert len(found) > 20
     return [route for route in found if not route.path.endswith("/live")]
-
-
-def plain(path: str) -> str:
-    """A path with its converters' kinds left out: ``{number:int}`` is ``{number}``."""
-    return path.replace(":int", "").replace(":path", "").replace(":str", "")
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -68,7 +66,7 @@ def test_no_request_reads_what_lies_outside(output_dir: Path, hostile: str) -> N
                 if set(route.param_convertors) - ({"run"} if run == "demo" else set())
             ]
             for method, path in paths(with_hostile, run, other):
-                said = client.request(method, plain(path), headers=headers, content=b"{}")
+                said = client.request(method, path, headers=headers, content=b"{}")
                 assert SECRET not in said.text, (method, path)
                 assert 400 <= said.status_code < 500, (method, path, said.text)
 
@@ -77,7 +75,7 @@ def test_every_route_asks_for_the_token(output_dir: Path) -> None:
     app = build_app(PageSettings(output_dir, token="right"))
     with TestClient(app, base_url="http://node7", follow_redirects=False) as client:
         for method, path in paths(routes_of(client), "demo", "1"):
-            said = client.request(method, plain(path), content=b"{}")
+            said = client.request(method, path, content=b"{}")
             assert said.status_code == 401, (method, path)
         assert client.get("/static/runs.js").status_code == 401
 
@@ -97,5 +95,5 @@ def test_no_other_site_changes_anything(output_dir: Path) -> None:
                 {"sec-fetch-site": "cross-site"},
                 {"origin": "http://evil.example"},
             ):
-                said = client.request(method, plain(path), headers=headers, content=json.dumps({}))
+                said = client.request(method, path, headers=headers, content=json.dumps({}))
                 assert said.status_code == 403, (method, path, headers)
