@@ -71,7 +71,7 @@ def open_writer(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_reader(folder: Path) -> sqlite3.Connection:
+def open_reader(folder: Path, *, one_thread: bool = True) -> sqlite3.Connection:
     """Connection that cannot write; safe in any process while the writer works.
 
     Raises
@@ -81,10 +81,10 @@ def open_reader(folder: Path) -> sqlite3.Connection:
     StoreError
         If the disk does not let it be read now.
     """
-    return _open_to_read(folder, alone=False)
+    return _open_to_read(folder, alone=False, one_thread=one_thread)
 
 
-def open_unchanged(folder: Path) -> sqlite3.Connection:
+def open_unchanged(folder: Path, *, one_thread: bool = True) -> sqlite3.Connection:
     """Connection that cannot write, and leaves the folder as it is.
 
     `open_reader` makes the files of the write-ahead log anew where nobody writes; this one then
@@ -96,7 +96,7 @@ def open_unchanged(folder: Path) -> sqlite3.Connection:
     ConfigurationError
         If the folder holds no run, or one of another version of this schema.
     """
-    return _open_to_read(folder, alone=not has_log(folder))
+    return _open_to_read(folder, alone=not has_log(folder), one_thread=one_thread)
 
 
 def has_log(folder: Path) -> bool:
@@ -111,11 +111,11 @@ def has_log(folder: Path) -> bool:
         return False
 
 
-def _open_to_read(folder: Path, *, alone: bool) -> sqlite3.Connection:
+def _open_to_read(folder: Path, *, alone: bool, one_thread: bool) -> sqlite3.Connection:
     path = run_database(folder)
     if not path.is_file():
         raise ConfigurationError(_no_run_in(folder))
-    connection = _connect_to_read(path, alone=alone)
+    connection = _connect_to_read(path, alone=alone, one_thread=one_thread)
     try:
         if _check_schema(connection, folder) == _BEING_MADE:
             raise ConfigurationError(f"{folder} holds no run yet: {path.name} is being made")
@@ -139,9 +139,12 @@ def _no_run_in(folder: Path) -> str:
     return f"{folder} holds no run, but folders that do, give one: {', '.join(runs[:_NAMED])}{more}"
 
 
-def _connect_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+def _connect_to_read(
+    path: Path, *, alone: bool = False, one_thread: bool = True
+) -> sqlite3.Connection:
     how = "mode=ro&immutable=1" if alone else "mode=ro"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_TIMEOUT_S)
+    url = f"{path.absolute().as_uri()}?{how}"
+    return sqlite3.connect(url, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=one_thread)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

@@ -75,6 +75,8 @@ class RunReader:
         The run's.
     unchanged : bool
         Whether not even SQLite's own files may be made in it, as `open_unchanged` says.
+    one_thread : bool
+        False: threads may use it one after another, never two at a time.
 
     Raises
     ------
@@ -82,9 +84,10 @@ class RunReader:
         If `folder` holds no run.
     """
 
-    def __init__(self, folder: Path, *, unchanged: bool = False) -> None:
+    def __init__(self, folder: Path, *, unchanged: bool = False, one_thread: bool = True) -> None:
         self.folder = folder
-        self._connection = open_unchanged(folder) if unchanged else open_reader(folder)
+        opening = open_unchanged if unchanged else open_reader
+        self._connection = opening(folder, one_thread=one_thread)
         self._lists = NameLists(self._connection)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.page.answers import PageError
+from analyzer_service.page.readers import Readers
 from shared.errors import ConfigurationError
 from shared.naming import RUN_PREFIX as PREFIX
 
@@ -24,6 +25,7 @@ class RunFolders:
 
     def __init__(self, output_dir: Path) -> None:
         self.output_dir = output_dir
+        self._readers = Readers()
 
     def names(self) -> list[str]:
         """Names of the runs, sorted; none where the output folder cannot be listed."""
@@ -61,16 +63,23 @@ class RunFolders:
         """
         folder = self.find(name)
         try:
-            reader = RunReader(folder, unchanged=True)
-        except ConfigurationError as error:
+            reader, opened = self._readers.take(folder)
+        except (ConfigurationError, OSError) as error:
             raise PageError(409, f"This run cannot be read: {error}") from error
         try:
-            with reader:
-                yield reader
-        except sqlite3.Error as error:
-            raise PageError(
-                409, f"This run cannot be read any more: its database is damaged or gone ({error})."
-            ) from error
+            yield reader
+        except PageError:  # what was asked for is not there: the run itself is
+            self._readers.give_back(folder, reader, opened)
+            raise
+        except BaseException as error:
+            reader.close()
+            if isinstance(error, sqlite3.Error):
+                raise PageError(
+                    409,
+                    f"This run cannot be read any more: its database is damaged or gone ({error}).",
+                ) from error
+            raise
+        self._readers.give_back(folder, reader, opened)
 
     def _listed(self, root: Path) -> list[tuple[str, os.DirEntry[str]]]:
         try:

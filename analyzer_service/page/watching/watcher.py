@@ -7,7 +7,6 @@ is ready for it, never a queue of old ones.
 
 import asyncio
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from analyzer_service.commit.database import has_log, open_unchanged, run_database
+from analyzer_service.commit.database import open_unchanged
 from analyzer_service.commit.standing import Standing, Standings
 from analyzer_service.page.answers import PageError
 from analyzer_service.page.folders import RunFolders
+from analyzer_service.page.opened import Opened
 from shared.errors import SidelightError
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Watcher:
         SidelightError, sqlite3.Error, OSError
             If it cannot be read.
         """
-        opened = _Opened.of(folder)
+        opened = Opened.of(folder)
         with closing(open_unchanged(folder)) as connection:
             connection.execute("PRAGMA busy_timeout = 0")  # the page waits for nothing
             standings, version = Standings(connection), -1
@@ -103,7 +103,7 @@ class Watcher:
             while True:
                 now = time.monotonic()
                 if now - checked_at >= _FILES_S or opened.alone:
-                    opened.check(folder)
+                    _check(opened, folder)
                     checked_at = now
                 found = _version(connection)
                 if found != version:
@@ -141,33 +141,6 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """What a database was when it was opened.
-
-    One that is read `alone`, without the log of a writer (`open_unchanged`), is never looked at
-    again by SQLite itself: any change of its files means that it is to be opened anew.
-    """
-
-    alone: bool
-    file: tuple[int, ...]
-
-    @classmethod
-    def of(cls, folder: Path) -> "_Opened":
-        alone = not has_log(folder)
-        return cls(alone, _file(run_database(folder), alone))
-
-    def check(self, folder: Path) -> None:
-        try:
-            same = _file(run_database(folder), self.alone) == self.file
-            same = same and not (self.alone and has_log(folder))
-        except OSError:
-            same = False
-        if not same:
-            raise Replaced
-
-
-def _file(path: Path, alone: bool) -> tuple[int, ...]:
-    at = os.stat(path)
-    identity = (at.st_dev, at.st_ino)
-    return (*identity, at.st_size, at.st_mtime_ns) if alone else identity
+def _check(opened: Opened, folder: Path) -> None:
+    if not opened.holds(folder):
+        raise Replaced

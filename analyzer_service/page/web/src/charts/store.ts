@@ -6,7 +6,7 @@ import { joined, settled, taken, widened, type Facts, type Held } from "./held";
 import type { View } from "./view";
 
 const POINTS = 600;
-const LIVE_EVERY_MS = 250;
+const LIVE_EVERY_MS = 100;
 const VIEW_SETTLES_MS = 120;
 const RETRY_MS = 2000;
 
