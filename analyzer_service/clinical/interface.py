@@ -147,8 +147,11 @@ def prepare_annotations(
 
 def task_list(folder: Path) -> TaskList:
     """What the task list in a folder says; nothing where there is no list."""
+    path = folder / TASKS_FILE
     try:
-        return TaskList.model_validate_json((folder / TASKS_FILE).read_bytes())
+        if not path.is_file():  # a pipe would keep its reader waiting
+            return TaskList()
+        return TaskList.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return TaskList()
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 _ALIGNED: Final = 8
+_DEEPEST: Final = 100
 
 
 class PageError(Exception):
@@ -22,8 +23,12 @@ class PageError(Exception):
 
 
 def answer(content: Any, status: int = 200) -> Response:
-    """`content` as JSON; NaN and infinity, which JSON lacks, are null."""
-    return JSONResponse(_plain(content), status)
+    """`content` as JSON; NaN and infinity, which JSON lacks, are null.
+
+    In ASCII, so that half characters, which a file may hold and UTF-8 lacks, are no error either.
+    """
+    text = json.dumps(_plain(content), allow_nan=False, separators=(",", ":"))
+    return Response(text.encode(), status, media_type="application/json")
 
 
 def failure(status: int, sentence: str, **more: Any) -> Response:
@@ -52,13 +57,15 @@ def arrays(facts: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> Res
     return Response(body, media_type="application/octet-stream")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:  # nothing of ours is: somebody else wrote the file
+        return None
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): _plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_plain(part, depth + 1) for part in value]
     if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
+        return _plain(value.tolist(), depth)
     return value

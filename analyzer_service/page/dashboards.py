@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from analyzer_service.page.answers import PageError, answer
-from analyzer_service.page.folders import RunFolders, inside
+from analyzer_service.page.folders import RunFolders, open_regular
 from analyzer_service.page.memory import BoundedMemory
 from analyzer_service.page.pictures import cached, tag, thumbnail, unchanged
 from analyzer_service.page.tiles.reading import whole_number
@@ -35,9 +35,9 @@ def routes(folders: RunFolders) -> list[Route]:
 
     def send_dashboard(request: Request) -> Response:
         width = whole_number(request, "width")
-        path = _find(folders, request.path_params["run"], request.path_params["file"])
+        folder, path = _find(folders, request.path_params["run"], request.path_params["file"])
         try:
-            with path.open("rb") as file:
+            with open_regular(path, folder) as file:
                 found = os.fstat(file.fileno())
                 etag = tag(found, width)
                 if (same := unchanged(request, found, etag)) is not None:
@@ -54,23 +54,20 @@ def routes(folders: RunFolders) -> list[Route]:
     return [Route(listed, list_dashboards), Route(f"{listed}/{{file}}", send_dashboard)]
 
 
-def _find(folders: RunFolders, run: str, name: str) -> Path:
-    """Path of a dashboard that the run lists, and that lies in its folder.
+def _find(folders: RunFolders, run: str, name: str) -> tuple[Path, Path]:
+    """The run's folder, and the path in it of a dashboard that the run lists.
 
     Raises
     ------
     PageError
-        404 or 410, if there is none.
+        404, if there is none.
     """
     with folders.open(run) as reader:
         listed = {drawn.file for drawn in reader.dashboards()}
         folder = reader.folder
     if name not in listed:
         raise PageError(404, f"This run has drawn no dashboard {name[:80]!r}.")
-    path = folder / name
-    if not inside(path, folder):
-        raise _gone(name)
-    return path
+    return folder, folder / name
 
 
 def _smaller(picture: bytes, width: int, decoders: threading.BoundedSemaphore) -> bytes:

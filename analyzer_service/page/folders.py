@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.page.answers import PageError
@@ -93,6 +93,23 @@ class RunFolders:
 def inside(path: Path, folder: Path) -> bool:
     """Whether `path`, its links followed, lies in `folder`."""
     return path.resolve().is_relative_to(folder.resolve())
+
+
+def open_regular(path: Path, folder: Path) -> BinaryIO:
+    """Open a file of `folder` to read it; a pipe in its place must keep nobody waiting.
+
+    Raises
+    ------
+    OSError
+        If it is gone, no regular file, or its links lead out of `folder`.
+    """
+    if not inside(path, folder):
+        raise FileNotFoundError(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    return open(descriptor, "rb")
 
 
 def _is_text(name: str) -> bool:

@@ -21,7 +21,10 @@ def png(image: NDArray[np.uint8]) -> bytes:
 
 def thumbnail(picture: bytes, width: int) -> bytes | None:
     """A picture of any format as JPEG of at most `width` pixels; None where it is not whole."""
-    image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # it is empty, or says that it is larger than any picture
+        return None
     if image is None:
         return None
     if image.shape[1] > width:

@@ -17,6 +17,7 @@ FILE: Final = "health.jsonl"
 LARGEST_BYTES: Final = 4 << 20
 # A pipe in its place would keep its writer waiting, a link lead elsewhere.
 _HOW: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+_DIGITS: Final = 20
 _TIME: Final = re.compile(rb'\{"at":([0-9.]+),')
 
 
@@ -101,10 +102,15 @@ def parse_lines(data: bytes) -> list[dict[str, Any]]:
     found = []
     for text in data.splitlines():
         try:
-            line = json.loads(text)
-        except ValueError:
+            line = json.loads(text, parse_int=_whole)
+        except (ValueError, RecursionError):
             continue
         at = line.get("at") if isinstance(line, dict) else None
         if isinstance(at, int | float) and math.isfinite(at):
             found.append(line)
     return found
+
+
+def _whole(text: str) -> int | float:
+    """A whole number; one that nothing is counted to is infinite, as large fractions are."""
+    return int(text) if len(text) <= _DIGITS else float(text)

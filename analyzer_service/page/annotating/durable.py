@@ -62,14 +62,15 @@ def read(path: Path) -> tuple[bytes, Signature] | None:
         return None
     except OSError as error:
         raise cannot("read", path, error) from error
+    found = os.fstat(descriptor)
+    if not S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
+        os.close(descriptor)
+        raise PageError(
+            409,
+            f"{_named(path)} is no regular file of at most {LARGEST_FILE >> 20} MiB: move it "
+            "away to annotate this tile here.",
+        )
     with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
-            raise PageError(
-                409,
-                f"{_named(path)} is no regular file of at most {LARGEST_FILE >> 20} MiB: move it "
-                "away to annotate this tile here.",
-            )
         try:
             return file.read(LARGEST_FILE + 1), Signature.of(found)
         except OSError as error:

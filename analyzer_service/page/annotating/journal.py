@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from analyzer_service.page.annotating import durable
 from analyzer_service.page.annotating.record import Record
+from analyzer_service.page.answers import PageError
 
 JOURNAL_FILE: Final = "audit.jsonl"
 
@@ -41,7 +43,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_FILE
         self._offset = 0
-        self._inode: int | None = None
+        self._last = b""
         self._traces: dict[str, Trace] = {}
         self._lock = Lock()
 
@@ -82,15 +84,20 @@ class Journal:
             return
         except OSError as error:
             raise durable.cannot("read", self.path, error) from error
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise PageError(409, f"{self.path.name} is no regular file: move it away to go on.")
         with open(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if found.st_ino != self._inode or found.st_size < self._offset:
-                self._inode, self._offset, self._traces = found.st_ino, 0, {}
-            file.seek(self._offset)
+            # A file that takes a deleted one's place often gets its inode, too.
+            file.seek(self._offset - len(self._last))
+            if file.read(len(self._last)) != self._last:
+                self._offset, self._last, self._traces = 0, b"", {}
+                file.seek(0)
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 self._offset += len(line)
+                self._last = line
                 self._take(line)
 
     def _take(self, text: bytes) -> None:

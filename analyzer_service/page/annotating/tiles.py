@@ -113,7 +113,7 @@ class Tiles:
         PageError
             404, if it is gone or damaged.
         """
-        if not inside(run / tile.kept.file, self._root):
+        if not self._is_usable(run / tile.kept.file):
             raise PageError(404, _GONE)
         try:
             frame = read_frame(run, tile.kept.file)
@@ -128,12 +128,16 @@ class Tiles:
         path = run / tile.kept.file
         with self._lock:
             known = self._shapes.get(path)
-        if known is None and inside(path, self._root):
+        if known is None and self._is_usable(path):
             known = _shape_in(path)
             if known is not None:
                 with self._lock:
                     self._shapes[path] = known
         return known
+
+    def _is_usable(self, path: Path) -> bool:
+        """Whether it is a file (a pipe would keep its reader waiting), and in the output folder."""
+        return path.is_file() and inside(path, self._root)
 
     def input_png(self, run: Path, tile: Tile) -> bytes:
         """The clean input, as PNG."""

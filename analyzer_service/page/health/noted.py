@@ -1,6 +1,5 @@
 """Lines of `health.jsonl` as they grow: only what is new is read, whoever asks."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer_service.page.folders import inside
+from analyzer_service.page.folders import open_regular
 from analyzer_service.page.health.history import history, rows_of
 from analyzer_service.sinks.health_file import FILE, LARGEST_BYTES, parse_lines
 
 _KEPT_RUNS: Final = 16
+_REMEMBERED_BYTES: Final = 256
 
 Line = dict[str, Any]
 
@@ -35,7 +35,7 @@ NOTHING: Final = Noted(None, history(rows_of(())))
 class _Followed:
     """A file as far as it was read: of each line only its numbers are kept."""
 
-    inode: int = -1
+    last: bytes = b""
     offset: int = 0
     rows: NDArray[np.float64] = field(default_factory=lambda: rows_of(()))
     noted: Noted = NOTHING
@@ -64,18 +64,16 @@ class NotedHealth:
 
 
 def _follow(file: _Followed, folder: Path) -> None:
-    path = folder / FILE
-    if not path.is_file() or not inside(path, folder):
-        raise FileNotFoundError(path)
-    with path.open("rb") as source:
-        found = os.fstat(source.fileno())
-        if found.st_ino != file.inode or found.st_size < file.offset:  # it was thinned
-            file.inode, file.offset = found.st_ino, 0
-            file.rows, file.noted = rows_of(()), NOTHING
-        source.seek(file.offset)
+    with open_regular(folder / FILE, folder) as source:
+        # It was thinned, or is another run's; that one often gets the inode of the old one.
+        source.seek(file.offset - len(file.last))
+        if source.read(len(file.last)) != file.last:
+            file.last, file.offset, file.rows, file.noted = b"", 0, rows_of(()), NOTHING
+            source.seek(0)
         data = source.read(2 * LARGEST_BYTES)
     whole = data[: data.rfind(b"\n") + 1]
     file.offset += len(whole)
+    file.last = whole[-_REMEMBERED_BYTES:] or file.last
     if lines := parse_lines(whole):
         file.rows = np.concatenate([file.rows, rows_of(lines)])
         file.noted = Noted(lines[-1], history(file.rows))

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from analyzer_service.page.answers import PageError
-from analyzer_service.page.folders import inside
+from analyzer_service.page.folders import inside, open_regular
 from analyzer_service.sinks.replacing import replacing
 from shared.errors import SinkError
 
@@ -62,9 +62,9 @@ def read_marks(folder: Path) -> Marks:
     """Marks of the run in `folder`; none where there are none, or where they are no such file."""
     path = folder / FILE
     try:
-        if not inside(path, folder) or path.stat().st_size > _LARGEST_FILE:
-            return Marks()
-        return _checked(json.loads(path.read_bytes()))
+        with open_regular(path, folder) as file:
+            content = file.read(_LARGEST_FILE + 1)
+        return Marks() if len(content) > _LARGEST_FILE else _checked(json.loads(content))
     except (OSError, ValueError, RecursionError):
         return Marks()
 

@@ -1,5 +1,6 @@
 """One step's frame: which file it is in, and its arrays, decoded once for all viewers."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 from analyzer_service.commit.kept_steps import FrameRow
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.page.answers import PageError
-from analyzer_service.page.folders import inside
+from analyzer_service.page.folders import open_regular
 from analyzer_service.page.memory import BoundedMemory
 from analyzer_service.sinks.frames import read_frame
 from shared.messages import BatchFrame
@@ -49,10 +50,9 @@ class Frames:
             f"The images of step {row.phase_step} of {row.phase} are gone, or their file is "
             "damaged. The numbers of the step are kept.",
         )
-        if not inside(path, folder):
-            raise gone
         try:
-            found = path.stat()
+            with open_regular(path, folder) as file:
+                found = os.fstat(file.fileno())
         except OSError as error:
             raise gone from error
 

@@ -86,3 +86,13 @@ def test_a_file_that_is_gone_damaged_or_elsewhere_is_said_to_be(
     assert client.get(f"{RUN}/{path.name}").status_code == 410
     path.symlink_to(tmp_path / "secret.png")
     assert client.get(f"{RUN}/{path.name}").status_code == 410
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_picture_has_no_thumbnail(
+    client: TestClient, run: RunWriter, content: bytes
+) -> None:
+    (run.folder / "val_batch_000001.png").write_bytes(content)
+    said = client.get(f"{RUN}/val_batch_000001.png", params={"width": 64})
+    assert said.status_code == 410
+    assert "damaged" in said.json()["error"]

@@ -213,6 +213,19 @@ def test_a_file_that_was_deleted_is_not_brought_back(drawing: Drawing) -> None:
     assert found["record"]["attention_shown_at"] is not None
 
 
+def test_a_log_in_the_place_of_a_deleted_one_is_read_from_its_start(drawing: Drawing) -> None:
+    tile = drawing.names[0]
+    drawing.post(tile, put())
+    path = drawing.path(tile)
+    log = path.with_name("audit.jsonl")
+    first = log.read_bytes()
+    assert drawing.post(tile, put()).json()["revision"] == 2
+    # Written over, which leaves the inode as it is, as file systems do that give it out again.
+    path.unlink()
+    log.write_bytes(first.replace(b'"revision": 1', b'"revision": 7') * 9)
+    assert drawing.marks(tile)["revision"] == 8
+
+
 def test_an_older_file_put_back_does_not_unsay_what_was_shown(drawing: Drawing) -> None:
     tile = drawing.names[0]
     drawing.post(tile, put())

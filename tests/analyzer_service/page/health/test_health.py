@@ -184,3 +184,40 @@ def test_a_database_that_is_damaged_while_it_is_shown_says_so(
 
 def test_a_run_that_is_not_there(client: TestClient) -> None:
     assert client.get("/api/runs/nobody/health").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        '{"at": HUGE}',
+        '{"at": 1, "x": "\\ud800"}',
+        f'{{"at": 1, "x": {"[" * 900}{"]" * 900}}}',
+        '{"at": NOW, "event": null, "still_s": HUGE}',
+        '{"at": NOW, "ingest_lag_s": HUGE, "heard_at": -HUGE}',
+        '{"at": NOW, "work_lag_s": Infinity, "heard_at": NaN, "connected": 0}',
+        '{"at": NOW, "workers": [1], "alerts": 3, "wandb": [], "heard_at": "x"}',
+    ],
+)
+def test_a_file_that_holds_anything_is_read_as_far_as_it_can_be(
+    folder: Path, client: TestClient, text: str
+) -> None:
+    write_run(folder).close()
+    line = text.replace("NOW", f"{time.time()}").replace("HUGE", f"1{'0' * 400}")
+    (folder / FILE).write_text(f"{line}\n")
+    health(client)
+    note(folder, time.time(), dropped=7)
+    assert health(client)["current"]["dropped"] == 7
+
+
+def test_a_file_in_the_place_of_a_deleted_one_is_read_from_its_start(tmp_path: Path) -> None:
+    noted = NotedHealth()
+    note(tmp_path, 1.0, work_lag_s=1.0)
+    assert noted.of(tmp_path).over_time["at"].tolist() == [1.0]
+    # Written over, which leaves the inode as it is, as file systems do that give it out again.
+    other = tmp_path / "other"
+    other.mkdir()
+    for at in (5.0, 6.0):
+        note(other, at, work_lag_s=2.0)
+    (tmp_path / FILE).write_bytes((other / FILE).read_bytes())
+    assert noted.of(tmp_path).over_time["at"].tolist() == [5.0, 6.0]

@@ -13,10 +13,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.page.app import build_app
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.listing import standing
 from analyzer_service.page.listing.runs import RunList
 from analyzer_service.page.listing.standing import RunStanding
+from analyzer_service.page.settings import PageSettings
 from analyzer_service.pipeline.folder import FolderLock
 from tests.analyzer_service.sinks.runs import repeat_rows, write_run
 from tests.builders import START_NS
@@ -275,3 +277,10 @@ def test_a_name_is_text_in_the_servers_own_pages(tmp_path: Path, client: TestCli
         assert "alert(1)" in page
         assert "<script>alert" not in page
         assert "<b title" not in page
+
+
+def test_an_output_folder_whose_name_is_no_text_is_listed(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/r\xe9sultats"))
+    folder.mkdir()
+    with TestClient(build_app(PageSettings(folder)), base_url="http://127.0.0.1") as client:
+        assert client.get("/api/runs").json()["runs"] == []
