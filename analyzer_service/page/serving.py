@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from types import FrameType
 from urllib.parse import quote
 
 import uvicorn
@@ -15,7 +16,14 @@ from analyzer_service.receive.parent import Parent
 logger = logging.getLogger(__name__)
 
 _PARENT_EVERY_S = 0.5
-_FAREWELL_S = 1
+_FAREWELL_S = 2
+
+
+class _Server(uvicorn.Server):
+    """Ends at a signal as asked, which is no failure: uvicorn's would then die of it."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.should_exit = True
 
 
 def serve_page(settings: PageSettings, listener: socket.socket | None = None) -> None:
@@ -38,7 +46,7 @@ def serve_page(settings: PageSettings, listener: socket.socket | None = None) ->
         ws="none",
     )
     logger.info("page at %s", url_of(listener, f"/{query}"))
-    asyncio.run(_serve(uvicorn.Server(config), listener, settings.parent_pid))
+    asyncio.run(_serve(_Server(config), listener, settings.parent_pid))
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, parent_pid: int | None) -> None:

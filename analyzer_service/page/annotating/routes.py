@@ -5,7 +5,6 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
 
-from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -30,6 +29,7 @@ from analyzer_service.page.annotating.tiles import Tile, Tiles, layers_of
 from analyzer_service.page.annotating.watching import Watch, events_of
 from analyzer_service.page.answers import PageError, answer, arrays
 from analyzer_service.page.folders import RunFolders
+from analyzer_service.page.streaming import stream
 
 
 class Desk:
@@ -217,6 +217,6 @@ def _live(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
             run=request.path_params["run"],
             reader=reader_of(request),
         )
-        return EventSourceResponse(events_of(watch), sep="\n")
+        return stream(lambda closing: events_of(watch, closing))
 
     return handler

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -78,9 +79,9 @@ class Watch:
         return changes
 
 
-async def events_of(watch: Watch) -> AsyncGenerator[ServerSentEvent, None]:
-    """Events for one browser, until it is gone or the run is."""
-    while True:
+async def events_of(watch: Watch, closing: anyio.Event) -> AsyncGenerator[ServerSentEvent, None]:
+    """Events for one browser, until it is gone, the run is, or `closing` is set."""
+    while not closing.is_set():
         try:
             found = await run_in_threadpool(watch.look)
         except PageError:

@@ -6,17 +6,19 @@ connection (a browser has only six for a host); there each event says which `run
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from sse_starlette import EventSourceResponse, ServerSentEvent
+import anyio
+from sse_starlette import ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from analyzer_service.page.answers import PageError
 from analyzer_service.page.folders import RunFolders
+from analyzer_service.page.streaming import stream
 from analyzer_service.page.watching.watcher import Watcher
 
 MOST_RUNS: Final = 16
@@ -61,26 +63,29 @@ def routes(watchers: Watchers) -> list[Route]:
 
     async def of_one(request: Request) -> Response:
         run = request.path_params["run"]
-        return _stream(news_of(watchers, [run], named=False))
+        return stream(lambda closing: news_of(watchers, [run], named=False, closing=closing))
 
     async def of_several(request: Request) -> Response:
         runs = list(dict.fromkeys(request.query_params.getlist("run")))
         if not 1 <= len(runs) <= MOST_RUNS:
             raise PageError(400, f"Ask for 1 to {MOST_RUNS} runs: /api/live?run=NAME&run=NAME")
-        return _stream(news_of(watchers, runs, named=True))
+        return stream(lambda closing: news_of(watchers, runs, named=True, closing=closing))
 
     return [Route("/api/runs/{run}/live", of_one), Route("/api/live", of_several)]
 
 
 async def news_of(
-    watchers: Watchers, runs: Sequence[str], *, named: bool
+    watchers: Watchers, runs: Sequence[str], *, named: bool, closing: anyio.Event | None = None
 ) -> AsyncGenerator[ServerSentEvent, None]:
-    """The latest news of each run, at once and whenever there are any."""
-    woken = asyncio.Event()
+    """The latest news of each run, at once and whenever there are any, until `closing` is set."""
+    woken, closing = asyncio.Event(), closing or anyio.Event()
     with ExitStack() as stack:
+        end = asyncio.create_task(closing.wait())
+        stack.callback(end.cancel)
+        end.add_done_callback(lambda _: woken.set())
         watched = {run: stack.enter_context(watchers.watching(run, woken.set)) for run in runs}
         told = dict.fromkeys(runs, 0)
-        while True:
+        while not closing.is_set():
             woken.clear()
             for run, watcher in watched.items():
                 news = watcher.news
@@ -91,7 +96,3 @@ async def news_of(
                         json.dumps(content), event=news.event, retry=_RECONNECT_MS
                     )
             await woken.wait()
-
-
-def _stream(events: AsyncIterator[ServerSentEvent]) -> Response:
-    return EventSourceResponse(events, sep="\n")
