@@ -27,7 +27,7 @@ def answer(content: Any, status: int = 200) -> Response:
 
     In ASCII, so that half characters, which a file may hold and UTF-8 lacks, are no error either.
     """
-    text = json.dumps(_plain(content), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_plain(content), allow_nan=False, separators=(",", ":"), default=str)
     return Response(text.encode(), status, media_type="application/json")
 
 

@@ -1,5 +1,6 @@
 """The runs in the output folder, by name; nothing outside of the folder is ever opened."""
 
+import logging
 import os
 import sqlite3
 import stat
@@ -14,7 +15,21 @@ from analyzer_service.page.readers import Readers
 from shared.errors import ConfigurationError
 from shared.naming import RUN_PREFIX as PREFIX
 
+logger = logging.getLogger(__name__)
+
 _DATABASE: Final = run_database(Path()).name
+
+
+NOT_UNDERSTOOD: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+"""What comes of a database that can be read and holds something else than was written into it."""
+
+
+def not_understood(error: BaseException) -> str:
+    """What to say of one of those errors."""
+    return (
+        "This run cannot be read: its database is damaged, or of a version that is not known here "
+        f"({type(error).__name__}). `verify` says what is left of it."
+    )
 
 
 class RunFolders:
@@ -78,6 +93,9 @@ class RunFolders:
                     409,
                     f"This run cannot be read any more: its database is damaged or gone ({error}).",
                 ) from error
+            if isinstance(error, NOT_UNDERSTOOD):
+                logger.exception("run %s holds what is not understood", name)
+                raise PageError(409, not_understood(error)) from error
             raise
         self._readers.give_back(folder, reader, opened)
 

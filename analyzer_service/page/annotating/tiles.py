@@ -1,6 +1,7 @@
 """The tiles to annotate, in order, and their pixels and maps."""
 
 import json
+import sqlite3
 import time
 import zipfile
 from collections.abc import Iterable
@@ -20,9 +21,9 @@ from analyzer_service.commit.kept_tiles import KeptTile, kept_tiles
 from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.page.annotating import durable
 from analyzer_service.page.answers import PageError
-from analyzer_service.page.folders import inside
+from analyzer_service.page.folders import NOT_UNDERSTOOD, inside, not_understood
 from analyzer_service.sinks.frames import read_frame
-from shared.errors import ConfigurationError
+from shared.errors import SidelightError
 from shared.messages import BatchFrame
 
 _IDLE_TIMES: Final = 20
@@ -85,8 +86,10 @@ class Tiles:
             began = time.monotonic()
             try:
                 kept = kept_tiles(run, unchanged=True)
-            except ConfigurationError as error:
+            except (SidelightError, sqlite3.Error) as error:
                 raise PageError(409, f"This run cannot be read: {error}") from error
+            except NOT_UNDERSTOOD as error:
+                raise PageError(409, not_understood(error)) from error
             made = {tile.name: tile for tile in _ordered(kept, _asked(tasks))}
             until = time.monotonic() + _IDLE_TIMES * (time.monotonic() - began)
             self._lists[run] = _Listed(stamp, made, until)
@@ -113,10 +116,10 @@ class Tiles:
         PageError
             404, if it is gone or damaged.
         """
-        if not self._is_usable(run / tile.kept.file):
+        if not self._is_usable(run / str(tile.kept.file)):
             raise PageError(404, _GONE)
         try:
-            frame = read_frame(run, tile.kept.file)
+            frame = read_frame(run, str(tile.kept.file))
         except (ValueError, KeyError):
             frame = None
         if frame is None or tile.kept.position >= len(frame.samples):
@@ -125,7 +128,7 @@ class Tiles:
 
     def shape(self, run: Path, tile: Tile) -> tuple[int, int] | None:
         """Height and width, by the head of the frame's file alone; None where that is gone."""
-        path = run / tile.kept.file
+        path = run / str(tile.kept.file)
         with self._lock:
             known = self._shapes.get(path)
         if known is None and self._is_usable(path):

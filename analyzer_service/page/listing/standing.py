@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import ValidationError
-
 from analyzer_service.commit.latest import LatestRow
 from analyzer_service.commit.reader import RunReader, run_database
+from analyzer_service.page.folders import NOT_UNDERSTOOD
 from shared.errors import SidelightError
 from shared.messages import RunStarted
 
@@ -53,7 +52,7 @@ def read_standing(folder: Path) -> RunStanding | None:
     try:
         with RunReader(folder, unchanged=True) as reader:
             return _read(reader)
-    except (SidelightError, sqlite3.Error, ValidationError, ValueError, OSError) as error:
+    except (SidelightError, sqlite3.Error, OSError, *NOT_UNDERSTOOD) as error:
         if not run_database(folder).exists():
             return None  # it was deleted meanwhile
         return RunStanding("unreadable", error=_in_words(error, folder))
