@@ -31,7 +31,7 @@ def routes(folders: RunFolders) -> list[Route]:
     def annotate(request: Request) -> Response:
         name = request.path_params["run"]
         folders.find(name)
-        return _page(request, "annotate", f"Annotate {name}", {"run": name})
+        return _page(request, "annotate", f"{name} · Annotate", {"run": name})
 
     def compare(request: Request) -> Response:
         return _page(request, "compare", "Compare runs", {})
@@ -46,7 +46,7 @@ def routes(folders: RunFolders) -> list[Route]:
 
 def error_page(request: Request, status: int, sentence: str) -> Response:
     """An error in words, with a way back."""
-    context = {"title": f"Error {status}", "sentence": sentence}
+    context = {"title": "Not found" if status == 404 else f"Error {status}", "sentence": sentence}
     return _TEMPLATES.TemplateResponse(request, "error.html.j2", context, status_code=status)
 
 

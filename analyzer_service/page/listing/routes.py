@@ -1,4 +1,4 @@
-"""``GET /api/runs`` and ``PATCH /api/runs/{run}``."""
+"""``GET /api/runs``, ``GET /api/runs/{run}`` and ``PATCH /api/runs/{run}``."""
 
 import json
 import time
@@ -35,12 +35,16 @@ def routes(folders: RunFolders) -> list[Route]:
             }
         )
 
+    def run(request: Request) -> Response:
+        return answer(listed.entry(request.path_params["run"]))
+
     async def change(request: Request) -> Response:
         content = await _json_of(request)
         return await run_in_threadpool(_change, folders, request.path_params["run"], content)
 
     return [
         Route("/api/runs", runs),
+        Route("/api/runs/{run}", run),
         Route("/api/runs/{run}", change, methods=["PATCH"]),
     ]
 

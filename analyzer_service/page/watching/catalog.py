@@ -38,7 +38,7 @@ _TIMES: Final = {
     "inference_time_ms": ("Forward pass", "ms"),
     "data_time_ms": ("Waiting for data", "ms"),
 }
-_MEMORY: Final = {"memory_mb": ("Memory", "MiB")}
+_MEMORY: Final = {"memory_mb": ("Memory of the trainer", "MiB")}
 _UNITS: Final = {
     "attention_entropy": "nats",
     "attention_entropy_native_bits": "bits",

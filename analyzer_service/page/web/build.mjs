@@ -1,6 +1,6 @@
 // Makes one script and one style sheet of each page, with what it needs of the packages in it.
 import { build } from "esbuild";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 const OUT = "../static";
 const PAGES = ["runs", "run", "compare", "annotate"];
@@ -24,6 +24,8 @@ const { metafile } = await build({
   metafile: true,
   logLevel: "warning",
 });
+
+copyFileSync("src/base/favicon.svg", `${OUT}/favicon.svg`);
 
 // The licenses ask for it: whoever gets the scripts gets the licenses of what is in them.
 const packages = new Set();

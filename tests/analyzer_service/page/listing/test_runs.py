@@ -284,3 +284,9 @@ def test_an_output_folder_whose_name_is_no_text_is_listed(tmp_path: Path) -> Non
     folder.mkdir()
     with TestClient(build_app(PageSettings(folder)), base_url="http://127.0.0.1") as client:
         assert client.get("/api/runs").json()["runs"] == []
+
+
+def test_one_run_is_told_as_the_list_tells_it(tmp_path: Path, client: TestClient) -> None:
+    finished(tmp_path / "auto_analysis_demo", batches=3)
+    assert client.get("/api/runs/demo").json() == listed(client)["demo"]
+    assert client.get("/api/runs/none").status_code == 404

@@ -141,7 +141,7 @@ def test_panels_are_zoomed_together_and_tell_what_is_under_the_pointer(
     before = pixels(panel(tab, "Input"))
     attention.focus()
     tab.keyboard.press("+")
-    expect(tab.get_by_label("Whole tile")).to_have_text("1.3×")
+    expect(tab.get_by_role("button", name="Whole tile, now 1.3×")).to_be_visible()
     assert not np.array_equal(before, pixels(panel(tab, "Input")))
     shown, others = pixels(panel(tab, "Input")), pixels(attention)
     above = len(shown) * SCALE_BAR // SIZE

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 
 import { Bar } from "../base/frame";
 import { recall, remember } from "../base/memory";
+import { BackToRun } from "./panels/back";
 import { ReaderDialog } from "./panels/reader";
 import { Workbench } from "./workbench";
 
@@ -21,7 +22,7 @@ function AnnotatePage({ run }: { run: string }) {
     <>
       {reader === null ? (
         <Bar>
-          <a href={`/runs/${encodeURIComponent(run)}`}>{run}</a>
+          <BackToRun run={run} />
         </Bar>
       ) : (
         <Workbench key={reader} run={run} reader={reader} changeReader={() => setAsking(true)} />

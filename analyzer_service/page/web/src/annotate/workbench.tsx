@@ -7,6 +7,7 @@ import { Stage } from "./canvas/stage";
 import { keysOf } from "./keyboard";
 import { listenToKeys } from "./keys";
 import { Agreement } from "./panels/agreement";
+import { BackToRun } from "./panels/back";
 import { Classes } from "./panels/classes";
 import { Facts, Files } from "./panels/files";
 import { MarkList } from "./panels/marks";
@@ -37,12 +38,11 @@ export function Workbench({ run, reader, changeReader }: WorkbenchProps) {
     <div class="annotator">
       <div class="head">
         <Bar>
-          <a href={`/runs/${encodeURIComponent(run)}`}>{run}</a>
+          <BackToRun run={run} />
           <h1 class="visually-hidden">Annotate {run}</h1>
           <SavingState session={session} />
           <button class="quiet" onClick={changeReader} title="Change who is reading">
-            <span class="visually-hidden">Reader: </span>
-            {reader}
+            <span class="soft">Reader</span> {reader}
           </button>
         </Bar>
         <Refusals session={session} />

@@ -39,9 +39,8 @@ function ThemeButton() {
     setTheme(next);
   };
   return (
-    <button class="quiet" onClick={change} title="Colors: as the system, light, dark">
-      <span class="visually-hidden">Colors: </span>
-      {{ system: "System colors", light: "Light", dark: "Dark" }[theme]}
+    <button class="quiet" onClick={change} title="Colors of the page: as the system has them, light, or dark">
+      Colors: {theme}
     </button>
   );
 }

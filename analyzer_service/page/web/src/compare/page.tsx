@@ -28,6 +28,9 @@ function ComparePage() {
   const controls = useControls("compare");
   const [choosing, setChoosing] = useState(chosen.length < 2);
   const lives = useLives(chosen);
+  useEffect(() => {
+    document.title = `${[...chosen, "Compare runs"].join(" · ")} · Sidelight`;
+  }, [chosen]);
   return (
     <>
       <Bar>

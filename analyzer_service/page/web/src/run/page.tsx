@@ -4,9 +4,9 @@ import { useEffect, useState } from "preact/hooks";
 
 import { Bar, Failed } from "../base/frame";
 import { useLive } from "../base/live";
-import { count } from "../base/format";
 import { ChartsTab } from "./charts/tab";
 import { DashboardsTab } from "./dashboards/tab";
+import { Heading } from "./heading";
 import { HealthTab } from "./health/tab";
 import { TilesTab } from "./tiles/tab";
 import type { TabProps } from "./tabs";
@@ -39,15 +39,13 @@ function useTab(): string {
 function RunPage({ run }: { run: string }) {
   const tab = useTab();
   const live = useLive(run);
-  const { Tab } = TABS[tab]!;
-  const { state } = live;
+  const { title, Tab } = TABS[tab]!;
+  useEffect(() => void (document.title = `${run} · ${title} · Sidelight`), [run, title]);
+  const unread = live.gone !== null && live.state === null; // each tab would only say so again
   return (
     <>
       <Bar>
-        <h1>{run}</h1>
-        {state && <span class={`state ${state.status}`}>{state.status}</span>}
-        {state && <span>{count(state.rows.train, "training batch", "training batches")}</span>}
-        {state && !live.connected && <span role="status">reconnecting…</span>}
+        <Heading run={run} live={live} />
       </Bar>
       <nav class="tabs" aria-label="Parts of the run">
         {Object.entries(TABS).map(([name, { title }]) => (
@@ -59,7 +57,7 @@ function RunPage({ run }: { run: string }) {
       </nav>
       <main class={`content tab-${tab}`}>
         {live.gone && <Failed error={new Error(live.gone)} />}
-        <Tab run={run} live={live} />
+        {unread ? <a href="/">All runs</a> : <Tab run={run} live={live} />}
       </main>
     </>
   );

@@ -1,5 +1,6 @@
 // Where a run stands: its state, how far it has come, when it was last heard.
 import { count } from "../base/format";
+import { epochs, percent, Progress } from "../base/progress";
 import type { Run } from "./listing";
 import { Since, whole } from "./times";
 
@@ -10,25 +11,8 @@ export function State({ run }: { run: Run }) {
       <span class={`state ${run.status}${silent ? " silent" : ""}`}>
         {silent ? "no analyzer" : run.status}
       </span>
-      {run.status === "running" && !silent && <Progress run={run} />}
+      {run.status === "running" && !silent && <Progress share={run.progress} name={`Progress of ${run.run}`} />}
       <small>{silent ? <Silent run={run} /> : <HowFar run={run} />}</small>
-    </div>
-  );
-}
-
-function Progress({ run }: { run: Run }) {
-  if (run.progress === null) return null;
-  const percent = Math.floor(run.progress * 100);
-  return (
-    <div
-      class="progress"
-      role="progressbar"
-      aria-label={`Progress of ${run.run}`}
-      aria-valuemin={0}
-      aria-valuemax={100}
-      aria-valuenow={percent}
-    >
-      <span style={{ width: `${run.progress * 100}%` }} />
     </div>
   );
 }
@@ -38,12 +22,12 @@ function HowFar({ run }: { run: Run }) {
     return (
       <>
         {run.reason && <span class="reason">{run.reason}. </span>}
-        {run.status === "finished" || run.progress === null ? "" : `at ${percent(run)}, `}
+        {run.status === "finished" || run.progress === null ? "" : `at ${percent(run.progress)}, `}
         {count(run.batches.train, "batch", "batches")}
       </>
     );
   }
-  const parts = [epochs(run), run.progress === null ? "" : percent(run)].filter(Boolean);
+  const parts = [epochs(run), run.progress === null ? "" : percent(run.progress)].filter(Boolean);
   return (
     <>
       {parts.join(" · ")}
@@ -62,17 +46,8 @@ function HowFar({ run }: { run: Run }) {
 function Silent({ run }: { run: Run }) {
   return (
     <span title="Its analyzer was killed, or its machine is gone. The run has not ended.">
-      {run.progress === null ? "" : `at ${percent(run)}; `}
+      {run.progress === null ? "" : `at ${percent(run.progress)}; `}
       nothing written for {whole(run.silent_s ?? 0)}
     </span>
   );
-}
-
-function epochs(run: Run): string {
-  if (run.epoch === null) return "";
-  return `epoch ${run.epoch + 1}${run.max_epochs === null ? "" : ` of ${run.max_epochs}`}`;
-}
-
-function percent(run: Run): string {
-  return `${Math.floor((run.progress ?? 0) * 100)} %`;
 }

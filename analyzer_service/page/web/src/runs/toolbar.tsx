@@ -134,7 +134,7 @@ function Sorting({ choice, change }: Pick<Props, "choice" | "change">) {
 }
 
 function Compare({ picked, unpick }: Pick<Props, "picked" | "unpick">) {
-  if (picked.size === 0) return <small class="hint">Pick runs to compare</small>;
+  if (picked.size === 0) return <small class="hint">Tick two or more to compare</small>;
   const go = () => {
     const query = new URLSearchParams([...picked].map((run) => ["run", run]));
     location.assign(`/compare?${query}`);

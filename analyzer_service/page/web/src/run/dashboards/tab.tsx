@@ -70,7 +70,7 @@ export function DashboardsTab({ run, live }: TabProps) {
 function Card({ run, drawn, open }: { run: string; drawn: Drawn; open: () => void }) {
   return (
     <li>
-      <button class="card" onClick={open} aria-label={`Open the dashboard of ${words(drawn)}`}>
+      <button class="card" onClick={open}>
         <img
           src={apiUrl(["runs", run, "dashboards", drawn.file], { width: 480 })}
           alt=""
@@ -80,7 +80,10 @@ function Card({ run, drawn, open }: { run: string; drawn: Drawn; open: () => voi
           decoding="async"
         />
         <span class="caption">
-          <strong>{words(drawn)}</strong>
+          <strong>
+            <span class="visually-hidden">Dashboard of </span>
+            {words(drawn)}
+          </strong>
           <span class="soft">
             epoch {number(drawn.epoch)}, step {number(drawn.global_step)} · SSIM {number(drawn.ssim, 3)}
           </span>

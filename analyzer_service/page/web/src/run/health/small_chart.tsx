@@ -98,7 +98,7 @@ function optionsFor(
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0], // half a time of day wide, on the right
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_, __, largest) => [0, largest > 0 ? largest * 1.1 : 1] } },

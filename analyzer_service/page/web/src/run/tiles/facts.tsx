@@ -14,8 +14,8 @@ const TILE_ROWS: [string, string, string?][] = [
   ["mse", "MSE"],
   ["spatial_consistency", "Layers agree (r)"],
   ["nuclear_count", "Nuclei"],
-  ["nuclear_area_fraction", "Nuclear area"],
-  ["tissue_fraction", "Tissue"],
+  ["nuclear_area_fraction", "Nuclear area", "%"],
+  ["tissue_fraction", "Tissue", "%"],
 ];
 const LAYER_ROWS: [string, string][] = [
   ["attention_entropy", "Entropy, nats"],
@@ -42,10 +42,20 @@ export function FactsOfTile({ shown, store, place }: { shown: Shown; store: Tile
     <aside class="facts" aria-label="Facts of the tile">
       <dl>
         <Fact name="Tile">
-          <code>{id}</code>
+          <code>
+            <Breakable name={id} />
+          </code>
         </Fact>
-        {slide && <Fact name="Slide">{slide}</Fact>}
-        {source && <Fact name="Image">{source}</Fact>}
+        {slide && (
+          <Fact name="Slide">
+            <Breakable name={slide} />
+          </Fact>
+        )}
+        {source && (
+          <Fact name="Image">
+            <Breakable name={source} />
+          </Fact>
+        )}
         <Fact name="Row, column">
           {number(row)}, {number(col)}
         </Fact>
@@ -53,7 +63,7 @@ export function FactsOfTile({ shown, store, place }: { shown: Shown; store: Tile
         <Fact name="Stain">{STAINS[facts.stain]}</Fact>
         {TILE_ROWS.filter(([key]) => key in numbers).map(([key, name, unit]) => (
           <Fact key={key} name={name}>
-            {unit ? withUnit(numbers[key], unit) : number(numbers[key], 3)}
+            {inUnit(numbers[key], unit)}
           </Fact>
         ))}
       </dl>
@@ -70,6 +80,12 @@ export function FactsOfTile({ shown, store, place }: { shown: Shown; store: Tile
       </p>
     </aside>
   );
+}
+
+/** With its unit; a share of the area in percent, as on dashboards. */
+function inUnit(value: number | null | undefined, unit?: string): string {
+  if (unit === "%") return withUnit(value == null ? null : 100 * value, unit);
+  return unit ? withUnit(value, unit) : number(value, 3);
 }
 
 function fileName({ phase, number, position }: Place, image: string): string {
@@ -120,15 +136,13 @@ function LayerTable({ shown }: { shown: Shown }) {
   );
 }
 
-/** A name that may go on in the next line after an underscore, and nowhere else. */
-function Breakable({ name }: { name: string }) {
-  const parts = name.split("_");
+/** A name that goes on in the next line after one of its signs, rather than within a word. */
+export function Breakable({ name }: { name: string }) {
   return (
     <>
-      {parts.map((part, i) => (
+      {name.split(/(?<=[_/:])/).map((part, i) => (
         <Fragment key={i}>
           {part}
-          {i < parts.length - 1 && "_"}
           <wbr />
         </Fragment>
       ))}

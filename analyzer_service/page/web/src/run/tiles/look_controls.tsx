@@ -60,7 +60,8 @@ export function LookControls({ look, change, linked, nuclei, children }: Props) 
         <button class="sign" aria-label="Zoom out" title="Zoom out (−)" onClick={() => linked.setView((view) => zoomed(view, 1 / 1.5))}>
           −
         </button>
-        <button aria-label="Whole tile" title="Whole tile (0)" onClick={() => linked.setView(() => WHOLE)}>
+        <button title="Show the whole tile (0)" onClick={() => linked.setView(() => WHOLE)}>
+          <span class="visually-hidden">Whole tile, now </span>
           {linked.view.zoom.toFixed(1)}×
         </button>
         <button class="sign" aria-label="Zoom in" title="Zoom in (+)" onClick={() => linked.setView((view) => zoomed(view, 1.5))}>

@@ -7,6 +7,7 @@ import type { Live } from "../../base/live";
 import { useFollowed } from "../followed";
 import type { Tables } from "./colors";
 import { ColorBar } from "./color_bar";
+import { Breakable } from "./facts";
 import type { Linked } from "./gestures";
 import type { Look } from "./look";
 import { LookControls } from "./look_controls";
@@ -119,7 +120,9 @@ function Row(props: RowProps) {
   return (
     <tr>
       <th scope="row">
-        <code>{probe.id}</code>
+        <code>
+          <Breakable name={probe.id} />
+        </code>
       </th>
       {columns.map(({ global_step }) => {
         const found = at.get(global_step);
