@@ -1,5 +1,6 @@
 """Connections to a run's `metrics.sqlite`: one that writes, any number that read."""
 
+import os
 import sqlite3
 from contextlib import closing
 from importlib.resources import files
@@ -89,7 +90,8 @@ def open_unchanged(folder: Path, *, one_thread: bool = True) -> sqlite3.Connecti
 
     `open_reader` makes the files of the write-ahead log anew where nobody writes; this one then
     reads the database alone. Beside a writer, or after one that was killed, only SQLite's index
-    of that log, which is no data, may change.
+    of that log, which is no data, may change. Where that index is gone and may not be made, as in
+    a read-only copy of a run that goes on, it is kept in memory.
 
     Raises
     ------
@@ -109,6 +111,12 @@ def has_log(folder: Path) -> bool:
         return path.with_name(f"{path.name}-wal").stat().st_size > 0
     except OSError:
         return False
+
+
+def has_index(folder: Path) -> bool:
+    """Whether SQLite's index of the write-ahead log is there, which all who read it share."""
+    path = run_database(folder)
+    return path.with_name(f"{path.name}-shm").exists()
 
 
 def _open_to_read(folder: Path, *, alone: bool, one_thread: bool) -> sqlite3.Connection:
@@ -142,9 +150,24 @@ def _no_run_in(folder: Path) -> str:
 def _connect_to_read(
     path: Path, *, alone: bool = False, one_thread: bool = True
 ) -> sqlite3.Connection:
-    how = "mode=ro&immutable=1" if alone else "mode=ro"
-    url = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(url, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=one_thread)
+    by_itself = not alone and _index_is_out_of_reach(path.parent)
+    more = "&immutable=1" if alone else "&vfs=unix-none" if by_itself else ""
+    url = f"{path.absolute().as_uri()}?mode=ro{more}"
+    try:
+        connection = sqlite3.connect(
+            url, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=one_thread
+        )
+    except sqlite3.Error as error:
+        closed = "it may not be read by this user" if not os.access(path, os.R_OK) else str(error)
+        raise ConfigurationError(f"{path} is not readable: {closed}") from error
+    if by_itself:  # SQLite then makes an index of its own; nobody writes, or there would be one
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    return connection
+
+
+def _index_is_out_of_reach(folder: Path) -> bool:
+    """Whether there is a log, and its index neither exists nor can be made."""
+    return has_log(folder) and not has_index(folder) and not os.access(folder, os.W_OK)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ from shared.naming import RUN_PREFIX as PREFIX
 
 logger = logging.getLogger(__name__)
 
+_NOT_SEGMENTS: Final = ("", ".", "..")
 _DATABASE: Final = run_database(Path()).name
 
 
@@ -105,7 +106,8 @@ class RunFolders:
                 found = [each for each in entries if each.name.startswith(PREFIX)]
         except OSError:
             return []
-        return [(each.name.removeprefix(PREFIX), each) for each in found if _is_text(each.name)]
+        named = [(each.name.removeprefix(PREFIX), each) for each in found]
+        return [(name, each) for name, each in named if _is_segment(name)]
 
 
 def inside(path: Path, folder: Path) -> bool:
@@ -130,13 +132,13 @@ def open_regular(path: Path, folder: Path) -> BinaryIO:
     return open(descriptor, "rb")
 
 
-def _is_text(name: str) -> bool:
-    """Whether a file's name, which may be any bytes, can be said to a browser."""
+def _is_segment(name: str) -> bool:
+    """Whether a run's name, which may be any bytes, can be said to a browser in an address."""
     try:
         name.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return name not in _NOT_SEGMENTS
 
 
 def _is_run(entry: os.DirEntry[str], root: Path) -> bool:

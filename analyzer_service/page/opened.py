@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from analyzer_service.commit.database import has_log, run_database
+from analyzer_service.commit.database import has_index, has_log, run_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +35,6 @@ class Opened:
 
 def _file(path: Path, alone: bool) -> tuple[int, ...]:
     at = os.stat(path)
-    identity = (at.st_dev, at.st_ino)
+    # Without an index at hand SQLite looks at no other's: once there is one, open anew.
+    identity = (at.st_dev, at.st_ino, alone or has_index(path.parent))
     return (*identity, at.st_size, at.st_mtime_ns) if alone else identity

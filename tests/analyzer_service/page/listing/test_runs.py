@@ -290,3 +290,11 @@ def test_one_run_is_told_as_the_list_tells_it(tmp_path: Path, client: TestClient
     finished(tmp_path / "auto_analysis_demo", batches=3)
     assert client.get("/api/runs/demo").json() == listed(client)["demo"]
     assert client.get("/api/runs/none").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_run_that_no_address_can_name_is_not_listed(
+    tmp_path: Path, client: TestClient, name: str
+) -> None:
+    write_run(tmp_path / f"auto_analysis_{name}", epochs=0).close()
+    assert listed(client) == {}
