@@ -20,6 +20,7 @@ from analyzer_service.clinical.matching import TASKS_FILE
 from analyzer_service.commit.kept_tiles import KeptTile, kept_tiles
 from analyzer_service.commit.reader import RunReader, run_database
 from analyzer_service.page.annotating import durable
+from analyzer_service.page.annotating.durable import Signature
 from analyzer_service.page.answers import PageError
 from analyzer_service.page.folders import NOT_UNDERSTOOD, inside, not_understood
 from analyzer_service.sinks.frames import read_frame
@@ -63,7 +64,7 @@ class Tiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lists: dict[Path, _Listed] = {}
-        self._shapes: dict[Path, tuple[int, int]] = {}
+        self._shapes: dict[Path, tuple[Signature | None, tuple[int, int] | None]] = {}
         self._lock = Lock()
 
     def listed(self, run: Path, *, anew: bool = False) -> dict[str, Tile]:
@@ -129,13 +130,16 @@ class Tiles:
     def shape(self, run: Path, tile: Tile) -> tuple[int, int] | None:
         """Height and width, by the head of the frame's file alone; None where that is gone."""
         path = run / str(tile.kept.file)
+        try:
+            found = durable.signature(path)
+        except PageError:
+            return None
         with self._lock:
-            known = self._shapes.get(path)
-        if known is None and self._is_usable(path):
+            of, known = self._shapes.get(path, (None, None))
+        if of != found and self._is_usable(path):  # another run may have taken this one's place
             known = _shape_in(path)
-            if known is not None:
-                with self._lock:
-                    self._shapes[path] = known
+            with self._lock:
+                self._shapes[path] = found, known
         return known
 
     def _is_usable(self, path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 from analyzer_service import create_pathologist_annotation_interface
 from analyzer_service.annotations import read_annotations
 from tests.analyzer_service.annotations.drawing import BOW, HOLE, SQUARE
+from tests.analyzer_service.clinical.runs import TileRun
 from tests.analyzer_service.page.annotating.drawing import Drawing, a_feature, put
 
 
@@ -199,3 +201,15 @@ def test_preparing_tasks_again_leaves_what_was_said_of_a_tile(drawing: Drawing) 
     create_pathologist_annotation_interface(drawing.folder, readers=["anna"])
     again = drawing.marks(tile)
     assert (again["record"], again["revision"]) == (said["record"], said["revision"])
+
+
+def test_a_run_in_the_place_of_another_has_the_size_of_its_own_tiles(drawing: Drawing) -> None:
+    assert drawing.get("overview").json()["tiles"][0]["height"] == 32
+    shutil.rmtree(drawing.folder)
+    other = TileRun(drawing.folder)
+    images = np.zeros((3, 48, 48, 3), np.uint8)
+    gates = {"bam_384": np.full((3, 6, 6), 0.5, np.float32)}
+    other.keep(drawing.samples, gates, images=images, reconstruction=images)
+    other.close()
+    overview = drawing.get("overview").json()
+    assert [(tile["height"], tile["width"]) for tile in overview["tiles"]] == [(48, 48)] * 3
