@@ -11,6 +11,7 @@ from shared.errors import ConfigurationError, SidelightError, SinkError
 
 SCHEMA_NUMBER: Final = 3
 BUSY_TIMEOUT_S: Final = 30.0
+LOOK_TIMEOUT_S: Final = 1.0
 _BEING_MADE: Final = 0
 _NAMED: Final = 5
 # SQLite's codes for a disk that takes no more, or fails; the lowest byte of what it says.
@@ -85,20 +86,24 @@ def open_reader(folder: Path, *, one_thread: bool = True) -> sqlite3.Connection:
     return _open_to_read(folder, alone=False, one_thread=one_thread)
 
 
-def open_unchanged(folder: Path, *, one_thread: bool = True) -> sqlite3.Connection:
+def open_unchanged(
+    folder: Path, *, one_thread: bool = True, wait_s: float = LOOK_TIMEOUT_S
+) -> sqlite3.Connection:
     """Connection that cannot write, and leaves the folder as it is.
 
     `open_reader` makes the files of the write-ahead log anew where nobody writes; this one then
     reads the database alone. Beside a writer, or after one that was killed, only SQLite's index
     of that log, which is no data, may change. Where that index is gone and may not be made, as in
-    a read-only copy of a run that goes on, it is kept in memory.
+    a read-only copy of a run that goes on, it is kept in memory. A program that keeps the database
+    for itself is waited for `wait_s` seconds, and is then said to: nobody else may have to wait.
 
     Raises
     ------
     ConfigurationError
         If the folder holds no run, or one of another version of this schema.
     """
-    return _open_to_read(folder, alone=not has_log(folder), one_thread=one_thread)
+    alone = not has_log(folder)
+    return _open_to_read(folder, alone=alone, one_thread=one_thread, wait_s=wait_s)
 
 
 def has_log(folder: Path) -> bool:
@@ -119,11 +124,13 @@ def has_index(folder: Path) -> bool:
     return path.with_name(f"{path.name}-shm").exists()
 
 
-def _open_to_read(folder: Path, *, alone: bool, one_thread: bool) -> sqlite3.Connection:
+def _open_to_read(
+    folder: Path, *, alone: bool, one_thread: bool, wait_s: float = BUSY_TIMEOUT_S
+) -> sqlite3.Connection:
     path = run_database(folder)
     if not path.is_file():
         raise ConfigurationError(_no_run_in(folder))
-    connection = _connect_to_read(path, alone=alone, one_thread=one_thread)
+    connection = _connect_to_read(path, alone=alone, one_thread=one_thread, wait_s=wait_s)
     try:
         if _check_schema(connection, folder) == _BEING_MADE:
             raise ConfigurationError(f"{folder} holds no run yet: {path.name} is being made")
@@ -148,15 +155,17 @@ def _no_run_in(folder: Path) -> str:
 
 
 def _connect_to_read(
-    path: Path, *, alone: bool = False, one_thread: bool = True
+    path: Path,
+    *,
+    alone: bool = False,
+    one_thread: bool = True,
+    wait_s: float = BUSY_TIMEOUT_S,
 ) -> sqlite3.Connection:
     by_itself = not alone and _index_is_out_of_reach(path.parent)
     more = "&immutable=1" if alone else "&vfs=unix-none" if by_itself else ""
     url = f"{path.absolute().as_uri()}?mode=ro{more}"
     try:
-        connection = sqlite3.connect(
-            url, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=one_thread
-        )
+        connection = sqlite3.connect(url, uri=True, timeout=wait_s, check_same_thread=one_thread)
     except sqlite3.Error as error:
         closed = "it may not be read by this user" if not os.access(path, os.R_OK) else str(error)
         raise ConfigurationError(f"{path} is not readable: {closed}") from error

@@ -96,8 +96,7 @@ class Watcher:
             If it cannot be read.
         """
         opened = Opened.of(folder)
-        with closing(open_unchanged(folder)) as connection:
-            connection.execute("PRAGMA busy_timeout = 0")  # the page waits for nothing
+        with closing(open_unchanged(folder, wait_s=0)) as connection:
             standings, version = Standings(connection), -1
             changed_at = checked_at = time.monotonic()
             while True:

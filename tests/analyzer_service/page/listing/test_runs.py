@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from analyzer_service.commit.database import BUSY_TIMEOUT_S
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.page.app import build_app
 from analyzer_service.page.folders import RunFolders
@@ -298,3 +300,23 @@ def test_a_run_that_no_address_can_name_is_not_listed(
 ) -> None:
     write_run(tmp_path / f"auto_analysis_{name}", epochs=0).close()
     assert listed(client) == {}
+
+
+def test_a_run_that_a_program_keeps_for_itself_holds_up_no_other(
+    tmp_path: Path, client: TestClient
+) -> None:
+    write_run(tmp_path / "auto_analysis_well").close()
+    write_run(tmp_path / "auto_analysis_kept").close()
+    path = tmp_path / "auto_analysis_kept" / "metrics.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("CREATE TABLE mine (x)")
+        began = time.monotonic()
+        found = listed(client)
+        said = client.get("/api/runs/kept/health")
+        took_s = time.monotonic() - began
+    assert found["well"]["status"] == "running"
+    assert "locked" in found["kept"]["error"]
+    assert said.status_code == 409
+    assert "locked" in said.json()["error"]
+    assert took_s < BUSY_TIMEOUT_S / 2  # that long a writer waits for another one
