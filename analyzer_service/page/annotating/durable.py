@@ -162,10 +162,31 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot("write", path, error) from error
     try:
-        _take(descriptor, folder)
+        take(descriptor, folder)
         yield
     finally:
         os.close(descriptor)
+
+
+def take(descriptor: int, folder: Path) -> None:
+    """Lock an open file or folder, which keeps every other page out until it is closed.
+
+    Raises
+    ------
+    PageError
+        503, if another page holds it for long.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise PageError(
+                    503, f"Another page has been writing into {folder.name} for long: try again."
+                ) from None
+            time.sleep(_LOOK_EVERY_S)  # a lock that is waited for cannot be given up
 
 
 def sync_folder(folder: Path) -> None:
@@ -193,20 +214,6 @@ def cannot(what: str, path: Path, error: OSError) -> PageError:
 def _check_unchanged(path: Path, read_as: Signature | None) -> None:
     if signature(path) != read_as:
         raise ChangedMeanwhile
-
-
-def _take(descriptor: int, folder: Path) -> None:
-    until = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise PageError(
-                    503, f"Another page has been writing into {folder.name} for long: try again."
-                ) from None
-            time.sleep(_LOOK_EVERY_S)  # a lock that is waited for cannot be given up
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

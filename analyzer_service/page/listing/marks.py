@@ -3,7 +3,6 @@
 They are kept in the run's ``annotations/`` folder, in a file that is none of annotations.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from analyzer_service.page.annotating import durable
 from analyzer_service.page.answers import PageError
 from analyzer_service.page.folders import inside, open_regular
 from analyzer_service.sinks.replacing import replacing
@@ -75,7 +75,8 @@ def change_marks(folder: Path, content: Any) -> Marks:
     Raises
     ------
     PageError
-        400 for what is no change, 403 where nothing can be written.
+        400 for what is no change, 403 where nothing can be written, 503 where another page holds
+        the marks for long.
     ConflictError
         If the change is of another version than the marks have.
     """
@@ -123,7 +124,9 @@ def _held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(error.strerror) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        durable.take(descriptor, annotations)
+        for left in annotations.glob(f".{Path(FILE).name}.*.tmp"):  # of a page that was killed
+            left.unlink(missing_ok=True)
         yield
     finally:
         os.close(descriptor)

@@ -1,6 +1,7 @@
 """Tags, notes and the archive: kept, limited, never lost between two tabs, never in the way."""
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from analyzer_service.annotations.files import SUFFIXES
 from analyzer_service.clinical.matching import match
+from analyzer_service.page.annotating import durable
 from analyzer_service.page.listing.marks import FILE, ConflictError, change_marks, read_marks
 from shared.errors import ConfigurationError
 from tests.analyzer_service.sinks.runs import write_run
@@ -187,3 +189,27 @@ def test_the_file_is_not_taken_for_annotations(folder: Path, client: TestClient)
     assert (folder / FILE).suffix not in SUFFIXES
     with pytest.raises(ConfigurationError, match="no annotations in"):
         match((folder / FILE).parent, [])
+
+
+def test_marks_that_somebody_holds_are_not_waited_for_without_end(
+    folder: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable, "_PATIENCE_S", 0.05)
+    patch(client, version=0, note="kept")
+    held = os.open((folder / FILE).parent, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    status, told = patch(client, version=1, note="late")
+    assert (status, "try again" in told["error"]) == (503, True)
+    os.close(held)
+    assert patch(client, version=1, note="now")[0] == 200
+
+
+def test_what_a_killed_page_left_half_written_is_gone_with_the_next_change(
+    folder: Path, client: TestClient
+) -> None:
+    patch(client, version=0, note="kept")
+    left = folder / "annotations" / ".run.page.4711.tmp"
+    left.write_text('{"note": "ha')
+    assert marks_of(client)["note"] == "kept"
+    assert patch(client, version=1, note="next")[0] == 200
+    assert not left.exists()
