@@ -12,6 +12,7 @@ from shared.logs import log_to
 from trainer.finished import describe
 from trainer.help_sections import SectionedCommand
 from trainer.limits import Limits
+from trainer.ranks import this_rank
 from trainer.settings import TrainSettings, read_settings
 
 _LIMITS = "Limits of the sidecar, in MiB (training goes on, what is dropped is counted)"
@@ -27,9 +28,13 @@ def _limit(help: str) -> Any:
 @app.command(cls=SectionedCommand, context_settings={"auto_envvar_prefix": f"{PREFIX}_TRAINER"})
 def train(
     gpu: Annotated[int | None, typer.Option(help="GPU to use.  [default: 0]")] = None,
+    devices: Annotated[
+        int, typer.Option(help="Processes that train together (DDP), each on its own device.")
+    ] = 1,
     no_cuda: Annotated[bool, typer.Option("--no-cuda", help="Train on the CPU.")] = False,
     batch_size: Annotated[
-        int | None, typer.Option(help="Tiles in a batch; found for the machine when left out.")
+        int | None,
+        typer.Option(help="Tiles in a batch of each device; found for the machine when left out."),
     ] = None,
     num_workers: Annotated[
         int, typer.Option(help="Most processes that read ahead; data in memory needs none.")
@@ -66,6 +71,9 @@ def train(
     frame_samples: Annotated[
         int, typer.Option(help="Tiles of each batch that are shown and analyzed.")
     ] = 4,
+    frames_from: Annotated[
+        str, typer.Option(help="Ranks whose images and maps are analyzed: first or all.")
+    ] = "first",
     sidecar: Annotated[
         str, typer.Option(help="local (starts an analyzer), off, or tcp://HOST:PORT.")
     ] = "local",
@@ -147,7 +155,12 @@ def main() -> None:
 
 def _run(settings: TrainSettings, log_format: str) -> None:
     log_to(None, log_format, text="%(message)s")
+def _run(settings: TrainSettings) -> None:
+    first = this_rank() == 0  # the others say only what goes wrong
+    level = logging.INFO if first else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     from trainer.fit import fit  # with torch and Lightning, which --help does without
 
-    for line in describe(fit(settings)):
+    finished = fit(settings)
+    for line in describe(finished) if first else ():
         typer.echo(line)

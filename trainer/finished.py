@@ -28,6 +28,8 @@ class Finished:
         What the analyzer wrote, where that is known.
     recording : Path or None
         What can be replayed.
+    recordings_of_others : tuple of Path
+        What the other ranks recorded, to be replayed together with it.
     replay_into : Path
         Where to: a journal completes the run's own folder, a recording makes a new one.
     complete : bool
@@ -45,6 +47,7 @@ class Finished:
     complete: bool
     val_loss: float | None
     val_ssim: float | None
+    recordings_of_others: tuple[Path, ...] = ()
     replay_into: Path = Path("replayed")
     books: Books | None = None
     report: ReportState = "expected"
@@ -99,6 +102,5 @@ def how_to_watch(run_folder: Path) -> str:
 def _how_to_replay(finished: Finished) -> str:
     if finished.recording is None:
         return "nothing was recorded; --record FILE.mcap makes a file that can be replayed"
-    return command(
-        "analyzer_service", "replay", finished.recording, "--output-dir", finished.replay_into
-    )
+    recordings = (finished.recording, *finished.recordings_of_others)
+    return command("analyzer_service", "replay", *recordings, "--output-dir", finished.replay_into)

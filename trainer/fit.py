@@ -1,7 +1,9 @@
 """One training run from start to end."""
 
 import logging
+import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
 from trainer.finished import Finished, ReportState, Stamp, how_to_watch, report_stamp
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
+from trainer.ranks import Chosen, chosen_by_first, file_of_rank, telling_the_others
 from trainer.settings import TrainSettings, flags_to_go_on
 
 if TYPE_CHECKING:  # with the sidecar off, it is not imported
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 _GRADIENT_CLIP = 1.0
 _BEST_KEPT = 3
 _LOG_EVERY = 10
+_RANKS_END_S = 30.0
 # What Lightning says about choices that are made on purpose here.
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
@@ -53,7 +57,8 @@ def fit(settings: TrainSettings) -> Finished:
     """
     if settings.tile_size is not None:
         check_tile_size(settings.tile_size)
-    plan = make_plan(settings)
+    chosen = chosen_by_first()
+    plan = make_plan(settings, chosen)
     earlier = report_stamp(plan.run_folder)  # of the run's last start, when it is resumed
     with _quiet_lightning():
         pl.seed_everything(settings.seed, workers=True, verbose=False)
@@ -62,22 +67,27 @@ def fit(settings: TrainSettings) -> Finished:
             tile_size=settings.tile_size,
             stain=settings.stain,
             mpp=settings.mpp,
-            batch_size=settings.batch_size or 1,
+            batch_size=settings.batch_size or (chosen.batch_size if chosen else 1),
             num_workers=settings.num_workers,
             seed=settings.seed,
+            ranks=settings.devices,
         )
-        module = _make_module(settings, plan, data)
+        module = _make_module(settings, plan, data, find_batch_size=chosen is None)
         trainer = _make_trainer(settings, plan, data)
-        try:
-            trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
-        except BaseException:
-            _say_what_is_left(settings, plan, trainer)
-            raise
+        with telling_the_others(
+            Chosen(run_name=plan.run_name, batch_size=data.batch_size), settings.devices
+        ):
+            try:
+                trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
+            except BaseException:
+                _say_what_is_left(settings, plan, trainer)
+                raise
+        _wait_for_ranks(trainer)
         return replace(_finish(settings, plan, trainer), report=_report_of(plan, earlier))
 
 
 def _make_module(
-    settings: TrainSettings, plan: Plan, data: TissueTiles
+    settings: TrainSettings, plan: Plan, data: TissueTiles, *, find_batch_size: bool
 ) -> AnalysisEnabledMainModel:
     module = AnalysisEnabledMainModel(
         settings.batch_size or 1,
@@ -92,15 +102,22 @@ def _make_module(
         frame_samples=settings.frame_samples,
         **_facts_for_sidecar(settings, data.facts),
     )
-    log.info("model: %s, on %s", plan.model, "the CPU" if plan.gpu is None else f"GPU {plan.gpu}")
+    log.info("model: %s, on %s", plan.model, _where(settings, plan))
     if plan.run_folder is not None:
         log.info("to watch it in the browser: %s", how_to_watch(plan.run_folder))
     if settings.sidecar != "off" or settings.record is not None:
         settings.limits.check_frame(settings.frame_samples, data.facts.tile_size)
-    if settings.batch_size is None:
+    if settings.batch_size is None and find_batch_size:
         data.batch_size = choose_batch_size(module.model, data.facts.tile_size, gpu=plan.gpu)
     module.describe(_config(settings, plan, data))
     return module
+
+
+def _where(settings: TrainSettings, plan: Plan) -> str:
+    where = "the CPU" if plan.gpu is None else f"GPU {plan.gpu}"
+    if settings.devices == 1:
+        return where
+    return f"{settings.devices} {'processes of the CPU' if plan.gpu is None else 'GPUs'}"
 
 
 def _facts_for_sidecar(settings: TrainSettings, facts: DataFacts) -> dict[str, Any]:
@@ -112,6 +129,7 @@ def _facts_for_sidecar(settings: TrainSettings, facts: DataFacts) -> dict[str, A
         "wandb": settings.wandb,
         "analyzer": settings.analyzer,
         "keys": settings.keys,
+        "frames_from": settings.frames_from,
         "limits": settings.limits,
     }
 
@@ -139,10 +157,13 @@ def _make_trainer(settings: TrainSettings, plan: Plan, data: TissueTiles) -> pl.
     on_terminal = sys.stdout.isatty()
     callbacks.append(ProgressBar() if on_terminal else EpochLines())
     steps_per_epoch = len(data.train_dataloader())
+    several = settings.devices > 1
     short = 0 < settings.max_steps < steps_per_epoch
     return pl.Trainer(
         accelerator="cpu" if plan.gpu is None else "gpu",
-        devices=1 if plan.gpu is None else [plan.gpu],
+        devices=settings.devices if several or plan.gpu is None else [plan.gpu],
+        strategy="ddp" if several else "auto",
+        use_distributed_sampler=not several,  # `TissueTiles` deals its tiles out by itself
         max_epochs=settings.epochs,
         max_steps=settings.max_steps,
         val_check_interval=settings.max_steps if short else None,
@@ -191,6 +212,20 @@ def _outcomes(trainer: pl.Trainer) -> "list[PublishOutcome]":
     return [outcome for outcome in found if outcome is not None]
 
 
+def _wait_for_ranks(trainer: pl.Trainer) -> None:
+    """Wait for the ranks that Lightning started: they may still be writing what they hold.
+
+    Where rank 0's process is all that keeps a container alive, they would be gone with it.
+    """
+    launched = getattr(trainer.strategy.launcher, "procs", [])
+    deadline_s = time.monotonic() + _RANKS_END_S
+    for process in launched:
+        try:
+            process.wait(max(0.0, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("process %d of this run has not ended yet", process.pid)
+
+
 def _say_what_is_left(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> None:
     """After an interrupt or a failure: the books, what there is, and how to go on."""
     log.info("run %s stopped at step %d", plan.run_name, trainer.global_step)
@@ -211,6 +246,7 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
         checkpoints=plan.checkpoints,
         run_folder=plan.run_folder,
         recording=settings.record,
+        recordings_of_others=_recordings_of_others(settings),
         complete=True,
         val_loss=_metric(trainer, "val/loss"),
         val_ssim=_metric(trainer, "val/ssim"),
@@ -226,6 +262,12 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
             books=outcome.books,
         )
     return finished
+
+
+def _recordings_of_others(settings: TrainSettings) -> tuple[Path, ...]:
+    if settings.record is None:
+        return ()
+    return tuple(file_of_rank(settings.record, rank) for rank in range(1, settings.devices))
 
 
 def _report_of(plan: Plan, earlier: Stamp | None) -> ReportState:

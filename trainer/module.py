@@ -55,7 +55,7 @@ class AnalysisEnabledMainModel(pl.LightningModule):
         See `trainer.capture.callback.SidecarCallback`.
     sidecar_options : keyword arguments
         Any other argument of `SidecarCallback`: ``stain``, ``mpp``, ``tile_size``, ``config``,
-        ``drain_timeout_s``, ``wandb``, ``analyzer``, ``keys``, ``limits``.
+        ``drain_timeout_s``, ``wandb``, ``analyzer``, ``keys``, ``limits``, ``frames_from``.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import Any
 from shared.errors import ConfigurationError
 from shared.naming import run_folder_name
 from trainer.asking import check_own
+from trainer.ranks import Chosen, file_of_rank
 from trainer.settings import TrainSettings
 
 
@@ -19,7 +20,7 @@ class Plan:
     Attributes
     ----------
     gpu : int or None
-        CUDA device; None for the CPU.
+        CUDA device, of several the first one; None for the CPU.
     model : str
         Size of the model; on a resume, that of the checkpoint.
     training_folder : Path
@@ -40,8 +41,10 @@ class Plan:
         return self.training_folder / "checkpoints"
 
 
-def make_plan(settings: TrainSettings) -> Plan:
+def make_plan(settings: TrainSettings, chosen: Chosen | None = None) -> Plan:
     """Check device, names and folders; nothing is written.
+
+    With what rank 0 has `chosen` and checked, only what this rank needs is looked at.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def make_plan(settings: TrainSettings) -> Plan:
     if gpu is None and settings.precision == "16-mixed":
         raise ConfigurationError("--precision 16-mixed needs CUDA: use bf16-mixed or 32-true")
     saved = {} if settings.resume is None else _read_checkpoint(settings.resume)
-    run_name = _choose_name(settings, saved)
+    run_name = _choose_name(settings, saved) if chosen is None else chosen.run_name
     output_dir = settings.output_dir
     _check_writable(output_dir, "--output-dir")
     local = settings.sidecar == "local"
@@ -63,10 +66,13 @@ def make_plan(settings: TrainSettings) -> Plan:
         training_folder=output_dir / f"training_{run_name}",
         run_folder=output_dir / run_folder_name(run_name) if local else None,
     )
+    if chosen is not None:
+        return plan
     if settings.resume is None:
         _check_new(plan)
     if settings.record is not None:
-        _check_record(settings.record)
+        for rank in range(settings.devices):
+            _check_record(file_of_rank(settings.record, rank))
     if settings.sidecar.startswith(("tcp://", "ipc://")):
         from shared.transport.addresses import parse_address
 
@@ -84,6 +90,11 @@ def _choose_gpu(settings: TrainSettings) -> int | None:
     import torch
 
     devices = 0 if settings.no_cuda else torch.cuda.device_count()
+    if devices and settings.devices > devices:
+        raise ConfigurationError(
+            f"--devices {settings.devices}: this machine has only {devices} CUDA devices: "
+            "ask for fewer, or use --no-cuda"
+        )
     if settings.gpu is None:
         return 0 if devices else None
     if settings.gpu >= devices:

@@ -20,8 +20,10 @@ class TrainSettings(BaseModel):
     ----------
     gpu : int, optional
         CUDA device; a device that is not there is an error only when it was given.
+    devices : int
+        Processes that train together, each on a device of its own.
     batch_size : int, optional
-        Left out: found by `trainer.batch_size.choose_batch_size`.
+        Of each rank. Left out: found by `trainer.batch_size.choose_batch_size`.
     tile_size : int, optional
         Left out: 128 pixels, or what the images allow when all are smaller.
     mpp : float, optional
@@ -30,6 +32,8 @@ class TrainSettings(BaseModel):
         Optimizer steps after which training ends; -1 for no such end.
     analyzer : str, optional
         ``module:Class`` of an own analysis, for a local analyzer.
+    frames_from : {"first", "all"}
+        Ranks that offer images and maps.
     keys : Path, optional
         Folder with the keys for an analyzer that asks for them.
     drain_timeout : float, optional
@@ -42,6 +46,7 @@ class TrainSettings(BaseModel):
 
     gpu: int | None = Field(default=None, ge=0)
     no_cuda: bool = False
+    devices: int = Field(default=1, ge=1, le=64)
     batch_size: int | None = Field(default=None, ge=1, le=65536)
     num_workers: int = Field(default=4, ge=0, le=256)
     analysis_freq: int = Field(default=100, ge=1)
@@ -59,6 +64,7 @@ class TrainSettings(BaseModel):
     output_dir: Path = Path()
     resume: Path | None = None
     frame_samples: int = Field(default=4, ge=1, le=64)
+    frames_from: Literal["first", "all"] = "first"
     sidecar: str = Field(default="local", pattern=_SIDECAR)
     keys: Path | None = None
     record: Path | None = None
@@ -97,6 +103,10 @@ def read_settings(**flags: Any) -> TrainSettings:
         raise ConfigurationError(_first_problem(error)) from None
     if settings.gpu is not None and settings.no_cuda:
         raise ConfigurationError("--gpu and --no-cuda contradict each other: give one of them")
+    if settings.gpu is not None and settings.devices > 1:
+        raise ConfigurationError(
+            "--gpu names one GPU, --devices asks for several: CUDA_VISIBLE_DEVICES chooses them"
+        )
     if settings.keys is not None and settings.sidecar in ("local", "off"):
         raise ConfigurationError(
             "--keys is for an analyzer that runs elsewhere: give --sidecar tcp://HOST:PORT too"

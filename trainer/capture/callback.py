@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from shared.messages import RunStatus, Stain
 from trainer.capture.containment import Containment
 from trainer.capture.counters import RunCounters
-from trainer.capture.options import SidecarOptions
+from trainer.capture.options import FramesFrom, SidecarOptions
 from trainer.capture.run_results import results_of
 from trainer.limits import Limits
 from trainer.results import RunResults
@@ -51,6 +51,8 @@ class SidecarCallback(pl.Callback):
         A dashboard is drawn every so many training batches.
     frame_samples : int
         How many samples of each batch are shown and analyzed.
+    frames_from : {"first", "all"}
+        Of several ranks (DDP), those that show samples; the others say their numbers alone.
     stain, mpp, tile_size
         Facts about the tiles, where known; `mpp` in micrometers per pixel.
     config : mapping, optional
@@ -91,6 +93,7 @@ class SidecarCallback(pl.Callback):
         output_dir: str | Path = ".",
         analysis_freq: int = 100,
         frame_samples: int = 4,
+        frames_from: FramesFrom = "first",
         stain: Stain = "unknown",
         mpp: float | None = None,
         tile_size: int | None = None,
@@ -112,6 +115,7 @@ class SidecarCallback(pl.Callback):
             output_dir=Path(output_dir),
             analysis_freq=analysis_freq,
             frame_samples=frame_samples,
+            frames_from=frames_from,
             stain=stain,
             mpp=mpp,
             tile_size=tile_size,

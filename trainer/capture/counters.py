@@ -48,6 +48,15 @@ class RunCounters:
         self.incarnation = max(self.incarnation + 1, int(time.time())) if resumed else 1
         return self.global_step if self.incarnation > 1 else None
 
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """Run id, run name and incarnation: what all ranks of a start have in common."""
+        return self.run_id, self.run_name, self.incarnation
+
+    def take_identity(self, identity: tuple[str, str, int]) -> None:
+        """Be the same start of the same run as another rank."""
+        self.run_id, self.run_name, self.incarnation = identity
+
     def count(self, phase: Phase) -> int:
         """Count a batch; returns its number within `phase`, from 1."""
         if phase == "train":

@@ -33,11 +33,14 @@ def start_session(
         If a layer, the endpoint or the recording cannot be used.
     """
     config = options.config if options.config is not None else _hyperparameters(module)
-    run = describe_run(options, counters, facts_of(trainer, module), config)
-    publisher, analyzer = start_publisher(options, run, rank=trainer.global_rank)
+    facts = facts_of(trainer, module)
+    run = describe_run(options, counters, facts, config)
+    publisher, analyzer = start_publisher(options, run, facts)
     if publisher is None:
         return None
-    taps = Taps(module, options.attention, options.activation, samples=options.frame_samples)
+    frames = options.offers_frames(facts.rank)
+    watched = (options.attention, options.activation) if frames else ({}, {})
+    taps = Taps(module, *watched, samples=options.frame_samples)
     session = FitSession(
         module,
         module.device,
@@ -45,7 +48,8 @@ def start_session(
         counters=counters,
         receiver=publisher,
         frame_samples=options.frame_samples,
-        rank=trainer.global_rank,
+        rank=facts.rank,
+        frames=frames,
         capture=CaptureSettings.within(
             options.limits, frame_samples=options.frame_samples, tile_size=options.tile_size
         ),
@@ -65,6 +69,8 @@ def facts_of(trainer: pl.Trainer, module: pl.LightningModule) -> FitFacts:
         world_size=trainer.world_size,
         max_epochs=trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None,
         total_steps=_total_steps(trainer),
+        node=trainer.node_rank,
+        from_first=trainer.strategy.broadcast,
     )
 
 

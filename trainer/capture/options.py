@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from pydantic import ValidationError
 
@@ -12,6 +12,7 @@ from shared.messages import Layer, RunStarted, Stain
 from shared.naming import check_run_name, is_layer_name
 from trainer.limits import Limits
 
+FramesFrom = Literal["first", "all"]
 LOCAL_DRAIN_S: Final = 600.0
 REMOTE_DRAIN_S: Final = 10.0
 ANALYZER_ELSEWHERE: Final = (
@@ -34,6 +35,7 @@ class SidecarOptions:
     output_dir: Path = Path()
     analysis_freq: int = 100
     frame_samples: int = 4
+    frames_from: FramesFrom = "first"
     stain: Stain = "unknown"
     mpp: float | None = None
     tile_size: int | None = None
@@ -52,6 +54,8 @@ class SidecarOptions:
             raise ConfigurationError("keys are for a sidecar at tcp://HOST:PORT: give both")
         if self.analyzer is not None and self.sidecar != "local":
             raise ConfigurationError(ANALYZER_ELSEWHERE)
+        if self.frames_from not in get_args(FramesFrom):
+            raise ConfigurationError(f"frames_from {self.frames_from!r} must be first or all")
         _check_layers(self.attention, self.activation)
         if self.primary is not None and self.primary not in self.attention:
             raise ConfigurationError(
@@ -76,6 +80,10 @@ class SidecarOptions:
             raise ConfigurationError(
                 f"{name} {problem['input']!r}: {said[0].lower()}{said[1:]}"
             ) from None
+
+    def offers_frames(self, rank: int) -> bool:
+        """Whether `rank` shows images and maps, or says numbers alone."""
+        return rank == 0 or self.frames_from == "all"
 
     @property
     def enabled(self) -> bool:

@@ -1,7 +1,7 @@
 """One fit under watch: hooks, timers and counters between the callback and the publisher."""
 
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from trainer.capture.settings import CaptureSettings
 from trainer.capture.timing import StepTimer, clock_for
 from trainer.capture.values import Watched
 from trainer.publish.contract import BatchKeys, Capture
+
+_NO_IMAGES: Final = (None, None)
 
 
 class Receiver(Protocol):
@@ -57,6 +59,8 @@ class FitSession:
         Advanced with every batch.
     receiver : Receiver
         Gets the batches.
+    frames : bool
+        Whether images and maps are offered, or numbers alone.
     capture : CaptureSettings, optional
         Bounds for a GPU.
 
@@ -76,6 +80,7 @@ class FitSession:
         receiver: Receiver,
         frame_samples: int = 4,
         rank: int = 0,
+        frames: bool = True,
         capture: CaptureSettings | None = None,
     ) -> None:
         self.timer = StepTimer(model, clock_for(device))
@@ -87,6 +92,7 @@ class FitSession:
         self._counters = counters
         self._receiver = receiver
         self._rank = rank
+        self._frames = frames
         self._learning_rate: Any = None
         self._logged: dict[str, Any] = {}
 
@@ -138,7 +144,8 @@ class FitSession:
         logged, self._logged = self._logged, {}
         numbers = loss, mse, self._learning_rate
         facts = keys, loader_idx, fields_of(batch), marks
-        capture = self._capture((clean, output), self._taps.take(), numbers, logged, facts)
+        images = (clean, output) if self._frames else _NO_IMAGES
+        capture = self._capture(images, self._taps.take(), numbers, logged, facts)
         self._receiver.publish(keys, capture)
         timer.idle_since_s = now_s = perf_counter()
         if now_s - began_s > self._receiver.longest_handoff_s:

@@ -9,14 +9,21 @@ from typing import Any, Final
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from shared.errors import ConfigurationError
 from shared.messages import Stain
 from trainer.data.open import open_data
 from trainer.data.source import Collection
 from trainer.data.split import Split, anchors, split
-from trainer.data.tiles import EpochSampler, FixedTiles, RandomTiles, TileBatch, collate
+from trainer.data.tiles import (
+    DealtSampler,
+    EpochSampler,
+    FixedTiles,
+    RandomTiles,
+    TileBatch,
+    collate,
+)
 from trainer.data.tissue import guess_stain
 
 log = logging.getLogger(__name__)
@@ -72,6 +79,8 @@ class TissueTiles(pl.LightningDataModule):
         (CUDA, threads, sockets) is forked.
     seed : int
         Of the training tiles.
+    ranks : int
+        Processes that train together; each has its share of the tiles.
 
     Raises
     ------
@@ -89,9 +98,10 @@ class TissueTiles(pl.LightningDataModule):
         batch_size: int = 8,
         num_workers: int = 4,
         seed: int = 0,
+        ranks: int = 1,
     ) -> None:
         super().__init__()
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.ranks = batch_size, seed, ranks
         self._collection = open_data(data, mpp=mpp)
         self._sources = self._collection.sources
         self._tile_size = _choose_tile_size(self._collection, tile_size)
@@ -110,26 +120,33 @@ class TissueTiles(pl.LightningDataModule):
             tile_size=self._tile_size,
             seed=self.seed,
         )
-        length = max(_LEAST_TILES_PER_EPOCH, len(self._train), self.batch_size)
-        return self._loader(dataset, self.batch_size, EpochSampler(length), drop_last=True)
+        least = self.batch_size * self.ranks
+        length = max(_LEAST_TILES_PER_EPOCH, len(self._train), least)
+        sampler = EpochSampler(length, rank=self._rank, ranks=self.ranks)
+        return self._loader(dataset, self.batch_size, sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Fixed tiles, always in the same order."""
         dataset = FixedTiles(self._sources, self._val, self._tile_size)
-        return self._loader(dataset, self.val_batch_size)
+        dealt = DealtSampler(len(self._val), rank=self._rank, ranks=self.ranks)
+        return self._loader(dataset, self.val_batch_size, dealt if self.ranks > 1 else None)
 
     @property
     def val_batch_size(self) -> int:
         """The largest that gives at least five validation batches, at most `batch_size`."""
-        tiles = len(self._val)
+        tiles = -(-len(self._val) // self.ranks)
         largest = -(-tiles // (LEAST_VAL_BATCHES - 1)) - 1
         return max(1, min(self.batch_size, largest))
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_rank
 
     def _loader(
         self,
         dataset: Any,
         batch_size: int,
-        sampler: EpochSampler | None = None,
+        sampler: Sampler[int] | None = None,
         *,
         drop_last: bool = False,
     ) -> DataLoader[TileBatch]:

@@ -105,10 +105,14 @@ class RandomTiles(Dataset[Tile]):
 
 
 class EpochSampler(Sampler[int]):
-    """Numbers that go on from epoch to epoch: each epoch has its own `length` tiles."""
+    """Numbers that go on from epoch to epoch: each epoch has its own `length` tiles.
 
-    def __init__(self, length: int) -> None:
+    Of several `ranks` each takes every so many-th, all equally many; those left over are left out.
+    """
+
+    def __init__(self, length: int, *, rank: int = 0, ranks: int = 1) -> None:
         self._length = length
+        self._rank, self._ranks = rank, ranks
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -116,11 +120,31 @@ class EpochSampler(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return self._length
+        return self._length // self._ranks
 
     def __iter__(self) -> Iterator[int]:
         start = self._epoch * self._length
-        return iter(range(start, start + self._length))
+        numbers = range(start, start + len(self) * self._ranks)
+        return iter(numbers[self._rank :: self._ranks])
+
+
+class DealtSampler(Sampler[int]):
+    """Each rank's share of `length` tiles: every so many-th, in order.
+
+    All ranks get equally many, as they wait for each other: the first tiles come twice where the
+    number does not come out even.
+    """
+
+    def __init__(self, length: int, *, rank: int, ranks: int) -> None:
+        self._length = length
+        self._rank, self._ranks = rank, ranks
+
+    def __len__(self) -> int:
+        return -(-self._length // self._ranks)
+
+    def __iter__(self) -> Iterator[int]:
+        numbers = range(self._rank, len(self) * self._ranks, self._ranks)
+        return (number % self._length for number in numbers)
 
 
 def collate(tiles: list[Tile]) -> TileBatch:

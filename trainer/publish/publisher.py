@@ -42,8 +42,17 @@ class Publisher:
         for `publish` measures it, and says so here.
     """
 
-    def __init__(self, run: RunStarted, inbox: Inbox, sender: Sender, settings: PublishSettings):
+    def __init__(
+        self,
+        run: RunStarted,
+        inbox: Inbox,
+        sender: Sender,
+        settings: PublishSettings,
+        *,
+        rank: int = 0,
+    ) -> None:
         self._run = run
+        self._rank = rank
         self._inbox = inbox
         self._sender = sender
         self._settings = settings
@@ -64,6 +73,7 @@ class Publisher:
         keys: Path | None = None,
         settings: PublishSettings | None = None,
         analyzer_lives: Callable[[], bool] | None = None,
+        rank: int = 0,
     ) -> "Publisher":
         """Start the sender thread of a run.
 
@@ -84,6 +94,9 @@ class Publisher:
             Tells whether the process of an analyzer of one's own still runs; when it does
             not, closing waits for nobody.
 
+        rank : int
+            Number of this process among those that train together.
+
         Raises
         ------
         ConfigurationError
@@ -99,10 +112,12 @@ class Publisher:
         target = (
             None if endpoint is None else Target(endpoint, keys, own=analyzer_lives is not None)
         )
-        stages = make_stages(run, settings, target, record, analyzer_lives=analyzer_lives)
+        stages = make_stages(
+            run, settings, target, record, analyzer_lives=analyzer_lives, rank=rank
+        )
         sender = Sender(run, stages, settings)
         sender.start()
-        return cls(run, stages.inbox, sender, settings)
+        return cls(run, stages.inbox, sender, settings, rank=rank)
 
     def publish(self, keys: BatchKeys, capture: Capture) -> None:
         """Hand a batch over; takes microseconds, never waits and never raises."""
@@ -150,7 +165,9 @@ class Publisher:
             if self._taking:
                 step = global_step if phase_step is None else phase_step
                 size = len(input) if hasattr(input, "__len__") else None
-                keys = BatchKeys(phase, epoch, batch_idx, global_step, step, batch_size=size)
+                keys = BatchKeys(
+                    phase, epoch, batch_idx, global_step, step, self._rank, batch_size=size
+                )
                 capture = capture_arrays(
                     keys,
                     {"loss": loss, **(scalars or {})},
@@ -174,7 +191,9 @@ class Publisher:
         try:
             if self._taking:
                 now_ns = time.time_ns()
-                event = EpochEnded(epoch=epoch, global_step=global_step, captured_at_ns=now_ns)
+                event = EpochEnded(
+                    epoch=epoch, global_step=global_step, rank=self._rank, captured_at_ns=now_ns
+                )
                 if not self._inbox.put_event(event):
                     self._inbox.not_taken += 1
         except Exception:

@@ -14,6 +14,7 @@ from trainer.publish.journal import Journal
 from trainer.publish.records import UnackedWindow
 from trainer.publish.settings import PublishSettings
 from trainer.publish.target import Target
+from trainer.ranks import file_of_rank
 
 if TYPE_CHECKING:  # a recording without an analyzer must not import ZeroMQ
     from trainer.publish.delivery import Delivery
@@ -43,6 +44,7 @@ def make_stages(
     record: Path | None,
     *,
     analyzer_lives: Callable[[], bool] | None = None,
+    rank: int = 0,
 ) -> Stages:
     """Stages of `run`; without a `target` no socket is opened.
 
@@ -54,7 +56,8 @@ def make_stages(
     inbox = Inbox(settings.capture_bytes, batches_bytes=settings.unacked_bytes)
     window = UnackedWindow(settings.unacked_bytes)
     frames = FrameWindow(settings.queue_bytes)
-    path = record or settings.journal_dir / f"{run.run_name}.journal.mcap"
+    journal_path = settings.journal_dir / f"{run.run_name}.journal.mcap"
+    path = record or file_of_rank(journal_path, rank)
     limit_bytes = None if record is not None else settings.journal_bytes
     journal = Journal(run, path, everything=record is not None, limit_bytes=limit_bytes)
     if target is None:
@@ -64,18 +67,19 @@ def make_stages(
     from trainer.publish.link import Link
 
     sockets = target.connect()
-    link = Link(sockets, _hello(run), unanswered=target.unanswered)
+    link = Link(sockets, _hello(run, rank), unanswered=target.unanswered)
     delivery = Delivery(sockets, link, window, frames, journal)
     return Stages(inbox, window, frames, journal, delivery, link, analyzer_lives)
 
 
-def _hello(run: RunStarted) -> Hello:
+def _hello(run: RunStarted, rank: int) -> Hello:
     return Hello(
         run_id=run.run_id,
         run_name=run.run_name,
         producer=run.producer,
         instance=secrets.token_hex(8),
         incarnation=run.incarnation,
+        rank=rank,
         world_size=run.world_size,
         next_cseq=1,
     )

@@ -66,7 +66,7 @@ def publishers(monkeypatch: pytest.MonkeyPatch) -> list[RememberingPublisher]:
     """Every publisher that a fit started, in order; none opens a socket or a file."""
     started: list[RememberingPublisher] = []
 
-    def start(options: Any, run: RunStarted, *, rank: int) -> tuple[RememberingPublisher, None]:
+    def start(options: Any, run: RunStarted, facts: Any) -> tuple[RememberingPublisher, None]:
         started.append(RememberingPublisher(run))
         return started[-1], None
 

@@ -1,0 +1,82 @@
+"""Several ranks on one machine: which one this process is, and what rank 0 chose for all of them.
+
+Lightning starts every further rank as a process with the same command line and says in
+``LOCAL_RANK`` which one it is. What the command line leaves open (a run's name by the clock, a
+batch size that was measured) is chosen once, and reaches the others in `VARIABLE`.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import ConfigurationError
+
+VARIABLE: Final = "SIDELIGHT_RANKS"
+
+
+class Chosen(BaseModel):
+    """What rank 0 chose for every rank of the run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_name: str
+    batch_size: int
+
+
+def this_rank() -> int:
+    """Number of this process among those that Lightning started on this machine; 0 alone."""
+    return int(os.environ.get("LOCAL_RANK") or 0)
+
+
+def chosen_by_first() -> Chosen | None:
+    """What rank 0 chose; None in rank 0 itself.
+
+    Raises
+    ------
+    ConfigurationError
+        If this is a further rank that rank 0 of this trainer did not start.
+    """
+    if this_rank() == 0:
+        return None
+    try:
+        return Chosen.model_validate_json(os.environ.get(VARIABLE, ""))
+    except ValidationError:
+        raise ConfigurationError(
+            f"LOCAL_RANK is {this_rank()}, but no rank 0 of this trainer started this process: "
+            "start it once, with --devices N, and it starts its ranks by itself"
+        ) from None
+
+
+@contextmanager
+def telling_the_others(chosen: Chosen, devices: int) -> Iterator[None]:
+    """Let the ranks that are started meanwhile know what rank 0 chose."""
+    if devices == 1 or this_rank() != 0:
+        yield
+        return
+    # Lightning leaves these behind in rank 0; a later fit would take itself for one of its ranks.
+    names = (VARIABLE, "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ[VARIABLE] = chosen.model_dump_json()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def file_of_rank(path: Path, rank: int) -> Path:
+    """Where `rank` writes what rank 0 writes to `path`.
+
+    Examples
+    --------
+    >>> [str(file_of_rank(Path("runs/all.mcap"), rank)) for rank in (0, 1)]
+    ['runs/all.mcap', 'runs/all.rank1.mcap']
+    """
+    return path if rank == 0 else path.with_name(f"{path.stem}.rank{rank}{path.suffix}")
