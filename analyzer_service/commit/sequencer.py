@@ -1,9 +1,10 @@
 """Releases batches in the order in which they were said, each with its frame or without.
 
 A batch waits for its frame to be analyzed, or for word that it will not come. Each start of a
-producer is released in the order of its `cseq`; a later incarnation begins when the earlier ones
-are through. What is released, and in which order, depends on the records and on the frames that
-arrived, not on when they did or how fast they were analyzed.
+producer is released in the order of its `cseq`, those of several ranks step by step (`rank_order`);
+a later incarnation begins when the earlier ones are through. What is released, and in which order,
+depends on the records and on the frames that arrived, not on when they did or how fast they were
+analyzed.
 """
 
 import logging
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from analyzer_service.commit.failing import Failures
 from analyzer_service.commit.producers import ProducerState
+from analyzer_service.commit.rank_order import RankOrder
 from analyzer_service.commit.released import Released, Source
 from analyzer_service.commit.store import FoundFrame, Store
 from shared.messages import (
@@ -38,7 +40,8 @@ class _Waiting:
 class Sequencer:
     """Releases what can be released; every method runs inside a transaction of the store.
 
-    `is_in_work` tells whether a frame (producer's number, stream, fseq) is being analyzed.
+    `is_in_work` tells whether a frame (producer's number, stream, fseq) is being analyzed, and
+    `is_joining` whether more ranks of a start are waited for than are known.
     `stale_files` grows by files that are to be deleted once the transaction has ended.
     """
 
@@ -46,21 +49,44 @@ class Sequencer:
     released: Released
     failures: Failures
     is_in_work: Callable[[int, str, int], bool]
+    is_joining: Callable[[list[ProducerState]], bool]
     stale_files: list[str] = field(default_factory=list)
 
     def release(self, producers: list[ProducerState], *, limit: int) -> int:
         """Release at most `limit` records of `producers`; return how many."""
         released = 0
         for group in _by_incarnation(producers):
-            for state in group:
-                if not state.drained:
-                    released += self._advance(state, limit - released)
-            if not all(state.drained for state in group):
+            joining = self.is_joining(group)
+            if len(group) == 1 and not joining:
+                released += self._advance(group[0], limit - released)
+            else:
+                order = RankOrder(self.store, group, joining)
+                released += self._advance_together(order, limit - released)
+            if joining or not all(state.drained for state in group):
+                return released
+        self._end_run()
+        return released
+
+    def _advance_together(self, order: RankOrder, limit: int) -> int:
+        """Release records of all ranks of one start until one has to wait."""
+        released = 0
+        while released < limit and (state := order.next()) is not None:
+            message = state.message(self.store, state.next_release)
+            if message is None:
+                self._skip_gap(state)
+            elif self._release(state, message):
+                state.next_release += 1
+                released += 1
+            elif isinstance(message, RunEnded):
+                order.hold(state)
+            else:
                 break
         return released
 
     def _advance(self, state: ProducerState, limit: int) -> int:
         """Release records of one producer's start until one has to wait."""
+        if state.drained:
+            return 0
         for count in range(limit):
             message = state.message(self.store, state.next_release)
             if message is None:
@@ -184,10 +210,11 @@ class Sequencer:
             "UPDATE producers SET status = ?, reason = ?, ended_at_ns = ? WHERE id = ?",
             (end.status, end.reason, end.ended_at_ns, state.id),
         )
-        self._end_run()
 
     def _end_run(self) -> None:
-        """End the run when every producer of its latest incarnation has ended."""
+        """End the run, unless it has: every producer of its latest incarnation has ended."""
+        if self.store.get("status") is not None:
+            return
         query = (
             "SELECT status, reason, ended_at_ns FROM producers "
             "WHERE incarnation = (SELECT max(incarnation) FROM producers)"

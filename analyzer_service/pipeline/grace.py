@@ -1,7 +1,7 @@
-"""How long frames are waited for once their producer has said that the run ended."""
+"""How long is waited: for frames once their producer has ended, for ranks that never spoke."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from analyzer_service.commit.producers import Origin, ProducerState
 
@@ -33,6 +33,45 @@ class EndGrace:
         """Tell whether no frame of `state` is waited for any more."""
         over = state.gone or state.drained or state.frames_over
         return over or state.origin in self._overdue
+
+
+class JoinGrace:
+    """Remembers since when the ranks of each start are not all there.
+
+    Parameters
+    ----------
+    grace_s : float
+        How long those that have not been heard of are waited for.
+    """
+
+    def __init__(self, grace_s: float) -> None:
+        self._grace_s = grace_s
+        self._since: dict[int, float] = {}
+        self._waits = False
+
+    def waits(self, ranks: list[ProducerState]) -> bool:
+        """Tell whether more of the start of `ranks` are to come before its rows can be released."""
+        self._waits = self._is_awaited(ranks)
+        return self._waits
+
+    def give_up(self) -> None:
+        """Wait for nobody any more."""
+        self._grace_s = 0.0
+
+    def just_over(self, producers: Collection[ProducerState]) -> bool:
+        """Tell, once, that those were waited for in vain."""
+        if not self._waits:
+            return False
+        newest = max(state.origin.incarnation for state in producers)
+        return not self.waits([s for s in producers if s.origin.incarnation == newest])
+
+    def _is_awaited(self, ranks: list[ProducerState]) -> bool:
+        world_size = max(state.started.world_size for state in ranks)
+        if len(ranks) >= world_size or all(state.gone for state in ranks):
+            return False
+        now = time.monotonic()
+        since = self._since.setdefault(ranks[0].origin.incarnation, now)
+        return now - since < self._grace_s
 
 
 def _is_complete(state: ProducerState) -> bool:

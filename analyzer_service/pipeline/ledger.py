@@ -55,13 +55,14 @@ class Ledger:
         is_in_work: Callable[[int, str, int], bool],
         *,
         frames_limit_bytes: int,
+        is_joining: Callable[[list[ProducerState]], bool] = lambda _: False,
         alerts: AlertSettings = DEFAULT,
     ) -> None:
         self.store = store
         self._producers: dict[Origin, ProducerState] = {}
         self._released = Released(store, alerts)
         self._failures = Failures(store)
-        self._sequencer = Sequencer(store, self._released, self._failures, is_in_work)
+        self._sequencer = Sequencer(store, self._released, self._failures, is_in_work, is_joining)
         self._frames_limit_bytes = frames_limit_bytes
         self._frames_bytes = 0
         self._unsure = False
@@ -115,6 +116,7 @@ class Ledger:
             newest = max((known.incarnation for known in self.producers), default=0)
             with self.store.transaction():
                 number = self.store.add_producer(started)
+                self._note_latecomer(origin)
                 if origin.incarnation >= newest:
                     self._run_goes_on()
             self.producers[origin] = ProducerState(number, origin, started)
@@ -205,12 +207,21 @@ class Ledger:
     def _revive(self, state: ProducerState) -> None:
         """A producer that was taken for gone has more to say."""
         state.drained = state.lost = state.gone = state.frames_over = False
+        self._note_latecomer(state.origin)
         self.store.connection.execute(
             "UPDATE producers SET status = NULL, reason = NULL, ended_at_ns = NULL WHERE id = ?",
             (state.id,),
         )
         self._run_goes_on()
         self._retire_earlier()
+
+    def _note_latecomer(self, origin: Origin) -> None:
+        """Have the run released again if other ranks were released without this one."""
+        query = "SELECT 1 FROM batches WHERE origin = ? LIMIT 1"
+        for other, state in self.producers.items():
+            fellow = other.incarnation == origin.incarnation and other != origin
+            if fellow and self.store.connection.execute(query, (state.id,)).fetchone():
+                self.store.put(rebuild_due=1)
 
     def _run_goes_on(self) -> None:
         self.store.put(status=None, reason=None, ended_at_ns=None)

@@ -14,7 +14,7 @@ from analyzer_service.pipeline.counts import PipelineCounts, count
 from analyzer_service.pipeline.due import DueFiles
 from analyzer_service.pipeline.folder import FolderLock, claim_folder
 from analyzer_service.pipeline.frames import FrameWork
-from analyzer_service.pipeline.grace import EndGrace
+from analyzer_service.pipeline.grace import EndGrace, JoinGrace
 from analyzer_service.pipeline.ledger import Intake, Ledger, TakenRecord
 from analyzer_service.pipeline.own_turns import OwnTurns
 from analyzer_service.pipeline.settings import PipelineSettings
@@ -43,10 +43,12 @@ class RunPipeline:
         self._settings = settings
         self._store = Store(folder)
         self._work = FrameWork(folder, workers, settings)
+        self._joining = JoinGrace(settings.join_grace_s)
         self._ledger = Ledger(
             self._store,
             self._work.is_running,
             frames_limit_bytes=settings.frames_limit_bytes,
+            is_joining=self._joining.waits,
             alerts=settings.alerts,
         )
         self._due = DueFiles(self._store, folder, workers, settings)
@@ -203,6 +205,10 @@ class RunPipeline:
         if origin in self._ledger.producers:
             self._intake.lost.add(origin)
 
+    def nobody_joins(self) -> None:
+        """Expect no ranks but those that were heard of."""
+        self._joining.give_up()
+
     def commit(self) -> Committed:
         """Commit what came and what the workers finished, release rows, start due files.
 
@@ -298,7 +304,9 @@ class RunPipeline:
         return not (came or self._due.gathered or self._stirred)
 
     def _end_waiting(self) -> None:
-        """Stop waiting for frames of producers that said everything a while ago."""
+        """Stop waiting for frames of producers that said everything, and for ranks, in time."""
+        if self._joining.just_over(self._ledger.producers.values()):
+            self._stirred = True
         for state in self._grace.overdue(self._ledger.producers):
             if not self._work.of(state):
                 state.frames_over = self._stirred = True

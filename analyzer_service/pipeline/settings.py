@@ -30,6 +30,8 @@ class PipelineSettings:
         Size of the frames folder beyond which the oldest training frames go.
     end_grace_s : float
         How long frames may still arrive after a producer has said that the run ended.
+    join_grace_s : float
+        How long rows of a start wait for ranks of it that have not been heard of.
     release_limit : int
         Most records released in one commit, so that a commit stays short.
     stain_vectors : str
@@ -51,6 +53,7 @@ class PipelineSettings:
     file_timeout_s: float = 1800.0
     frames_limit_bytes: int = 2 << 30
     end_grace_s: float = 1.0
+    join_grace_s: float = 30.0
     release_limit: int = 256
     accept_late_frames: bool = False
     stain_vectors: VectorChoice = "ruifrok"

@@ -152,6 +152,7 @@ class IngestLoop:
         logger.error("the process that started this analyzer is gone: ending its runs as failed")
         self._receive_the_rest()
         for run in self.runs:
+            run.pipeline.nobody_joins()
             for origin in list(run.heard):
                 self.runs.lost(run, origin.producer)
 

@@ -89,7 +89,9 @@ class Replay:
         settings = replace(
             settings,
             producer_timeout_s=math.inf,
-            pipeline=replace(settings.pipeline, accept_late_frames=True, end_grace_s=math.inf),
+            pipeline=replace(
+                settings.pipeline, accept_late_frames=True, end_grace_s=math.inf, join_grace_s=0.0
+            ),
         )
         self._runs = Runs(workers, settings, self._wakeup.set)
         self._pace = Pace(speed)
@@ -146,9 +148,10 @@ class Replay:
             known = self._runs.known(held.run_id, held.run_name)
             live = self._live[held.run_id] = known or self._runs.open(held.started)
         if producer.origin not in live.heard:
-            live.expect(producer.origin, time.monotonic())
-            if producer.has_start:
-                live.put_record(producer.origin, 1, producer.started)
+            for rank in _ranks_beside(held, producer):
+                live.expect(rank.origin, time.monotonic())
+                if rank.has_start:
+                    live.put_record(rank.origin, 1, rank.started)
         return live
 
     def _wait_for_time(self, item: Recorded) -> None:
@@ -196,6 +199,12 @@ class Replay:
             for held in self.inventory.runs.values()
         ]
         return Replayed(runs, self._missing.damage())
+
+
+def _ranks_beside(held: HeldRun, producer: HeldOrigin) -> list[HeldOrigin]:
+    """All ranks of one start: none is released before it is known that the others are there."""
+    incarnation = producer.origin.incarnation
+    return [held.origins[o] for o in sorted(held.origins) if o.incarnation == incarnation]
 
 
 def _bytes_at_work(run: LiveRun) -> int:

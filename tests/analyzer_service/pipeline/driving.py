@@ -22,7 +22,7 @@ from tests.builders import (
 )
 
 ORIGIN = Origin("rank0", 1)
-SETTINGS = PipelineSettings(calls=CALLS, end_grace_s=0.0)
+SETTINGS = PipelineSettings(calls=CALLS, end_grace_s=0.0, join_grace_s=0.0)
 
 
 @dataclass(frozen=True)
