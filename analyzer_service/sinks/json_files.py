@@ -6,7 +6,7 @@ messages only: the same run gives the same bytes, live or replayed.
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.sinks.alert_list import alert_counts, listed_alerts
@@ -22,6 +22,7 @@ from analyzer_service.sinks.plain import (
     tile_statistics,
     utc,
 )
+from analyzer_service.sinks.rank_means import by_step, mean_over_ranks
 from analyzer_service.sinks.replacing import replacing
 
 FINAL_NAME = "final_training_metrics.json"
@@ -74,7 +75,8 @@ def write_final(folder: Path, release: int) -> Path:
 
     Rows are streamed, so memory does not grow with the run. ``batch_metrics`` is a list of
     flat rows that ``pandas.DataFrame`` takes; ``evolution`` holds the means of each epoch, and
-    ``alerts`` what `alert_list.listed_alerts` lists; ``metadata`` counts all of them.
+    ``alerts`` what `alert_list.listed_alerts` lists; ``metadata`` counts all of them. A run of
+    several ranks has ``steps`` besides: the run's own rows, of `rank_means.mean_over_ranks`.
 
     Raises
     ------
@@ -94,6 +96,8 @@ def write_final(folder: Path, release: int) -> Path:
             tables[row.values["phase"]].add(metrics)
             evolution.add(row.values["phase"], row.values["epoch"], metrics)
         summary = {phase: _statistics_of(table) for phase, table in tables.items()}
+        if reader.started().world_size > 1:
+            _write_steps(file, reader, release)
         file.write(f'\n],\n"summary": {as_json(summary)}')
         file.write(f',\n"evolution": {as_json(evolution.means())}')
         file.write(f',\n"alerts": {as_json(list(listed_alerts(reader, release)))}')
@@ -101,6 +105,16 @@ def write_final(folder: Path, release: int) -> Path:
         metadata["alerts"] = alert_counts(reader, release)
         file.write(f',\n"metadata": {as_json(metadata)}}}\n')
     return path
+
+
+def _write_steps(file: TextIO, reader: RunReader, release: int) -> None:
+    """End the list of rows, and begin that of the run's steps."""
+    file.write('\n],\n"steps": [')
+    separator = "\n"
+    for step in by_step(reader.rows(upto=release)):
+        mean = mean_over_ranks([row.values for row in step])
+        file.write(separator + as_json(plain_row(mean)))
+        separator = ",\n"
 
 
 def _statistics_of(table: Table) -> dict[str, Any]:

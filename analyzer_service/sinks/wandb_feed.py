@@ -9,9 +9,11 @@ from typing import Any, Final
 from analyzer_service.commit.reader import AlertRecord, DashboardRecord, EpochRecord, Row, RunReader
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import metrics_of
+from analyzer_service.sinks.rank_means import mean_over_ranks, whole_steps
 from analyzer_service.sinks.replacing import replacing
 from analyzer_service.sinks.wandb_rows import log_epoch, log_image, log_row
 from analyzer_service.sinks.wandb_summary import fold_row
+from shared.messages import RunStarted
 
 ROWS_AT_ONCE: Final = 100
 IMAGES_AT_ONCE: Final = 4
@@ -88,11 +90,15 @@ class Portion:
 
 
 def next_portion(reader: RunReader, position: Position) -> Portion:
-    """The next rows (at most `ROWS_AT_ONCE`), the epochs that they end, the next dashboards."""
-    layers = reader.started().layers
-    rows = list(islice(reader.rows(after=position.release), ROWS_AT_ONCE))
-    entries = [Entry(log_row(row.values, layers)) for row in rows]
-    reached = _after_rows(position, rows)
+    """The next rows (about `ROWS_AT_ONCE`), the epochs that they end, the next dashboards.
+
+    Of several ranks whole steps are logged, each in one entry: the run's own numbers, which are
+    means over its ranks, and those of each rank under keys of its own.
+    """
+    started = reader.started()
+    steps, full = _next_steps(reader, position, ranks=started.world_size)
+    entries = [Entry(_step_values(step, started)) for step in steps]
+    reached = _after_steps(position, steps)
     for epoch in _epochs_due(reader, reached):
         entries.append(Entry(_epoch_values(reader, epoch)))
         reached = replace(reached, epoch_release=epoch.release, epoch=epoch.epoch)
@@ -103,19 +109,42 @@ def next_portion(reader: RunReader, position: Position) -> Portion:
     alerts = reader.alerts(upto=reached.release, after_moment=position.alert_moment)
     if alerts:
         reached = replace(reached, alert_moment=alerts[-1].moment)
-    more = len(rows) == ROWS_AT_ONCE or len(drawn) == IMAGES_AT_ONCE
+    more = full or len(drawn) == IMAGES_AT_ONCE
     return Portion(entries, reached, more, alerts)
 
 
-def _after_rows(position: Position, rows: list[Row]) -> Position:
-    if not rows:
+def _next_steps(
+    reader: RunReader, position: Position, *, ranks: int
+) -> tuple[list[list[Row]], bool]:
+    """Rows after `position` by step, and whether there may be more at once."""
+    ended = reader.state().status != "running"  # asked first: no row comes after it
+    limit = max(ROWS_AT_ONCE, 2 * ranks)
+    rows = list(islice(reader.rows(after=position.release), limit))
+    full = len(rows) == limit
+    if ranks == 1:
+        return [[row] for row in rows], full
+    return whole_steps(rows, ranks=ranks, ended=ended and not full), full
+
+
+def _step_values(step: list[Row], started: RunStarted) -> dict[str, float]:
+    if started.world_size == 1:
+        return log_row(step[0].values, started.layers)
+    logged = log_row(mean_over_ranks([row.values for row in step]), started.layers)
+    for row in step:
+        logged |= log_row(row.values, started.layers, several=True)
+    return logged
+
+
+def _after_steps(position: Position, steps: list[list[Row]]) -> Position:
+    if not steps:
         return position
     summary = dict(position.summary)
-    for row in rows:
-        fold_row(summary, row.values)
-    return replace(
-        position, release=rows[-1].release, rows=position.rows + len(rows), summary=summary
-    )
+    for step in steps:
+        rows = [row.values for row in step]
+        fold_row(summary, rows[0] if len(rows) == 1 else mean_over_ranks(rows))
+    count = sum(map(len, steps))
+    last = steps[-1][-1].release
+    return replace(position, release=last, rows=position.rows + count, summary=summary)
 
 
 def _epochs_due(reader: RunReader, position: Position) -> list[EpochRecord]:

@@ -59,7 +59,9 @@ def run_config(started: RunStarted, own: Sequence[OwnAnalyzer] = ()) -> dict[str
     return {**plain(started.config), "sidelight": plain(facts)}
 
 
-def log_row(values: Mapping[str, Any], layers: Sequence[Layer]) -> dict[str, float]:
+def log_row(
+    values: Mapping[str, Any], layers: Sequence[Layer], *, several: bool = False
+) -> dict[str, float]:
     """What one row logs: its scalars always, attention and activation on detailed rows.
 
     Parameters
@@ -69,13 +71,16 @@ def log_row(values: Mapping[str, Any], layers: Sequence[Layer]) -> dict[str, flo
     layers : sequence of Layer
         The run's layers: only keys that name one of them are logged in detail, not the primary
         layer's short names, which would say the same twice.
+    several : bool
+        Whether the run has several ranks, so that the row is not the run's own.
 
     Returns
     -------
     dict
-        W&B keys and finite values. Rows of rank 1 and up have ``rank_{n}/`` in their keys.
+        W&B keys and finite values. Rows of rank 1 and up, with `several` of rank 0 too, have
+        ``rank_{n}/`` in their keys.
     """
-    start = _start(values)
+    start = _start(values, several=several)
     detailed = is_detailed(values)
     logged = {
         f"{start}{name}": float(value)
@@ -123,9 +128,9 @@ def _steps(values: Mapping[str, Any]) -> dict[str, float]:
     return {f"{phase}/{name}": values[name] for name in ("global_step", "phase_step", "epoch")}
 
 
-def _start(values: Mapping[str, Any]) -> str:
+def _start(values: Mapping[str, Any], *, several: bool) -> str:
     rank = values.get("rank", 0)
-    return f"{values['phase']}/rank_{rank}/" if rank else f"{values['phase']}/"
+    return f"{values['phase']}/rank_{rank}/" if rank or several else f"{values['phase']}/"
 
 
 def _is_analysis(name: str) -> bool:

@@ -141,7 +141,7 @@ def test_a_tile_that_two_ranks_have_is_that_of_the_first(
         said = ranks[rank]
         feed_records(pipeline, said.records[1:-1], origin=said.origin, first=2)
         feed_frames(pipeline, said.frames, origin=said.origin)
-        drain(pipeline)
+        pipeline.commit()
     for said in ranks:
         feed_records(pipeline, said.records[-1:], origin=said.origin, first=len(said.records))
     drain(pipeline)
