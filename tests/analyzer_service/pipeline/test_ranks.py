@@ -1,0 +1,200 @@
+"""Several ranks of one run: the order of their rows, ranks that are late, lost, or never come."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analyzer_service.commit.reader import RunReader
+from analyzer_service.pipeline import Origin, PipelineSettings, RunPipeline
+from analyzer_service.workers import InlineWorkers, Workers
+from shared.messages import Totals
+from tests.analyzer_service.pipeline.driving import (
+    SETTINGS,
+    Said,
+    drain,
+    feed_frames,
+    feed_records,
+    files_of,
+    make_said,
+    open_run,
+    rows_of,
+)
+from tests.builders import make_run_ended
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    inline = InlineWorkers()
+    yield inline
+    inline.close()
+
+
+PATIENT = replace(SETTINGS, join_grace_s=60.0)
+
+
+def said_by(rank: int, *, ranks: int = 2, frames: bool = True) -> Said:
+    """A run as one of its ranks says it; each rank has its own losses."""
+    said = make_said(producer=f"rank{rank}", world_size=ranks)
+    records = []
+    for record in said.records:
+        changes = {"rank": rank} if hasattr(record, "rank") else {}
+        if hasattr(record, "loss"):
+            changes |= {"loss": record.loss + rank}
+            changes |= {} if frames else {"frame": None}
+        records.append(record.model_copy(update=changes))
+    shown = [frame.model_copy(update={"rank": rank}) for frame in said.frames] if frames else []
+    return Said(Origin(f"rank{rank}", 1), said.started, records, shown)
+
+
+def feed(pipeline: RunPipeline, said: Said, *, upto: int | None = None) -> None:
+    feed_records(pipeline, said.records[:upto], origin=said.origin)
+    feed_frames(pipeline, said.frames[:upto], origin=said.origin)
+
+
+def places(folder: Path) -> list[tuple[str, int, int]]:
+    return [(row["phase"], row["phase_step"], row["rank"]) for row in rows_of(folder)]
+
+
+def expected(ranks: int) -> list[tuple[str, int, int]]:
+    """By hand: ten training batches and two of validation an epoch, every rank at each."""
+    steps = [("train", step) for step in range(1, 11)] + [("val", 1), ("val", 2)]
+    steps += [("train", step) for step in range(11, 21)] + [("val", 3), ("val", 4)]
+    return [(phase, step, rank) for phase, step in steps for rank in range(ranks)]
+
+
+def run_ranks(
+    output: Path, workers: Workers, order: list[int], *, frames: str, settings: PipelineSettings
+) -> Path:
+    """Folder of a run of three ranks, each of which says everything before the next one speaks."""
+    ranks = [said_by(rank, ranks=3, frames=frames == "all" or rank == 0) for rank in range(3)]
+    pipeline = open_run(output, workers, started=ranks[order[0]].started, settings=settings)
+    for rank in order:
+        feed(pipeline, ranks[rank])
+        pipeline.commit()
+    drain(pipeline)
+    assert not pipeline.rebuild()
+    pipeline.close()
+    return pipeline.folder
+
+
+@pytest.mark.parametrize("frames", ["first", "all"])
+def test_the_order_of_rows_does_not_depend_on_which_rank_is_faster(
+    tmp_path: Path, workers: Workers, frames: str
+) -> None:
+    found = [
+        run_ranks(tmp_path / str(number), workers, order, frames=frames, settings=PATIENT)
+        for number, order in enumerate([[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+    ]
+    assert places(found[0]) == expected(3)
+    rows = [repr(rows_of(folder)) for folder in found]  # words: NaN is no other number than NaN
+    assert rows[1:] == rows[:1] * 2
+    kept = [{k: v for k, v in files_of(f).items() if not k.startswith("frames")} for f in found]
+    assert all(files == kept[0] for files in kept[1:])
+
+
+def test_rows_wait_for_a_rank_that_is_slow_but_records_are_committed(
+    tmp_path: Path, workers: Workers
+) -> None:
+    first, second = said_by(0), said_by(1)
+    pipeline = open_run(tmp_path, workers, started=first.started, settings=PATIENT)
+    feed(pipeline, first)
+    feed(pipeline, second, upto=4)
+    for _ in range(3):
+        pipeline.commit()
+    assert places(pipeline.folder) == expected(2)[:6]
+    assert pipeline.committed_cseq("rank0", 1) == len(first.records)
+    feed(pipeline, second)
+    drain(pipeline)
+    assert places(pipeline.folder) == expected(2)
+    assert pipeline.status == "finished"
+    pipeline.close()
+
+
+def test_rows_wait_for_a_rank_that_has_not_been_heard_of(tmp_path: Path, workers: Workers) -> None:
+    pipeline = open_run(tmp_path, workers, started=said_by(0).started, settings=PATIENT)
+    feed(pipeline, said_by(0))
+    for _ in range(3):
+        pipeline.commit()
+    assert rows_of(pipeline.folder) == []
+    assert pipeline.status is None
+    pipeline.nobody_joins()
+    drain(pipeline)
+    assert [rank for _, _, rank in places(pipeline.folder)] == [0] * 24
+    assert pipeline.status == "finished"
+    pipeline.close()
+
+
+def test_a_rank_that_comes_after_the_wait_gets_its_place_in_the_end(
+    tmp_path: Path, workers: Workers
+) -> None:
+    pipeline = open_run(tmp_path, workers, started=said_by(0).started)
+    feed(pipeline, said_by(0))
+    drain(pipeline)
+    assert len(rows_of(pipeline.folder)) == 24
+    feed(pipeline, said_by(1))
+    drain(pipeline)
+    assert pipeline.rebuild()
+    drain(pipeline)
+    assert places(pipeline.folder) == expected(2)
+    assert not pipeline.rebuild()
+    pipeline.close()
+
+
+def test_a_rank_that_is_lost_ends_the_run_as_failed_and_keeps_the_rows_of_the_others(
+    tmp_path: Path, workers: Workers
+) -> None:
+    pipeline = open_run(tmp_path, workers, started=said_by(0).started, settings=PATIENT)
+    feed(pipeline, said_by(0))
+    feed(pipeline, said_by(1), upto=8)
+    pipeline.commit()
+    pipeline.lost(Origin("rank1", 1))
+    drain(pipeline)
+    assert places(pipeline.folder) == [
+        place for place in expected(2) if place[2] == 0 or (place[0] == "train" and place[1] <= 7)
+    ]
+    with RunReader(pipeline.folder) as reader:
+        state = reader.state()
+        books = reader.books()
+    assert (state.status, state.reason) == ("failed", "rank1 went away without ending the run")
+    assert all(b.offered == b.delivered + b.dropped + b.pending for b in books.values())
+    assert (pipeline.folder / "final_summary_report.md").exists()
+    pipeline.close()
+
+
+def test_the_order_is_the_same_across_a_restart_of_the_analyzer(
+    tmp_path: Path, workers: Workers
+) -> None:
+    first, second = said_by(0), said_by(1)
+    pipeline = open_run(tmp_path, workers, started=first.started, settings=PATIENT)
+    feed(pipeline, first)
+    feed(pipeline, second, upto=6)
+    for _ in range(3):
+        pipeline.commit()
+    assert 0 < len(rows_of(pipeline.folder)) < 48
+    pipeline.close()
+    again = open_run(tmp_path, workers, started=second.started, settings=PATIENT)
+    feed(again, second)
+    feed(again, first)
+    drain(again)
+    assert places(again.folder) == expected(2)
+    again.close()
+
+
+def test_the_last_frames_of_one_rank_do_not_hold_the_others_up(
+    tmp_path: Path, workers: Workers
+) -> None:
+    """Its end waits for a frame that no batch named; its rows are all there."""
+    settings = replace(PATIENT, end_grace_s=60.0)
+    first, second = said_by(0), said_by(1)
+    totals = {"train": Totals(offered=21, delivered=20, pending=1)}
+    first.records[-1] = make_run_ended(totals=totals)
+    pipeline = open_run(tmp_path, workers, started=first.started, settings=settings)
+    feed(pipeline, first)
+    feed(pipeline, second)
+    for _ in range(5):
+        pipeline.commit()
+    assert places(pipeline.folder) == expected(2)
+    assert pipeline.status is None
+    pipeline.close()
