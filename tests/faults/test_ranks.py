@@ -53,7 +53,7 @@ def ranks_of(trainer: Process) -> dict[int, psutil.Process]:
     """The processes that Lightning started for the further ranks."""
     found = {}
     for child in psutil.Process(trainer.pid).children():
-        if any(part in ("trainer", "tests.processes.ranked_fit") for part in child.cmdline()):
+        if set(child.cmdline()) & {"trainer.__main__", "tests.processes.ranked_fit"}:
             found[int(child.environ()["LOCAL_RANK"])] = child
     return found
 

@@ -57,7 +57,7 @@ class TissueTiles(pl.LightningDataModule):
 
     Training draws random tiles, at least 640 an epoch and as many as fit side by side.
     Validation always sees the same tiles, at most 512, in at least five batches where there
-    are five tiles.
+    are five tiles. Of several ranks each has its share of both.
 
     Parameters
     ----------

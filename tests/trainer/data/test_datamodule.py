@@ -1,11 +1,14 @@
 """What a run trains and validates on, for each kind of data."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from shared.errors import ConfigurationError
 from tests.trainer.data.builders import DAB, TISSUE, make_folder, save, stained, white
 from trainer.data.datamodule import TissueTiles
+from trainer.data.tiles import EpochSampler
 
 
 def covered(loader):
@@ -115,3 +118,32 @@ def test_real_tissue(name, stain, mpp):
     assert (data.facts.stain, data.facts.mpp) == (stain, mpp)
     assert len(data.val_dataloader()) >= 5
     assert_disjoint(data)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_ranks_train_on_tiles_of_their_own_and_validate_all_between_them(ranks):
+    alone = TissueTiles(batch_size=4)
+    every = covered(alone.val_dataloader())
+    parts = [TissueTiles(batch_size=4, ranks=ranks) for _ in range(ranks)]
+    for rank, data in enumerate(parts):
+        data.trainer = SimpleNamespace(global_rank=rank)
+    assert {len(data.train_dataloader()) for data in parts} == {640 // ranks // 4}
+    numbers = [list(data.train_dataloader().sampler) for data in parts]
+    together = [number for each in zip(*numbers, strict=True) for number in each]
+    assert together == list(range(640 // ranks * ranks))
+    least = min(5, -(-len(every) // ranks))
+    assert all(len(data.val_dataloader()) >= least for data in parts)
+    shares = [covered(data.val_dataloader()) for data in parts]
+    dealt = [place for each in zip(*shares, strict=True) for place in each]
+    assert dealt[: len(every)] == every
+    assert dealt[len(every) :] == every[: len(dealt) - len(every)]
+
+
+def test_each_epoch_of_each_rank_has_numbers_of_its_own():
+    samplers = [EpochSampler(11, rank=rank, ranks=2) for rank in range(2)]
+    seen = []
+    for epoch in range(2):
+        for sampler in samplers:
+            sampler.set_epoch(epoch)
+            seen.append(list(sampler))
+    assert seen == [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9], [11, 13, 15, 17, 19], [12, 14, 16, 18, 20]]
