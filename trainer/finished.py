@@ -30,6 +30,8 @@ class Finished:
         What can be replayed.
     recordings_of_others : tuple of Path
         What the other ranks recorded, to be replayed together with it.
+    ranks : int
+        Processes that trained; `complete` and `books` are of rank 0.
     replay_into : Path
         Where to: a journal completes the run's own folder, a recording makes a new one.
     complete : bool
@@ -51,6 +53,7 @@ class Finished:
     replay_into: Path = Path("replayed")
     books: Books | None = None
     report: ReportState = "expected"
+    ranks: int = 1
 
 
 def report_stamp(run_folder: Path | None) -> Stamp | None:
@@ -73,6 +76,8 @@ def describe(finished: Finished) -> list[str]:
         lines += _results(finished, finished.run_folder)
     lines.append(f"  Checkpoints  {finished.checkpoints}")
     if finished.books is not None:
+        if finished.ranks > 1:
+            lines.append(f"  Of rank 0    (the report has the books of all {finished.ranks} ranks)")
         lines += [f"  {what:<12} {words}" for what, words in books_in_words(finished.books)]
     lines.append(f"  Replay       {_how_to_replay(finished)}")
     return lines

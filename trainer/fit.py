@@ -247,6 +247,7 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
         run_folder=plan.run_folder,
         recording=settings.record,
         recordings_of_others=_recordings_of_others(settings),
+        ranks=settings.devices,
         complete=True,
         val_loss=_metric(trainer, "val/loss"),
         val_ssim=_metric(trainer, "val/ssim"),
