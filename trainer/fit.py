@@ -1,9 +1,7 @@
 """One training run from start to end."""
 
 import logging
-import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +22,7 @@ from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
 from trainer.finished import Finished, ReportState, Stamp, how_to_watch, report_stamp
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
-from trainer.ranks import Chosen, chosen_by_first, file_of_rank, telling_the_others
+from trainer.ranks import Chosen, chosen_by_first, files_of_others, telling_the_others, wait_for
 from trainer.settings import TrainSettings, flags_to_go_on
 
 if TYPE_CHECKING:  # with the sidecar off, it is not imported
@@ -35,7 +33,6 @@ log = logging.getLogger(__name__)
 _GRADIENT_CLIP = 1.0
 _BEST_KEPT = 3
 _LOG_EVERY = 10
-_RANKS_END_S = 30.0
 # What Lightning says about choices that are made on purpose here.
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
@@ -82,7 +79,7 @@ def fit(settings: TrainSettings) -> Finished:
             except BaseException:
                 _say_what_is_left(settings, plan, trainer)
                 raise
-        _wait_for_ranks(trainer)
+        wait_for(getattr(trainer.strategy.launcher, "procs", []))
         return replace(_finish(settings, plan, trainer), report=_report_of(plan, earlier))
 
 
@@ -212,20 +209,6 @@ def _outcomes(trainer: pl.Trainer) -> "list[PublishOutcome]":
     return [outcome for outcome in found if outcome is not None]
 
 
-def _wait_for_ranks(trainer: pl.Trainer) -> None:
-    """Wait for the ranks that Lightning started: they may still be writing what they hold.
-
-    Where rank 0's process is all that keeps a container alive, they would be gone with it.
-    """
-    launched = getattr(trainer.strategy.launcher, "procs", [])
-    deadline_s = time.monotonic() + _RANKS_END_S
-    for process in launched:
-        try:
-            process.wait(max(0.0, deadline_s - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            log.warning("process %d of this run has not ended yet", process.pid)
-
-
 def _say_what_is_left(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> None:
     """After an interrupt or a failure: the books, what there is, and how to go on."""
     log.info("run %s stopped at step %d", plan.run_name, trainer.global_step)
@@ -246,7 +229,7 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
         checkpoints=plan.checkpoints,
         run_folder=plan.run_folder,
         recording=settings.record,
-        recordings_of_others=_recordings_of_others(settings),
+        recordings_of_others=files_of_others(settings.record, settings.devices),
         ranks=settings.devices,
         complete=True,
         val_loss=_metric(trainer, "val/loss"),
@@ -263,12 +246,6 @@ def _finish(settings: TrainSettings, plan: Plan, trainer: pl.Trainer) -> Finishe
             books=outcome.books,
         )
     return finished
-
-
-def _recordings_of_others(settings: TrainSettings) -> tuple[Path, ...]:
-    if settings.record is None:
-        return ()
-    return tuple(file_of_rank(settings.record, rank) for rank in range(1, settings.devices))
 
 
 def _report_of(plan: Plan, earlier: Stamp | None) -> ReportState:

@@ -5,8 +5,11 @@ Lightning starts every further rank as a process with the same command line and 
 batch size that was measured) is chosen once, and reaches the others in `VARIABLE`.
 """
 
+import logging
 import os
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,7 +18,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import ConfigurationError
 
+log = logging.getLogger(__name__)
+
 VARIABLE: Final = "SIDELIGHT_RANKS"
+_END_S: Final = 30.0
 
 
 class Chosen(BaseModel):
@@ -69,6 +75,24 @@ def telling_the_others(chosen: Chosen, devices: int) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def wait_for(processes: "Iterable[subprocess.Popen[bytes]]") -> None:
+    """Wait for further ranks to end: they may still be writing what they hold.
+
+    Where rank 0's process is all that keeps a container alive, they would be gone with it.
+    """
+    deadline_s = time.monotonic() + _END_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("process %d of this run has not ended yet", process.pid)
+
+
+def files_of_others(path: Path | None, ranks: int) -> tuple[Path, ...]:
+    """What the further ranks write where rank 0 writes to `path`."""
+    return () if path is None else tuple(file_of_rank(path, rank) for rank in range(1, ranks))
 
 
 def file_of_rank(path: Path, rank: int) -> Path:

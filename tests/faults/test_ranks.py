@@ -191,6 +191,25 @@ def test_a_rank_that_is_killed_ends_the_run_as_failed_and_the_others_rows_are_ke
 
 
 @pytest.mark.long
+def test_a_trainer_that_is_told_to_end_ends_all_of_its_ranks_in_order(
+    scene: Scene, trainers: list[Process]
+) -> None:
+    trainer = scene.start("trainer", *flags("--wandb", "disabled", "--epochs", "50"))
+    trainers.append(trainer)
+    folder = folder_of(scene)
+    for name in ("rank0", "rank1"):
+        scene.until(lambda name=name: len(steps_said(folder, name)) >= 5, deadline_s=DEADLINE_S)
+    rank1 = ranks_of(trainer)[1]
+    trainer.terminate()
+    assert trainer.wait(DEADLINE_S) != 0
+    scene.until(lambda: not rank1.is_running(), deadline_s=DEADLINE_S)
+    scene.until((folder / "final_summary_report.md").exists, deadline_s=DEADLINE_S)
+    found = audit(folder)
+    found.expect_no_gap()
+    assert found.status == "interrupted"
+
+
+@pytest.mark.long
 def test_a_rank_whose_sidecar_is_cut_off_holds_no_other_rank_up(
     scene: Scene, trainers: list[Process]
 ) -> None:

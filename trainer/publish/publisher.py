@@ -43,13 +43,7 @@ class Publisher:
     """
 
     def __init__(
-        self,
-        run: RunStarted,
-        inbox: Inbox,
-        sender: Sender,
-        settings: PublishSettings,
-        *,
-        rank: int = 0,
+        self, run: RunStarted, inbox: Inbox, sender: Sender, settings: PublishSettings, rank: int
     ) -> None:
         self._run = run
         self._rank = rank
@@ -117,7 +111,7 @@ class Publisher:
         )
         sender = Sender(run, stages, settings)
         sender.start()
-        return cls(run, stages.inbox, sender, settings, rank=rank)
+        return cls(run, stages.inbox, sender, settings, rank)
 
     def publish(self, keys: BatchKeys, capture: Capture) -> None:
         """Hand a batch over; takes microseconds, never waits and never raises."""
@@ -165,9 +159,7 @@ class Publisher:
             if self._taking:
                 step = global_step if phase_step is None else phase_step
                 size = len(input) if hasattr(input, "__len__") else None
-                keys = BatchKeys(
-                    phase, epoch, batch_idx, global_step, step, self._rank, batch_size=size
-                )
+                keys = BatchKeys(phase, epoch, batch_idx, global_step, step, self._rank, size)
                 capture = capture_arrays(
                     keys,
                     {"loss": loss, **(scalars or {})},
