@@ -34,7 +34,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(said, ensure_ascii=False)
 
 
-def log_to(path: Path | None, asked: str, *, text: str = TEXT) -> None:
+def log_to(path: Path | None, asked: str, *, text: str = TEXT, level: int = logging.INFO) -> None:
     """Log to standard error, or to a file.
 
     Parameters
@@ -45,6 +45,8 @@ def log_to(path: Path | None, asked: str, *, text: str = TEXT) -> None:
         that they asked for.
     text : str
         Form of a line for people.
+    level : int
+        Lines below it are left out.
 
     Raises
     ------
@@ -62,4 +64,4 @@ def log_to(path: Path | None, asked: str, *, text: str = TEXT) -> None:
     for_people = path is not None or sys.stderr.isatty()
     as_json = asked == "json" or (asked == "auto" and not for_people)
     handler.setFormatter(JsonLines() if as_json else logging.Formatter(text))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=level, handlers=[handler])

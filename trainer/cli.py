@@ -1,5 +1,6 @@
 """``python -m trainer``: the guide's flags, and what became of a run."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -154,11 +155,8 @@ def main() -> None:
 
 
 def _run(settings: TrainSettings, log_format: str) -> None:
-    log_to(None, log_format, text="%(message)s")
-def _run(settings: TrainSettings) -> None:
     first = this_rank() == 0  # the others say only what goes wrong
-    level = logging.INFO if first else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    log_to(None, log_format, text="%(message)s", level=logging.INFO if first else logging.WARNING)
     from trainer.fit import fit  # with torch and Lightning, which --help does without
 
     finished = fit(settings)
