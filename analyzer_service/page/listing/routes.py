@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -62,10 +62,13 @@ def _said(marks: Marks) -> dict[str, Any]:
 
 async def _json_of(request: Request) -> Any:
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST_BODY:
-            raise PageError(413, "This is too much for tags and a note.")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > _LONGEST_BODY:
+                raise PageError(413, "This is too much for tags and a note.")
+    except ClientDisconnect as error:
+        raise PageError(400, "The request ended before all of it had come.") from error
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
 from tests.analyzer_service.page.serving import LIMIT_S, Served
@@ -38,3 +39,22 @@ def test_a_signal_ends_it_and_every_stream(
     log = (tmp_path / "page0.log").read_text()
     assert "Traceback" not in log
     assert '"ERROR"' not in log
+
+
+@pytest.mark.parametrize(
+    "request_line", ["PATCH /api/runs/a", "PUT /api/runs/a/annotations/classes"]
+)
+def test_who_leaves_in_the_middle_of_a_request_leaves_no_error_behind(
+    tmp_path: Path, serve: Callable[..., Served], request_line: str
+) -> None:
+    write_run(tmp_path / "auto_analysis_a", epochs=0).close()
+    served = serve()
+    at = urlsplit(served.url)
+    head = f"{request_line} HTTP/1.1\r\nHost: {at.netloc}\r\nOrigin: http://{at.netloc}\r\n"
+    with socket.create_connection((at.hostname, at.port), timeout=LIMIT_S) as leaving:
+        # Asked whether to go on, the page has begun to read when it says so.
+        leaving.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 50\r\n\r\n".encode())
+        assert leaving.recv(1 << 16).startswith(b"HTTP/1.1 100")
+    assert httpx2.get(f"{served.url}healthz").status_code == 200
+    served.close()
+    assert "ClientDisconnect" not in (tmp_path / "page0.log").read_text()
