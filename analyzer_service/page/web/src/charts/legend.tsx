@@ -49,7 +49,7 @@ function Value({ plot, curve, index }: { plot: Plot; curve: number; index: numbe
   return (
     <>
       <strong>{number(smooth ?? plain)}</strong>
-      {low !== null && high !== null && low < high && (
+      {smooth === null && low !== null && high !== null && low < high && (
         <small>
           {number(low, 3)} to {number(high, 3)}
         </small>

@@ -1,4 +1,5 @@
 // The tiles to be read, with what was done of each.
+import type { TargetedKeyboardEvent } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 import { count } from "../../base/format";
@@ -20,6 +21,7 @@ export function Strip({ bench }: { bench: Bench }) {
   const { session, tour } = bench;
   useSignals(session.changes, tour.changes);
   const { tiles, done, filter, listed } = tour;
+  const entry = (listed.find(({ tile }) => tile === session.tile?.tile) ?? listed[0])?.tile;
   return (
     <nav class="strip" aria-label="Tiles">
       <div class="strip-head">
@@ -50,13 +52,14 @@ export function Strip({ bench }: { bench: Bench }) {
           ))}
         </select>
       </div>
-      <ol>
+      <ol onKeyDown={toNeighbor}>
         {listed.map((tile) => (
           <TileItem
             key={tile.tile}
             number={tiles.indexOf(tile) + 1}
             tile={tile}
             session={session}
+            reached={tile.tile === entry}
             open={() => tour.open(tile)}
           />
         ))}
@@ -72,10 +75,23 @@ interface ItemProps {
   number: number;
   tile: TileFacts;
   session: Session;
+  /** Whether the Tab key comes here; it comes to one tile, arrow keys lead on from it. */
+  reached: boolean;
   open: () => void;
 }
 
-function TileItem({ number, tile, session, open }: ItemProps) {
+/** ↓ and ↑ go from tile to tile: there may be hundreds between the tools and the tile. */
+function toNeighbor(event: TargetedKeyboardEvent<HTMLOListElement>): void {
+  const steps = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!steps || !(event.target instanceof HTMLButtonElement)) return;
+  const buttons = [...event.currentTarget.querySelectorAll("button")];
+  const next = buttons[buttons.indexOf(event.target) + steps];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+function TileItem({ number, tile, session, reached, open }: ItemProps) {
   const current = session.tile?.tile === tile.tile;
   const { status, regions } = session.status(tile);
   const element = useRef<HTMLButtonElement>(null);
@@ -92,6 +108,7 @@ function TileItem({ number, tile, session, open }: ItemProps) {
         aria-current={current ? "true" : undefined}
         onClick={open}
         title={tile.id}
+        tabIndex={reached ? 0 : -1}
       >
         <img
           src={session.server.imageUrl(tile.tile)}
