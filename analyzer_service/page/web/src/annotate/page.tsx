@@ -23,6 +23,7 @@ function AnnotatePage({ run }: { run: string }) {
       {reader === null ? (
         <Bar>
           <BackToRun run={run} />
+          <h1 class="visually-hidden">Annotate {run}</h1>
         </Bar>
       ) : (
         <Workbench key={reader} run={run} reader={reader} changeReader={() => setAsking(true)} />
