@@ -88,6 +88,15 @@ class Analyzer:
         times = [process.cpu_times() for process in self._everyone()]
         return sum(each.user + each.system for each in times)
 
+    def resident_bytes(self) -> tuple[int, int]:
+        """Memory that is resident: of the process itself, and of its workers together."""
+        sizes = [_resident(process) for process in self._everyone()]
+        return (sizes[0] if sizes else 0), sum(sizes[1:])
+
+    def wait(self, timeout_s: float) -> None:
+        """Return once it has ended by itself."""
+        self._process.wait(timeout_s)
+
     def _everyone(self) -> list[psutil.Process]:
         try:
             return [psutil.Process(self._process.pid), *self._family()]
@@ -99,3 +108,10 @@ class Analyzer:
             return psutil.Process(self._process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
