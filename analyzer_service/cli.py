@@ -16,6 +16,8 @@ from analyzer_service.options import (
     Alerts,
     Analyzer,
     AnalyzerTimeout,
+    FramesLimit,
+    KeepDashboards,
     Logs,
     Outline,
     Output,
@@ -30,14 +32,17 @@ from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
     check_bind,
+    check_every,
     check_metrics,
     check_output_dir,
     check_producers,
+    check_record_limit,
     check_vectors,
     check_workers,
     default_wandb_mode,
     default_workers,
     has_wandb_key,
+    parse_size,
     parse_speed,
     read_alerts,
 )
@@ -76,6 +81,14 @@ def serve(
     record: Annotated[
         bool, typer.Option("--record", help="Keep everything in stream.mcap, to be replayed.")
     ] = False,
+    record_limit: Annotated[
+        str | None,
+        typer.Option(
+            help="Record in segments, and delete the oldest beyond this size.  [default: all is "
+            "kept]",
+            metavar="SIZE",
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="End after the first run.")] = False,
     producer_timeout: Annotated[
         float, typer.Option(help="Seconds of silence after which a trainer counts as lost.")
@@ -123,6 +136,8 @@ def serve(
     alerts: Alerts = None,
     analyzer: Analyzer = None,
     analyzer_timeout: AnalyzerTimeout = 30.0,
+    keep_dashboards: KeepDashboards = None,
+    frames_limit: FramesLimit = "2GiB",
     log_format: Logs = "auto",
     config: Config = None,
     parent_pid: Annotated[int | None, _hidden()] = None,
@@ -143,6 +158,7 @@ def serve(
         project=project_name,
         workers=check_workers(default_workers() if workers is None else workers),
         record=record,
+        record_limit_bytes=check_record_limit(record_limit, record=record),
         once=once,
         parent_pid=parent_pid,
         producer_timeout_s=producer_timeout,
@@ -154,6 +170,8 @@ def serve(
         alerts=read_alerts(alerts),
         own_timeout_s=check_timeout(analyzer_timeout),
         own=check_analyzer(analyzer),
+        keep_dashboards=check_every(keep_dashboards),
+        frames_limit_bytes=parse_size(frames_limit, option="--frames-limit"),
     )
     if not (page or page_bind):
         run(settings)
@@ -181,6 +199,8 @@ def replay(
     alerts: Alerts = None,
     analyzer: Analyzer = None,
     analyzer_timeout: AnalyzerTimeout = 30.0,
+    keep_dashboards: KeepDashboards = None,
+    frames_limit: FramesLimit = "2GiB",
     log_format: Logs = "auto",
     config: Config = None,
 ) -> None:
@@ -199,6 +219,8 @@ def replay(
         alerts=read_alerts(alerts),
         own_timeout_s=check_timeout(analyzer_timeout),
         own=check_analyzer(analyzer),
+        keep_dashboards=check_every(keep_dashboards),
+        frames_limit_bytes=parse_size(frames_limit, option="--frames-limit"),
     )
     try:
         lines = replay_files(files, settings)

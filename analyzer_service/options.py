@@ -52,6 +52,23 @@ AnalyzerTimeout = Annotated[
         envvar="SIDELIGHT_ANALYZER_TIMEOUT",
     ),
 ]
+KeepDashboards = Annotated[
+    int | None,
+    typer.Option(
+        help="Keep every Nth dashboard of training, those of every Nth epoch's validation, and the "
+        "latest.  [default: all]",
+        metavar="N",
+        envvar="SIDELIGHT_KEEP_DASHBOARDS",
+    ),
+]
+FramesLimit = Annotated[
+    str,
+    typer.Option(
+        help="Size of frames/ beyond which the oldest images and maps go, training's first.",
+        metavar="SIZE",
+        envvar="SIDELIGHT_FRAMES_LIMIT",
+    ),
+]
 Logs = Annotated[
     str,
     typer.Option(

@@ -2,6 +2,7 @@
 
 import netrc
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from analyzer_service.alerts.titles import TITLES
 from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.listening import HttpAddress, default_address, parse_http_address
 from analyzer_service.own.source import OwnSource
+from analyzer_service.pipeline.settings import FRAMES_LIMIT_BYTES
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError
 from shared.transport.addresses import Address, parse_address
@@ -20,7 +22,9 @@ from shared.transport.keys import ServerKeys
 
 DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
 DEFAULT_METRICS_PORT: Final = 9464
+LEAST_RECORD_BYTES: Final = 16 << 20
 _WANDB_HOST: Final = "api.wandb.ai"
+_SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class ServeSettings:
         Processes for analyses and drawing.
     record : bool
         Whether accepted messages are kept in ``stream.mcap``.
+    record_limit_bytes : int or None
+        Size beyond which its oldest segments are deleted.
     once : bool
         Whether to end after the first run.
     parent_pid : int or None
@@ -55,6 +61,8 @@ class ServeSettings:
         Where /metrics and /healthz are served, if at all.
     stain_vectors, nuclei_outline, alerts, own, own_timeout_s
         As of `PipelineSettings`.
+    keep_dashboards, frames_limit_bytes
+        Likewise.
     """
 
     address: Address
@@ -63,6 +71,7 @@ class ServeSettings:
     project: str | None = None
     workers: int = 1
     record: bool = False
+    record_limit_bytes: int | None = None
     once: bool = False
     parent_pid: int | None = None
     producer_timeout_s: float = 30.0
@@ -75,6 +84,8 @@ class ServeSettings:
     alerts: AlertSettings = DEFAULT
     own: OwnSource | None = None
     own_timeout_s: float = 30.0
+    keep_dashboards: int | None = None
+    frames_limit_bytes: int = FRAMES_LIMIT_BYTES
 
 
 def default_workers() -> int:
@@ -140,6 +151,50 @@ def check_producers(count: int) -> int:
     if count < 1:
         raise ConfigurationError(f"--max-trainers {count}: at least one must be heard")
     return count
+
+
+def check_every(count: int | None) -> int | None:
+    """`count`, if every so manieth dashboard can be kept; raises `ConfigurationError` if not."""
+    if count is not None and count < 1:
+        raise ConfigurationError(f"--keep-dashboards {count}: give 1 (all of them) or more")
+    return count
+
+
+def check_record_limit(text: str | None, *, record: bool) -> int | None:
+    """Bytes that a recording may have, None for any number of them.
+
+    Raises
+    ------
+    ConfigurationError
+        If `text` is no size or a small one, or nothing is recorded.
+    """
+    if text is None:
+        return None
+    if not record:
+        raise ConfigurationError("--record-limit: nothing is recorded, give --record as well")
+    return parse_size(text, option="--record-limit", least=LEAST_RECORD_BYTES)
+
+
+def parse_size(text: str, *, option: str, least: int = 0) -> int:
+    """Bytes of a size as people write it: 500MiB, 2G (of 1024 each), or bytes.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none, or below `least`.
+
+    Examples
+    --------
+    >>> parse_size("1.5GiB", option="--frames-limit"), parse_size("10M", option="--frames-limit")
+    (1610612736, 10485760)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ConfigurationError(f"{option} {text}: give a size such as 500MiB, 20GiB or 1T")
+    nbytes = round(float(found[1]) * (1 << 10 * " KMGT".index(found[2].upper() or " ")))
+    if nbytes < least:
+        raise ConfigurationError(f"{option} {text}: at least {least >> 20} MiB are needed")
+    return nbytes
 
 
 def check_vectors(text: str) -> VectorChoice:

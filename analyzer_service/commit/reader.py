@@ -23,6 +23,7 @@ from analyzer_service.commit.database import open_reader, open_unchanged, run_da
 from analyzer_service.commit.frame_books import read_books, read_drops
 from analyzer_service.commit.kept_steps import KeptSteps
 from analyzer_service.commit.latest import LatestRow, read_latest
+from analyzer_service.commit.letting_go import LetGo, read_let_go
 from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
@@ -291,6 +292,10 @@ class RunReader:
     def record_books(self) -> list[RecordBooks]:
         """Books of the critical records of each start of each producer."""
         return read_record_books(self._connection)
+
+    def let_go(self) -> LetGo:
+        """What was deleted of the run's folder, as its analyzer was asked to."""
+        return read_let_go(self._connection)
 
     def frame(self, phase: str, number: int) -> BatchFrame | None:
         """Images and maps of a detailed step, by `phase_step`; None where they are not kept."""

@@ -16,6 +16,7 @@ from typing import Final
 
 from analyzer_service.commit.store import Store
 from analyzer_service.pipeline.calls import call_by_name
+from analyzer_service.pipeline.retention import KeptDashboards
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.workers import Outcome, Ticket, Workers
 
@@ -66,11 +67,15 @@ class DueFiles:
     _not_before: dict[int, float] = field(default_factory=dict)
     _maybe_due: bool = True
 
+    def __post_init__(self) -> None:
+        self._kept = KeptDashboards(self.store, self.settings.keep_dashboards)
+
     def take_up(self) -> None:
         """Make due again what the system did not take, inside a transaction.
 
         The report lists the files that are there: it is made anew after them.
         """
+        self._kept.adopt()
         taken_up = self.store.connection.execute(
             "UPDATE jobs SET state = 'due', error = NULL WHERE state = 'postponed'"
         )
@@ -118,15 +123,17 @@ class DueFiles:
     def note(self) -> list[str]:
         """Note finished jobs, inside a transaction; return files that nothing refers to."""
         stale: list[str] = []
+        drawn = False
         for job, outcome in self.gathered.items():
             if not self._still_due(job):
                 if outcome.how == "done" and outcome.value is not None:
                     stale += self._unwanted(outcome.value)
             elif outcome.how == "done" and outcome.value is not None:
                 self._written(job, outcome.value)
+                drawn = drawn or job.kind == "dashboard"
             else:
                 self._not_written(job, outcome)
-        return stale
+        return stale + self._kept.settle(drawn=drawn)
 
     def noted(self) -> None:
         """The transaction of `note` has ended."""
@@ -136,6 +143,7 @@ class DueFiles:
                 self._not_before[job.id] = time.monotonic() + pause_s
                 self._failed[job.id] += 1
         self.gathered.clear()
+        self._kept.settled()
         self._maybe_due = True
 
     def cancel(self) -> None:

@@ -261,25 +261,29 @@ class Ledger:
     def _evict(self) -> list[str]:
         """Give up the oldest kept frames while the folder is too large, training's first.
 
-        None goes before its dashboard is drawn.
+        None goes before its dashboard is drawn; newer ones wait for it, so that what is left in
+        the end does not depend on when which was drawn.
         """
         if self._frames_bytes <= self._frames_limit_bytes:
             return []
         query = (
-            "SELECT f.id, f.file, f.file_bytes FROM frames f "
-            "JOIN streams s ON s.origin = f.origin AND s.stream = f.stream "
-            "WHERE f.file IS NOT NULL AND f.fseq <= s.floor AND NOT EXISTS (SELECT 1 FROM jobs j "
+            "SELECT f.id, f.file, f.file_bytes, EXISTS (SELECT 1 FROM jobs j "
             "WHERE j.kind = 'dashboard' AND j.phase = f.phase AND j.number = f.phase_step "
-            "AND j.state = 'due') AND f.phase = (SELECT min(phase) FROM frames "
-            f"WHERE file IS NOT NULL) ORDER BY f.id LIMIT {_EVICTED_AT_ONCE}"
+            "AND j.state = 'due') FROM frames f "
+            "JOIN streams s ON s.origin = f.origin AND s.stream = f.stream "
+            "WHERE f.file IS NOT NULL AND f.fseq <= s.floor AND f.phase = "
+            "(SELECT min(phase) FROM frames "
+            f"WHERE file IS NOT NULL) ORDER BY f.phase_step, f.id LIMIT {_EVICTED_AT_ONCE}"
         )
-        evicted = []
-        for number, file, size in self.store.connection.execute(query).fetchall():
-            if self._frames_bytes <= self._frames_limit_bytes:
+        evicted: list[str] = []
+        for number, file, size, needed in self.store.connection.execute(query).fetchall():
+            if needed or self._frames_bytes <= self._frames_limit_bytes:
                 break
             self.store.connection.execute(
                 "UPDATE frames SET file = NULL, file_bytes = 0 WHERE id = ?", (number,)
             )
             self._frames_bytes -= size
             evicted.append(file)
+        if evicted:
+            self.store.put(frames_removed=(self.store.get("frames_removed") or 0) + len(evicted))
         return evicted

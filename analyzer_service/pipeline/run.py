@@ -132,6 +132,12 @@ class RunPipeline:
         state = self._ledger.producers.get(Origin(producer, incarnation))
         return 0 if state is None else state.committed_cseq
 
+    def first_records(self) -> list[tuple[Origin, bytes]]:
+        """What each start of each producer said first, as it came, if it is committed."""
+        states = self._ledger.producers
+        found = [(origin, self._store.record(state.id, 1)) for origin, state in states.items()]
+        return [(origin, payload) for origin, payload in found if payload is not None]
+
     def delivered(self, producer: str, incarnation: int) -> dict[str, RangeSet]:
         """Frames by stream that need not be sent (again).
 
@@ -230,7 +236,8 @@ class RunPipeline:
         self._intake = Intake()
         self._work.gathered.clear()
         self._due.noted()
-        self._stirred = released >= limit
+        # Where files are taken back, others may be due in their place.
+        self._stirred = released >= limit or len(stale) > 0
         self._delete(stale)
         self._own.advance(self._ledger.producers, self._grace.is_over)
         self._due.start(busy=len(self._work) > 0)

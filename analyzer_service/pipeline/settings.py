@@ -1,10 +1,13 @@
 """Limits of a `RunPipeline`, and the functions that its workers call."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.own.source import OwnSource
+
+FRAMES_LIMIT_BYTES: Final = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class PipelineSettings:
         Limits of one analysis, one drawing, and one JSON file or report.
     frames_limit_bytes : int
         Size of the frames folder beyond which the oldest training frames go.
+    keep_dashboards : int or None
+        Every so manieth dashboard is kept once there are newer ones (`retention`); None or 1 for
+        all of them.
     end_grace_s : float
         How long frames may still arrive after a producer has said that the run ended.
     join_grace_s : float
@@ -51,7 +57,8 @@ class PipelineSettings:
     frame_timeout_s: float = 30.0
     dashboard_timeout_s: float = 120.0
     file_timeout_s: float = 1800.0
-    frames_limit_bytes: int = 2 << 30
+    frames_limit_bytes: int = FRAMES_LIMIT_BYTES
+    keep_dashboards: int | None = None
     end_grace_s: float = 1.0
     join_grace_s: float = 30.0
     release_limit: int = 256

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.own.source import OwnSource
-from analyzer_service.pipeline.settings import PipelineSettings
+from analyzer_service.pipeline.settings import FRAMES_LIMIT_BYTES, PipelineSettings
 from analyzer_service.receive.inventory import Inventory
 from analyzer_service.receive.replay import Replay, Replayed
 from analyzer_service.receive.runs import RunsSettings
@@ -35,6 +35,8 @@ class ReplaySettings:
     alerts: AlertSettings = DEFAULT
     own: OwnSource | None = None
     own_timeout_s: float = 30.0
+    keep_dashboards: int | None = None
+    frames_limit_bytes: int = FRAMES_LIMIT_BYTES
 
 
 def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
@@ -61,6 +63,8 @@ def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
             alerts=settings.alerts,
             own=settings.own,
             own_timeout_s=settings.own_timeout_s,
+            keep_dashboards=settings.keep_dashboards,
+            frames_limit_bytes=settings.frames_limit_bytes,
         ),
     )
     with closing(PoolWorkers(settings.workers)) as workers:

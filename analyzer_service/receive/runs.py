@@ -23,6 +23,7 @@ from analyzer_service.workers import Workers
 from shared.errors import ConfigurationError, RecordingError
 from shared.messages import RunStarted
 from shared.naming import run_folder_name
+from shared.recording import Recorded
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ _NOTIFY_S: Final = 5.0
 class RunsSettings:
     """Where runs are written and what else is done with them.
 
-    `project` None takes the W&B project that the producer names. A producer that is silent for
+    `project` None takes the W&B project that the producer names. A recording of more than
+    `record_limit_bytes` loses its oldest segments. A producer that is silent for
     `producer_timeout_s` is lost. W&B has `wandb_timeout_s` for its end. Alerts are sent as `notify`
     says.
     """
@@ -45,6 +47,7 @@ class RunsSettings:
     wandb_mode: Mode = "disabled"
     project: str | None = None
     record: bool = False
+    record_limit_bytes: int | None = None
     producer_timeout_s: float = 30.0
     wandb_timeout_s: float = 10.0
     notify: NotifySettings = NotifySettings()  # noqa: RUF009 - frozen
@@ -154,7 +157,7 @@ class Runs:
             started,
             folder,
             self._sink(started),
-            self._recorder(folder),
+            self._recorder(folder, pipeline, started),
             notifier=self._notifier,
             stalls=Stalls(started.run_name, self._settings.pipeline.alerts),
         )
@@ -243,7 +246,7 @@ class Runs:
         elif run.ending.done and not self._closing:  # it was resumed meanwhile
             run.ending = None
             run.sink = self._sink(run.started)
-            run.recorder = self._recorder(run.folder)
+            run.recorder = self._recorder(run.folder, run.pipeline, run.started)
 
     def _begin_end(self, run: LiveRun) -> Ending:
         if run.recorder is not None:
@@ -262,11 +265,24 @@ class Runs:
         project = self._settings.project or started.project
         return WandbSink(Path(self.folder_of(started.run_name)), self._settings.wandb_mode, project)
 
-    def _recorder(self, folder: Path) -> Recorder | None:
+    def _recorder(
+        self, folder: Path, pipeline: RunPipeline, started: RunStarted
+    ) -> Recorder | None:
         if not self._settings.record:
             return None
+        limit = self._settings.record_limit_bytes
+        starts = [] if limit is None else _first_records(pipeline, started)
         try:
-            return Recorder(folder)
+            return Recorder(folder, limit_bytes=limit, starts=starts)
         except RecordingError as error:
             logger.error("nothing is recorded: %s", error)
             return None
+
+
+def _first_records(pipeline: RunPipeline, started: RunStarted) -> list[Recorded]:
+    """What an earlier analyzer heard of the run's starts, for the recording of this one."""
+    of_run = started.run_id, started.run_name
+    return [
+        Recorded(*of_run, *origin, "ctl", 1, started.started_at_ns, payload)
+        for origin, payload in pipeline.first_records()
+    ]

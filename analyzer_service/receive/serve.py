@@ -91,6 +91,7 @@ def _make_loop(
             wandb_mode=settings.wandb_mode,
             project=settings.project,
             record=settings.record,
+            record_limit_bytes=settings.record_limit_bytes,
             producer_timeout_s=settings.producer_timeout_s,
             notify=settings.alerts.notify,
             pipeline=PipelineSettings(
@@ -99,6 +100,8 @@ def _make_loop(
                 alerts=settings.alerts,
                 own=settings.own,
                 own_timeout_s=settings.own_timeout_s,
+                keep_dashboards=settings.keep_dashboards,
+                frames_limit_bytes=settings.frames_limit_bytes,
             ),
         ),
         SessionSettings(

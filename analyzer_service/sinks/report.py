@@ -27,6 +27,7 @@ from analyzer_service.sinks.report_files import inventory
 from analyzer_service.sinks.report_own import own_section
 from analyzer_service.sinks.report_page import PageFacts, report_page
 from analyzer_service.sinks.report_pathology import pathology_section
+from analyzer_service.sinks.report_retention import let_go_sentences
 from analyzer_service.sinks.report_tiles import Tiles, read_tiles
 from analyzer_service.sinks.report_training import (
     epoch_table,
@@ -127,6 +128,7 @@ def _content(reader: RunReader, folder: Path, release: int) -> dict[str, Any]:
             words=(0, 3),
         ),
         "tiles": _tile_words(tiles[phase]),
+        "let_go": let_go_sentences(reader.let_go(), folder),
         "files": table(
             ["File", "Size", "What it is"], inventory(folder, REPORT_NAME, PAGE_NAME), words=(0, 2)
         ),

@@ -3,9 +3,12 @@
 import sqlite3
 from pathlib import Path
 
+from analyzer_service.commit.letting_go import read_let_go
+from analyzer_service.sinks.report_retention import let_go_sentences
 from analyzer_service.verify.findings import Findings
-from analyzer_service.verify.recording import verify_recording
+from analyzer_service.verify.recording import verify_recording, verify_segments
 from shared.errors import RecordingError
+from shared.recording import deleted_segments, find_segments
 
 _RECORDING = "stream.mcap"
 
@@ -19,7 +22,11 @@ def check_files(
     """
     _check_jobs(connection, folder, at_rest=at_rest, findings=findings)
     _check_frames(connection, folder, findings)
-    if (folder / _RECORDING).exists():
+    said = let_go_sentences(read_let_go(connection), folder)
+    findings.facts += [f"deleted as asked: {sentence}" for sentence in said]
+    if any(segment.number for segment in find_segments(folder)):
+        _check_segments(folder, findings)
+    elif (folder / _RECORDING).exists():
         _check_recording(folder / _RECORDING, findings)
 
 
@@ -65,6 +72,25 @@ def _check_recording(path: Path, findings: Findings) -> None:
         return
     findings.facts += [f"{path.name}: {fact}" for fact in found.facts]
     findings.faults += [f"{path.name}: {fault}" for fault in found.faults]
+
+
+def _check_segments(folder: Path, findings: Findings) -> None:
+    segments = find_segments(folder)
+    gone = deleted_segments(segments)
+    for start in {segment.start for segment in segments}:
+        numbers = {segment.number for segment in segments if segment.start == start}
+        first = min(numbers) if gone and start == segments[0].start else 0
+        lacking = sorted(set(range(first, max(numbers))) - numbers)
+        names = [segments[0]._replace(start=start, number=number).name for number in lacking]
+        findings.faults += [f"{name} is missing, though later ones are there" for name in names]
+    try:
+        paths = [folder / segment.name for segment in segments]
+        found = verify_segments(paths, first_deleted=len(gone) > 0)
+    except RecordingError as error:
+        findings.faults.append(str(error))
+        return
+    findings.facts += [f"recording: {fact}" for fact in found.facts]
+    findings.faults += [f"recording: {fault}" for fault in found.faults]
 
 
 def _size(path: Path) -> int:

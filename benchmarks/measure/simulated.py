@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from measure.published import SMALL, Ready, make_arrays
-
 from trainer.publish import BatchKeys, FrameArrays, Publisher
 
 VALIDATION: Final = 20

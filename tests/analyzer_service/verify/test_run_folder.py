@@ -279,3 +279,22 @@ def test_the_recording_of_a_run_is_checked_with_it(folder: Path) -> None:
     faults = verify_folder(folder).faults
     assert all(fault.startswith("stream.mcap: ") for fault in faults)
     assert any("damaged: " in fault for fault in faults)
+
+
+def test_segments_are_checked_together_and_deleted_ones_are_named(folder: Path) -> None:
+    items = items_of(make_said())
+    first, *rest = items
+    parts = [rest[:9], rest[9:18], rest[18:]]
+    for number, part in enumerate(parts, start=1):
+        write(folder / f"stream.{number}.mcap", [first, *part])
+    findings = verify_folder(folder)
+    assert findings.faults == []
+    assert any("1 segment of the recording, `stream.mcap`" in fact for fact in findings.facts)
+    (folder / "stream.1.mcap").unlink()
+    findings = verify_folder(folder)
+    assert findings.faults == []
+    assert any("went with deleted segments" in fact for fact in findings.facts)
+    write(folder / "stream.mcap", [first])
+    faults = verify_folder(folder).faults
+    assert "stream.1.mcap is missing, though later ones are there" in faults
+    assert any(" are missing" in fault for fault in faults[1:]), "nothing excuses a gap"
