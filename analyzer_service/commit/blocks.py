@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from analyzer_service.commit.packing import NameLists, Names, unpack
 from shared.messages import Phase
 
 _PAGE: Final = 1024
+_FEW: Final = 0.125
 _FRAMES: Final = 512
 
 Floats = NDArray[np.float64]
@@ -35,7 +37,7 @@ class Block:
 
     def columns(self, names: Sequence[str]) -> Floats:
         """Values (N, len(names)) of `names`; NaN where there is none of one."""
-        places = {name: place for place, name in enumerate(self.names)}
+        places = _places(self.names)
         known = [(i, places[name]) for i, name in enumerate(names) if name in places]
         found = np.full((len(self.values), len(names)), np.nan)
         found[:, [i for i, _ in known]] = self.values[:, [place for _, place in known]]
@@ -51,17 +53,56 @@ class TileBlock:
     samples: list[dict[str, Any]]
 
 
+def count_rows(connection: sqlite3.Connection, phase: str, upto: int) -> int:
+    """How many rows `phase` has up to release `upto`, superseded ones left out.
+
+    They are numbered in the order of their releases, so a few of them tell.
+    """
+    query = "SELECT max(ordinal) FROM batches WHERE phase = ? AND superseded = 0"
+    least, most = 0, connection.execute(query, (phase,)).fetchone()[0] or 0
+    query = "SELECT release FROM batches WHERE phase = ? AND superseded = 0 AND ordinal = ?"
+    asked = most  # mostly it is all of them
+    while least < most:
+        found = connection.execute(query, (phase, asked)).fetchone()
+        if found is not None and found[0] <= upto:
+            least = asked
+        else:
+            most = asked - 1
+        asked = (least + most + 1) // 2
+    return int(least)
+
+
 def read_names(
-    connection: sqlite3.Connection, lists: NameLists, of: Literal["batches", "tiles"], upto: int
+    connection: sqlite3.Connection,
+    lists: NameLists,
+    of: Literal["batches", "tiles"],
+    upto: int,
+    *,
+    prefix: str = "",
 ) -> list[str]:
-    """Names of every number of the rows up to release `upto`, or of their tiles."""
+    """Names of every number of the rows up to release `upto`, or of their tiles.
+
+    With `prefix` only those that begin so; where nothing does, no row is read.
+    """
+    if prefix and not any(_holds(names, prefix) for names in _every_list(connection, lists)):
+        return []
     join = " JOIN samples s ON s.frame = b.frame" if of == "tiles" else ""
     query = (
         f"SELECT DISTINCT {'s' if join else 'b'}.name_list FROM batches b{join} "
         "WHERE b.superseded = 0 AND b.release <= ?"
     )
     found = [lists.names(number) for (number,) in connection.execute(query, (upto,))]
-    return list(dict.fromkeys(name for names in found for name in names))
+    every = dict.fromkeys(name for names in found for name in names)
+    return [name for name in every if name.startswith(prefix)]
+
+
+def _every_list(connection: sqlite3.Connection, lists: NameLists) -> Iterator[Names]:
+    numbers = connection.execute("SELECT id FROM metric_names").fetchall()
+    return (lists.names(number) for (number,) in numbers)
+
+
+def _holds(names: Names, prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in names)
 
 
 def read_blocks(connection: sqlite3.Connection, lists: NameLists, upto: int) -> Iterator[Block]:
@@ -72,8 +113,12 @@ def read_blocks(connection: sqlite3.Connection, lists: NameLists, upto: int) -> 
     )
     after = 0
     while page := connection.execute(query, (after, upto)).fetchall():
-        for phase, rows in _grouped(page, key=lambda row: row[1]).items():
-            yield _block(lists, phase, [row[2:] for row in rows])
+        _, phases, numbers, blobs = zip(*page, strict=True)
+        if len(set(phases)) == len(set(numbers)) == 1:  # mostly, and much faster
+            yield Block(phases[0], lists.names(numbers[0]), _matrix(blobs))
+        else:
+            for phase, rows in _grouped(page, key=lambda row: row[1]).items():
+                yield _block(lists, phase, [row[2:] for row in rows])
         after = page[-1][0]
 
 
@@ -81,21 +126,43 @@ def read_tile_blocks(
     connection: sqlite3.Connection, lists: NameLists, upto: int
 ) -> Iterator[TileBlock]:
     """Analyzed tiles of the rows up to release `upto`: of each 512 rows a block for each epoch."""
-    last = (
-        "SELECT max(release) FROM (SELECT release FROM batches WHERE superseded = 0 AND "
-        f"frame IS NOT NULL AND release > ? AND release <= ? ORDER BY release LIMIT {_FRAMES})"
-    )
     query = (
         "SELECT b.phase, b.epoch, s.name_list, s.metrics, s.sample FROM batches b "
         "JOIN samples s ON s.frame = b.frame WHERE b.superseded = 0 AND b.release > ? "
         "AND b.release <= ? ORDER BY b.release, s.position"
     )
     after = 0
-    while (until := connection.execute(last, (after, upto)).fetchone()[0]) is not None:
+    for until in _page_ends(connection, upto):
         page = connection.execute(query, (after, until)).fetchall()
         for (phase, epoch), tiles in _grouped(page, key=lambda tile: tile[:2]).items():
             rows = _block(lists, phase, [tile[2:4] for tile in tiles])
             yield TileBlock(epoch, rows, [json.loads(tile[4]) for tile in tiles])
+        after = until
+
+
+def _page_ends(connection: sqlite3.Connection, upto: int) -> Iterator[int]:
+    """Releases at which pages of `_FRAMES` rows with frames end."""
+    (rows,) = connection.execute("SELECT max(release) FROM batches").fetchone()
+    (frames,) = connection.execute("SELECT count(*) FROM frames").fetchone()
+    if frames < _FEW * (rows or 0):
+        # Without the two words of order SQLite would read all of the many rows.
+        query = (
+            "SELECT b.release FROM frames f CROSS JOIN batches b ON b.phase = f.phase AND "
+            "b.phase_step = f.phase_step AND b.frame = f.id AND b.superseded = 0 "
+            "WHERE b.release <= ? ORDER BY b.release"
+        )
+        found = [release for (release,) in connection.execute(query, (upto,))]
+        yield from found[_FRAMES - 1 :: _FRAMES]
+        if len(found) % _FRAMES:
+            yield found[-1]
+        return
+    query = (
+        "SELECT max(release) FROM (SELECT release FROM batches WHERE superseded = 0 AND "
+        f"frame IS NOT NULL AND release > ? AND release <= ? ORDER BY release LIMIT {_FRAMES})"
+    )
+    after = 0
+    while (until := connection.execute(query, (after, upto)).fetchone()[0]) is not None:
+        yield until
         after = until
 
 
@@ -121,5 +188,10 @@ def _block(lists: NameLists, phase: Phase, rows: list[tuple[int, bytes]]) -> Blo
     return Block(phase, names, values)
 
 
-def _matrix(blobs: list[bytes]) -> Floats:
+@lru_cache(maxsize=64)
+def _places(names: Names) -> dict[str, int]:
+    return {name: place for place, name in enumerate(names)}
+
+
+def _matrix(blobs: Sequence[bytes]) -> Floats:
     return unpack(b"".join(blobs)).reshape(len(blobs), -1)

@@ -15,6 +15,7 @@ from analyzer_service.commit.alert_records import count_alerts, read_alert_setti
 from analyzer_service.commit.blocks import (
     Block,
     TileBlock,
+    count_rows,
     read_blocks,
     read_names,
     read_tile_blocks,
@@ -168,18 +169,16 @@ class RunReader:
             raise KeyError(f"row {release} is not released")
         return Row(release, self._values(*found))
 
-    def names(self, of: Literal["batches", "tiles"], *, upto: int) -> list[str]:
-        """Names of every number of the rows up to release `upto`, or of their tiles."""
-        return read_names(self._connection, self._lists, of, upto)
+    def names(self, of: Literal["batches", "tiles"], *, upto: int, prefix: str = "") -> list[str]:
+        """Names of every number of the rows up to release `upto`, or of their tiles.
+
+        With `prefix` only those that begin so; where nothing does, no row is read.
+        """
+        return read_names(self._connection, self._lists, of, upto, prefix=prefix)
 
     def count(self, phase: str, *, upto: int) -> int:
         """How many rows `phase` has up to release `upto`."""
-        query = (
-            "SELECT ordinal FROM batches WHERE phase = ? AND superseded = 0 AND release <= ? "
-            "ORDER BY release DESC LIMIT 1"
-        )
-        (count,) = self._connection.execute(query, (phase, upto)).fetchone() or (0,)
-        return int(count)
+        return count_rows(self._connection, phase, upto)
 
     def latest(self, phase: str) -> LatestRow | None:
         """Where `phase` stands, quick however long the run is; None while it has no row."""

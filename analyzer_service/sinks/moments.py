@@ -48,13 +48,25 @@ class Moments:
             return
         center = float(finite.mean())
         squares = float(np.square(finite - center).sum())
-        low, high = float(finite.min()), float(finite.max())
+        self._fold(finite.size, center, squares, (float(finite.min()), float(finite.max())))
+
+    def extend_whole(self, chunks: NDArray[np.float64]) -> None:
+        """`extend` by each row of `chunks` (N, n), whose values are finite, with the same bits."""
+        centers = chunks.mean(axis=1)
+        squares = np.square(chunks - centers[:, None]).sum(axis=1)
+        extremes = zip(chunks.min(axis=1).tolist(), chunks.max(axis=1).tolist(), strict=True)
+        each = zip(centers.tolist(), squares.tolist(), extremes, strict=True)
+        for center, square, extreme in each:
+            self._fold(chunks.shape[1], center, square, extreme)
+
+    def _fold(self, n: int, center: float, squares: float, extremes: tuple[float, float]) -> None:
+        low, high = extremes
         if self.n:
-            total, delta = self.n + finite.size, center - self.mean
-            squares += self._squares + delta * delta * self.n * finite.size / total
-            center = self.mean + delta * finite.size / total
+            total, delta = self.n + n, center - self.mean
+            squares += self._squares + delta * delta * self.n * n / total
+            center = self.mean + delta * n / total
             low, high = min(low, self.low), max(high, self.high)
-        self.n += finite.size
+        self.n += n
         self.mean, self.low, self.high, self._squares = center, low, high, squares
 
 
@@ -107,9 +119,20 @@ class Column:
         """Take values (N,), with the same bits as one after the other."""
         waiting = np.concatenate([self._waiting, values])
         whole = len(waiting) - len(waiting) % CHUNK
-        for start in range(0, whole, CHUNK):
-            self._fold(waiting[start : start + CHUNK])
+        if whole:
+            chunks = waiting[:whole].reshape(-1, CHUNK)
+            if np.isfinite(chunks).all():
+                self._fold_whole(chunks)
+            else:
+                for chunk in chunks:
+                    self._fold(chunk)
         self._waiting = waiting[whole:].tolist()
+
+    def _fold_whole(self, chunks: NDArray[np.float64]) -> None:
+        """`_fold` each of `chunks` (N, CHUNK), all of whose values are finite."""
+        self.moments.extend_whole(chunks)
+        if self.kept is not None:
+            self.kept.extend(chunks.ravel())
 
     def settle(self) -> None:
         """Fold what is waiting into the statistics."""

@@ -130,7 +130,7 @@ def read_batches(reader: RunReader, release: int, layers: Sequence[str]) -> RunB
     evolution = Evolution()
     first_at, last_at = math.nan, math.nan
     names = [*OWN, *(f"attention_{layer}_{key}" for layer in layers for key in OF_LAYERS)]
-    names += sorted(n for n in reader.names("batches", upto=release) if n.startswith(PREFIX))
+    names += sorted(reader.names("batches", upto=release, prefix=PREFIX))
     for block in reader.blocks(upto=release):
         phases[block.phase].extend(block, names)
         epochs, values = block.column("epoch"), block.columns(names)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from analyzer_service.sinks.moments import CHUNK, KEPT_VALUES, Kept, Moments, Table
+from analyzer_service.sinks.moments import CHUNK, KEPT_VALUES, Column, Kept, Moments, Table
 
 
 def _column(values: list[float | None]) -> Moments:
@@ -76,3 +76,18 @@ def test_matrices_give_the_same_bits_as_single_rows(cut: int) -> None:
 
     assert together.rows == single.rows == 1000
     assert together.columns() == single.columns()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whole_chunks_at_once_have_the_bits_of_one_value_after_the_other(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(rng.normal() * 10.0 ** rng.integers(-6, 6), 1.0, (5000, 2))
+    one_by_one, at_once = Column(kept=Kept()), Column(kept=Kept())
+    for value in rows[:, 0].tolist():
+        one_by_one.add(value)
+    for part in np.split(rows, [7, 900, 901, 4000]):
+        at_once.extend(part.T[0])
+    for column in (one_by_one, at_once):
+        column.settle()
+    assert at_once.moments == one_by_one.moments
+    assert at_once.kept == one_by_one.kept
