@@ -113,13 +113,13 @@ def read_blocks(connection: sqlite3.Connection, lists: NameLists, upto: int) -> 
     )
     after = 0
     while page := connection.execute(query, (after, upto)).fetchall():
-        _, phases, numbers, blobs = zip(*page, strict=True)
-        if len(set(phases)) == len(set(numbers)) == 1:  # mostly, and much faster
-            yield Block(phases[0], lists.names(numbers[0]), _matrix(blobs))
-        else:
-            for phase, rows in _grouped(page, key=lambda row: row[1]).items():
-                yield _block(lists, phase, [row[2:] for row in rows])
         after = page[-1][0]
+        if len({row[1:3] for row in page}) == 1:  # mostly, and much faster
+            _, phase, number, _ = page[0]
+            yield Block(phase, lists.names(number), _matrix([row[3] for row in page]))
+            continue
+        for phase, rows in _grouped(page, key=lambda row: row[1]).items():
+            yield _block(lists, phase, [row[2:] for row in rows])
 
 
 def read_tile_blocks(

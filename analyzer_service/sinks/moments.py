@@ -132,7 +132,8 @@ class Column:
         """`_fold` each of `chunks` (N, CHUNK), all of whose values are finite."""
         self.moments.extend_whole(chunks)
         if self.kept is not None:
-            self.kept.extend(chunks.ravel())
+            for chunk in chunks:
+                self.kept.extend(chunk)
 
     def settle(self) -> None:
         """Fold what is waiting into the statistics."""

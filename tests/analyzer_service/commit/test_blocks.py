@@ -91,3 +91,25 @@ def test_pages_join_without_a_gap(tmp_path: Path) -> None:
 
 def named_rows(block: Block) -> list[dict[str, Any]]:
     return [dict(zip(block.names, row, strict=True)) for row in block.values.tolist()]
+
+
+def test_tiles_of_a_few_frames_among_many_rows(tmp_path: Path) -> None:
+    """They are found from the frames then, and counts from a few rows."""
+    run = RunWriter(tmp_path / "auto_analysis_demo")
+    for step in range(1, 101):
+        run.batch(step, epoch=step // 50, batch_idx=step, framed=step in (3, 60, 98))
+    with RunReader(run.folder) as reader:
+        for upto in (2, 3, 97, 98, 1000):
+            found = [s["id"] for block in reader.tile_blocks(upto=upto) for s in block.samples]
+            assert found == [tile.sample.id for tile in reader.sample_values(upto=upto)]
+        assert [reader.count("train", upto=n) for n in (0, 1, 57, 100, 1000)] == [
+            0,
+            1,
+            57,
+            100,
+            100,
+        ]
+        assert reader.count("val", upto=1000) == 0
+        assert reader.names("batches", upto=100, prefix="own_") == []
+        assert "loss" in reader.names("batches", upto=100, prefix="lo")
+    run.close()
