@@ -38,15 +38,16 @@ from trainer.publish import Publisher, PublishSettings
 
 MIB: Final = 1 << 20
 RUN: Final = "long"
-SAMPLES: Final = 200
+LOOK_S: Final = 0.25
 _LONGEST_S: Final = 1800.0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One look: rows released, seconds since the start, bytes of memory and of the WAL."""
+    """One look: rows released and not, seconds since the start, bytes of memory and the WAL."""
 
     rows: int
+    behind: int
     at_s: float
     trainer: int
     analyzer: int
@@ -56,26 +57,28 @@ class Seen:
 
 @dataclass
 class Watch:
-    """Looks at both sides `SAMPLES` times in a run of `batches`."""
+    """Looks at both sides a few times a second."""
 
     analyzer: Analyzer
     folder: Path
-    batches: int
     seen: list[Seen] = field(default_factory=list)
     _began_s: float = field(default_factory=time.perf_counter)
 
-    def batch(self, number: int) -> None:
-        """`number` batches are handed over."""
-        if number * SAMPLES >= self.batches * (len(self.seen) + 1):
-            self.look()
+    def batch(self, number: int) -> int:
+        """`number` batches are handed over; how many rows are not released of them."""
+        if not self.seen or time.perf_counter() - self._began_s >= self.seen[-1].at_s + LOOK_S:
+            self.look(number)
+        return self.seen[-1].behind
 
-    def look(self) -> None:
+    def look(self, number: int) -> None:
         """Note how things are now."""
+        rows = released(self.folder)
         analyzer, workers = self.analyzer.resident_bytes()
         wal = self.folder / "metrics.sqlite-wal"
         self.seen.append(
             Seen(
-                released(self.folder),
+                rows,
+                number - rows,
                 time.perf_counter() - self._began_s,
                 psutil.Process().memory_info().rss,
                 analyzer,
@@ -107,7 +110,7 @@ def measure(given: Any) -> dict[str, Any]:
         more = ("--workers", "1", "--metrics", "off", "--once")
         with Analyzer(output, endpoint, more=more) as analyzer:
             analyzer.wait_until_listening()
-            watch = Watch(analyzer, folder, given.batches)
+            watch = Watch(analyzer, folder)
             found = send(watch, output, endpoint, given)
             found |= {"last_files": last_files(analyzer, folder)}
             analyzer.wait(_LONGEST_S)
@@ -128,9 +131,8 @@ def send(watch: Watch, output: Path, endpoint: str, given: Any) -> dict[str, Any
     began = time.perf_counter()
     stream.run()
     until_s = time.monotonic() + _LONGEST_S
-    while released(watch.folder) < given.batches and time.monotonic() < until_s:
+    while watch.batch(given.batches) and time.monotonic() < until_s:
         time.sleep(0.01)
-    watch.look()
     seconds = time.perf_counter() - began
     outcome = publisher.close(timeout_s=60)
     if outcome.records_unacked or outcome.records_lost or not outcome.complete:
@@ -170,11 +172,13 @@ def judged(seen: list[Seen]) -> dict[str, Any]:
         side: _memory(rows, np.array([getattr(each, side) for each in seen]) / MIB)
         for side in ("trainer", "analyzer", "workers")
     }
-    edges = np.interp(np.linspace(0, whole, 11), np.r_[0, rows], np.r_[0, times])
-    rates = whole / 10 / np.diff(edges)
+    first = int(np.argmax(rows > 0))  # before, the analyzer got ready
+    edges = np.interp(np.linspace(rows[first], whole, 11), rows[first:], times[first:])
+    rates = (whole - rows[first]) / 10 / np.diff(edges)
     return {
         "memory_mib": memory,
         "rates": [round(float(rate)) for rate in rates],
+        "most_behind": max(each.behind for each in seen),
         "rate_last_to_second": round(float(rates[-2:].mean() / rates[2:4].mean()), 3),
         "wal_mib": {
             "most": round(max(each.wal for each in seen) / MIB, 1),

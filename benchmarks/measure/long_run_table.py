@@ -19,7 +19,10 @@ def table(found: dict[str, Any]) -> None:
         )
     print(f"WAL: most {found['wal_mib']['most']} MiB; journal: {found['journal_mib']} MiB\n")
     print("rows/s by tenths of the run: " + " ".join(f"{rate:,}" for rate in found["rates"]))
-    print(f"last fifth against the second: {found['rate_last_to_second']:.0%}\n")
+    print(
+        f"last fifth against the second: {found['rate_last_to_second']:.0%}; handed over and not "
+        f"released: at most {found['most_behind']:,} rows\n"
+    )
     _disk(found["disk"])
     for name, cost in found["last_files"].items():
         print(f"{name:<14}{cost['seconds']:>8} s, {cost['more_mib']:>7} MiB more meanwhile")

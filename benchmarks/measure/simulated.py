@@ -13,6 +13,7 @@ VALIDATION: Final = 20
 """Validation batches of an epoch; the first five have a frame, and get a dashboard."""
 FRAMES_OF_VALIDATION: Final = 5
 _MOST_UNACKED: Final = 4096
+_MOST_BEHIND: Final = 20_000
 _LOOK_EVERY: Final = 64
 
 
@@ -29,7 +30,7 @@ class Values(Ready):
 
 @dataclass
 class Simulated:
-    """Publishes `batches` batches, as fast as their scalars are committed.
+    """Publishes `batches` batches, as fast as their scalars are committed and released.
 
     Parameters
     ----------
@@ -40,14 +41,15 @@ class Simulated:
     frame_every : int
         Training batches from one frame to the next, unless one is still with the analyzer.
     on_batch : callable
-        Gets the number of batches that are handed over, every 64 of them.
+        Gets the number of batches that are handed over, every 64 of them, and says how many of
+        them are not released yet.
     """
 
     publisher: Publisher
     batches: int
     epoch: int
     frame_every: int
-    on_batch: Callable[[int], None]
+    on_batch: Callable[[int], int]
     frames: int = 0
     _arrays: FrameArrays = field(default_factory=lambda: make_arrays(SMALL))
     _done: int = 0
@@ -79,7 +81,8 @@ class Simulated:
         if self._done % _LOOK_EVERY == 0:
             while self._unacked > _MOST_UNACKED:
                 time.sleep(0.001)
-            self.on_batch(self._done)
+            while self.on_batch(self._done) > _MOST_BEHIND:
+                time.sleep(0.01)
 
     def _has_frame(self, phase: str, number: int) -> bool:
         if phase == "val":

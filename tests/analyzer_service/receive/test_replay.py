@@ -11,12 +11,15 @@ import pytest
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.pipeline import PipelineSettings
 from analyzer_service.receive.inventory import Inventory
+from analyzer_service.receive.recorder import Recorder
 from analyzer_service.receive.replay import Replay, Replayed
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.workers import InlineWorkers, PoolWorkers, Workers
 from shared import protocol
-from shared.codec import size_of
+from shared.codec import decode_payload, size_of
 from shared.errors import ConfigurationError, RecordingError
+from shared.messages import BatchMetrics
+from shared.recording import RecordingReader, find_segments
 from shared.transport.addresses import Address
 from tests.analyzer_service.pipeline.driving import Said, make_said
 from tests.analyzer_service.receive.client import Client
@@ -322,3 +325,39 @@ def test_files_that_are_no_recordings_are_refused(tmp_path: Path) -> None:
         Inventory([tmp_path / "nothing.mcap"])
     with pytest.raises(ConfigurationError, match="nothing to replay"):
         Inventory([write(tmp_path / "empty.mcap", [])])
+
+
+def test_each_segment_replays_by_itself_and_all_of_them_as_one(tmp_path: Path) -> None:
+    """Nothing is beyond the limit yet; `test_recorder` deletes what is."""
+    items = items_of(make_said(epochs=4))
+    (tmp_path / "live").mkdir()
+    limit = sum(len(item.payload) for item in items) * 5 // 4
+    recorder = Recorder(tmp_path / "live", limit_bytes=limit)
+    for item in items:
+        recorder.write(item)
+    recorder.close()
+    files = [tmp_path / "live" / each.name for each in find_segments(tmp_path / "live")]
+    assert len(files) > 2
+    whole = replay([write(tmp_path / "whole.mcap", items)], tmp_path / "whole")
+    together = replay(files, tmp_path / "together")
+    assert result_files(together.runs[0].folder) == result_files(whole.runs[0].folder)
+    alone = replay(files[1:2], tmp_path / "alone").runs[0]
+    assert any("records" in sentence for sentence in alone.missing), "what it lacks is said"
+    with RunReader(alone.folder) as reader:
+        steps = [row.values["phase_step"] for row in reader.rows()]
+        assert reader.started().analysis_freq == 4, "it knows its run"
+    held = [each for each in RecordingReader(files[1]) if each.channel == "ctl"][1:]
+    messages = [decode_payload(each.payload) for each in held]
+    assert steps == [each.phase_step for each in messages if isinstance(each, BatchMetrics)]
+
+
+def test_a_run_that_keeps_little_replays_byte_for_byte(address: Address, tmp_path: Path) -> None:
+    little = replace(STUBS, keep_dashboards=3, frames_limit_bytes=100_000)
+    live = record_live(address, tmp_path / "live", make_said(epochs=4), pipeline=little)
+    with closing(PoolWorkers(2)) as pool:
+        files = [live / "stream.mcap"]
+        again = replay(files, tmp_path / "again", workers=pool, pipeline=little).runs[0].folder
+    assert result_files(again) == result_files(live)
+    kept = [sorted(path.name for path in (folder / "frames").iterdir()) for folder in (live, again)]
+    assert kept[0] == kept[1]
+    assert 0 < len(kept[0]) < 10 + 8
