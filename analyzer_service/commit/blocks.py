@@ -114,8 +114,9 @@ def read_blocks(connection: sqlite3.Connection, lists: NameLists, upto: int) -> 
     after = 0
     while page := connection.execute(query, (after, upto)).fetchall():
         after = page[-1][0]
-        if len({row[1:3] for row in page}) == 1:  # mostly, and much faster
-            _, phase, number, _ = page[0]
+        _, phase, number, _ = page[0]
+        alike = [row[1] for row in page].count(phase) == len(page)
+        if alike and [row[2] for row in page].count(number) == len(page):  # much faster
             yield Block(phase, lists.names(number), _matrix([row[3] for row in page]))
             continue
         for phase, rows in _grouped(page, key=lambda row: row[1]).items():
