@@ -12,7 +12,8 @@ last files    how long final_training_metrics.json and the report take in the an
               and how far its memory rises meanwhile
 page          GETs of the page's own process on the finished run, the first and the median of 5
 
-    python benchmarks/long_run.py [--batches N] [--epoch N] [--frame-every N] [--json FILE|-]
+    python benchmarks/long_run.py [--batches N] [--epoch N] [--frame-every N] [--analysis-freq N]
+                                  [--json FILE|-]
 """
 
 import os
@@ -204,9 +205,9 @@ def _memory(rows: np.ndarray, mib: np.ndarray) -> dict[str, float]:
 def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--batches", type=int, default=1_000_000)
-    options.add_argument("--epoch", type=int, default=20_000)
-    options.add_argument("--frame-every", type=int, default=1000)
-    options.add_argument("--analysis-freq", type=int, default=20_000)
+    options.add_argument("--epoch", type=int, default=50_000)
+    options.add_argument("--frame-every", type=int, default=2_000)
+    options.add_argument("--analysis-freq", type=int, default=50_000)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     given = options.parse_args()
     show(measure(given), table, given.json)

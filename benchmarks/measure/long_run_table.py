@@ -1,5 +1,6 @@
 """The results of `benchmarks/long_run.py` as a table."""
 
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -29,6 +30,9 @@ def table(found: dict[str, Any]) -> None:
     print(f"\n{'page':<26}{'first s':>9}{'median s':>10}{'bytes':>10}")
     for what, cost in found["page"].items():
         print(f"{what:<26}{cost['first_s']:>9}{cost['median_s']:>10}{cost['bytes']:>10,}")
+    print()
+    for aim, met, reached in _aims(found):
+        print(f"aim {aim}: {'met' if met else 'missed'} ({reached})")
 
 
 def _disk(found: dict[str, Any]) -> None:
@@ -37,3 +41,15 @@ def _disk(found: dict[str, Any]) -> None:
         print(f"{kind:<14}{nbytes / 1e6:>10.1f}{found['a_batch'][kind]:>16}")
     parts = [f"{name} {nbytes:g}" for name, nbytes in found["tables_a_batch"].items()]
     print(f"database, bytes a batch: {', '.join(parts) or 'unknown'}\n")
+
+
+def _aims(found: dict[str, Any]) -> Iterator[tuple[str, bool, str]]:
+    for side, mib in found["memory_mib"].items():
+        more = mib["last_fifth"] - mib["second_fifth"]
+        yield f"memory of the {side} is flat", more <= 0.1 * mib["second_fifth"], f"{more:+.1f} MiB"
+    rate = found["rate_last_to_second"]
+    yield "the commit rate does not fall below 90 %", rate >= 0.9, f"{rate:.0%}"
+    seconds = found["last_files"]["report"]["seconds"]
+    yield "report in 2 s", seconds < 2, f"{seconds} s"
+    slowest = max(cost["first_s"] for cost in found["page"].values())
+    yield "page in 1 s", slowest < 1, f"{slowest} s"

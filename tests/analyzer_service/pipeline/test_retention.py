@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from analyzer_service.commit.database import open_reader
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.commit.standing import Standings
 from analyzer_service.pipeline import Origin, PipelineSettings
 from analyzer_service.verify.run_folder import verify_folder
 from analyzer_service.workers import InlineWorkers, Workers
@@ -52,6 +54,9 @@ def test_every_third_dashboard_stays_and_the_last(tmp_path: Path, workers: Worke
     with RunReader(folder) as reader:
         gone = reader.let_go()
     assert (dict(gone.dashboards), gone.every) == ({"train": 6, "val": 4}, 3)
+    with closing(open_reader(folder)) as connection:
+        drawn_ever = Standings(connection).read().dashboards
+    assert drawn_ever == 10 + 8, "the gallery sees that one has taken another's place"
     findings = verify_folder(folder)
     assert findings.sound, findings.lines()
     assert any("6 training dashboards" in fact for fact in findings.facts)
