@@ -1,0 +1,367 @@
+"""`ClusterWorkers`: calls that may travel go to a cluster in chunks, all others stay here."""
+
+import itertools
+import logging
+import queue
+import select
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from analyzer_service.cluster.chunks import (
+    AnsweredCall,
+    AskedCall,
+    AskedChunk,
+    pack_asked,
+    unpack_answered,
+)
+from analyzer_service.cluster.connection import Answer, Connection
+from analyzer_service.cluster.gathering import Gathering
+from analyzer_service.cluster.installation import digest, installation
+from analyzer_service.cluster.remote import Plain, RemoteCall
+from analyzer_service.cluster.settings import ClusterSettings
+from analyzer_service.workers.pool import PoolWorkers, WorkerCounts
+from analyzer_service.workers.protocol import Outcome, T, Ticket, describe, failed
+from analyzer_service.workers.wakeup import Wakeup
+from shared.codec import Buffer, join
+from shared.errors import ContractError
+
+logger = logging.getLogger(__name__)
+
+CHUNKS_A_SLOT: Final = 2
+"""Chunks at the cluster for each of its threads: the next one is there as one ends."""
+BYTES_A_SLOT: Final = 16 << 20
+MOST_BYTES: Final = 1 << 30
+"""At the cluster at once; dask's scheduler holds them until they are answered."""
+_CANCELLED: Final[Outcome[Any]] = Outcome("cancelled", error="cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterCounts(WorkerCounts):
+    """Workers here as of `WorkerCounts`, and those of the cluster.
+
+    `cluster_slots` are threads there, `cluster_calls` were answered from there, in
+    `cluster_chunks`; `brought_back` were sent there and run here after all. `cluster_lost` tells
+    whether the cluster was given up.
+    """
+
+    cluster_slots: int = 0
+    cluster_chunks: int = 0
+    cluster_calls: int = 0
+    brought_back: int = 0
+    cluster_lost: bool = False
+
+
+@dataclass
+class _Call:
+    """One call; where it is: waiting, in a chunk, or at the local workers (`local`)."""
+
+    remote: RemoteCall
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    packed: Plain
+    timeout_s: float
+    on_done: Callable[[Outcome[Any]], None]
+    payload: bytes | None
+    local: Ticket | None = None
+    outcome: Outcome[Any] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.payload or b"")
+
+
+@dataclass
+class _Counted:
+    chunks: int = 0
+    calls: int = 0
+    brought_back: int = 0
+
+
+class ClusterWorkers:
+    """`Workers` with a cluster behind them; see `Workers` for the rules.
+
+    Parameters
+    ----------
+    settings : ClusterSettings
+        Where the cluster is.
+    local : PoolWorkers
+        For everything that cannot travel, and for all once the cluster is lost; closed with this.
+    remote : mapping of callable to RemoteCall
+        What stands for a function when it runs there.
+
+    Raises
+    ------
+    ConfigurationError
+        If the cluster cannot be reached or has other versions.
+    """
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        local: PoolWorkers,
+        remote: Mapping[Callable[..., Any], RemoteCall],
+    ) -> None:
+        self._address = settings.address
+        self._local = local
+        self._remote = remote
+        self._tickets = itertools.count(-1, -1)  # the local workers' are above 0
+        self._calls: dict[Ticket, _Call] = {}
+        self._waiting: deque[Ticket] = deque()
+        self._ended: deque[Ticket] = deque()
+        self._chunks: dict[int, list[Ticket]] = {}
+        self._bytes_out = 0
+        self._gathering = Gathering()
+        self._counted = _Counted()
+        self._events: queue.SimpleQueue[tuple[int, Answer] | str] = queue.SimpleQueue()
+        self._wakeup = Wakeup()
+        self._closed = False
+        self._refusals: set[str] = set()
+        self._cluster: Connection | None = Connection(settings, self._answer, self._lose)
+        self._epoll = select.epoll()
+        self._epoll.register(self._wakeup.fileno(), select.EPOLLIN)
+        self._epoll.register(local.wakeup_fd, select.EPOLLIN)
+
+    @property
+    def size(self) -> int:
+        """How many calls run at once, here and there."""
+        return self._local.size + self._slots
+
+    @property
+    def wakeup_fd(self) -> int:
+        """Readable while there may be outcomes for `poll`, or calls to be sent by it."""
+        return self._epoll.fileno()
+
+    @property
+    def budget_bytes(self) -> int:
+        """How much a cluster of this size may have at once."""
+        return min(MOST_BYTES, max(1, self._slots) * BYTES_A_SLOT)
+
+    @property
+    def _slots(self) -> int:
+        return 0 if self._cluster is None else self._cluster.slots
+
+    def counts(self) -> ClusterCounts:
+        """What the workers do now; any thread may ask."""
+        here = self._local.counts()
+        return ClusterCounts(
+            size=self.size,
+            processes=here.processes,
+            busy=here.busy + len(self._chunks),
+            calls=here.calls + len(self._calls),
+            lost=here.lost,
+            cluster_slots=self._slots,
+            cluster_chunks=self._counted.chunks,
+            cluster_calls=self._counted.calls,
+            brought_back=self._counted.brought_back,
+            cluster_lost=self._cluster is None,
+        )
+
+    def submit(
+        self,
+        call: Callable[..., T],
+        *args: Any,
+        timeout_s: float,
+        on_done: Callable[[Outcome[T]], None],
+        payload: Sequence[Buffer] | None = None,
+        apart: bool = False,
+    ) -> Ticket:
+        """Keep a call that may travel for the next chunk; give any other one to the pool here."""
+        remote = None if apart or self._cluster is None else self._remote.get(call)
+        if remote is None:
+            return self._local.submit(
+                call, *args, timeout_s=timeout_s, on_done=on_done, payload=payload, apart=apart
+            )
+        ticket = Ticket(next(self._tickets))
+        kept = None if payload is None else join(payload)
+        packed = remote.pack_args(*args)
+        self._calls[ticket] = _Call(remote, call, args, packed, timeout_s, on_done, kept)
+        self._waiting.append(ticket)
+        self._wakeup.set()  # it is sent by `poll`, with those that come until then
+        return ticket
+
+    def poll(self) -> int:
+        """Hand finished outcomes to their `on_done`, on this thread; send what waits."""
+        self._wakeup.clear()
+        self._take_events()
+        count = 0
+        while self._ended:
+            call = self._calls.pop(self._ended.popleft())
+            if call.outcome is not None:
+                count += 1
+                call.on_done(call.outcome)
+        count += self._local.poll()
+        self._send()
+        return count
+
+    def cancel(self, ticket: Ticket) -> None:
+        """End a call, running or not; what the cluster makes of it is not waited for."""
+        call = self._calls.get(ticket)
+        if call is None:
+            self._local.cancel(ticket)
+        elif call.local is not None:
+            self._local.cancel(call.local)
+        elif call.outcome is None:
+            self._end(ticket, _CANCELLED)
+            self._drop_empty_chunks()
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Drop what waits and runs, here and there; may be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._cluster is not None:
+            self._cluster.close()
+        self._calls.clear()
+        self._epoll.close()
+        self._local.close(timeout_s)
+        self._wakeup.close()
+
+    def _answer(self, number: int, answer: Answer) -> None:
+        """From the connection's thread."""
+        self._events.put((number, answer))
+        self._wakeup.set()
+
+    def _lose(self, why: str) -> None:
+        """From the connection's thread."""
+        self._events.put(why)
+        self._wakeup.set()
+
+    def _take_events(self) -> None:
+        while True:
+            try:
+                event = self._events.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(event, str):
+                self._give_up(event)
+            else:
+                self._take(*event)
+
+    def _take(self, number: int, answer: Answer) -> None:
+        tickets = self._chunks.pop(number, None)
+        if tickets is None:
+            return
+        calls = [self._calls[ticket] for ticket in tickets]
+        self._bytes_out -= sum(call.nbytes for call in calls)
+        try:
+            if isinstance(answer, BaseException):
+                raise answer
+            answered = unpack_answered(answer, len(tickets))
+        except Exception as error:  # the stage's edge: what the cluster cannot do is done here
+            self._bring_back(tickets, describe(error))
+            return
+        if answered.refused is not None:
+            self._bring_back(tickets, answered.refused)
+            return
+        self._counted.chunks += 1
+        for ticket, call, each in zip(tickets, calls, answered.answers, strict=True):
+            self._gathering.note(call.remote.name, each.took_ms)
+            if call.outcome is None:
+                self._take_one(ticket, call, each)
+
+    def _take_one(self, ticket: Ticket, call: _Call, answered: AnsweredCall) -> None:
+        if answered.how in ("died", "cancelled"):  # of the machine there, perhaps: not of the call
+            self._bring_back([ticket], answered.error or answered.how)
+            return
+        self._counted.calls += 1
+        if answered.how != "done":
+            self._end(ticket, Outcome(answered.how, None, answered.error, answered.errno))
+            return
+        try:
+            value = call.remote.unpack_value(answered.value)
+        except (TypeError, ValueError, LookupError, ContractError) as error:
+            self._end(ticket, failed(error))
+            return
+        follow = None if call.remote.follow_up is None else call.remote.follow_up(value, call.args)
+        if follow is None:
+            self._end(ticket, Outcome("done", value))
+        else:
+            self._run_here(ticket, *follow)
+
+    def _send(self) -> None:
+        """Make chunks of what waits, as long as the cluster has room for them."""
+        while self._waiting and self._cluster is not None and self._has_room():
+            idle = len(self._chunks) < self._cluster.slots
+            tickets = self._next_chunk(fill=not idle)
+            if not tickets:
+                return
+            calls = [self._calls[ticket] for ticket in tickets]
+            asked = AskedChunk(digest(installation()), tuple(map(_asked, calls)))
+            payloads = [call.payload for call in calls if call.payload is not None]
+            number = self._cluster.send(pack_asked(asked), payloads)
+            self._chunks[number] = tickets
+            self._bytes_out += sum(call.nbytes for call in calls)
+
+    def _has_room(self) -> bool:
+        most = CHUNKS_A_SLOT * max(1, self._slots)
+        return len(self._chunks) < most and self._bytes_out < self.budget_bytes
+
+    def _next_chunk(self, *, fill: bool) -> list[Ticket]:
+        """The first calls that wait, enough of them for a chunk; none if it must `fill` first."""
+        self._waiting = deque(t for t in self._waiting if self._calls[t].outcome is None)
+        sizes = [(self._calls[t].remote.name, self._calls[t].nbytes) for t in self._waiting]
+        count, full = self._gathering.cut(sizes)
+        if fill and not full:
+            return []
+        return [self._waiting.popleft() for _ in range(count)]
+
+    def _end(self, ticket: Ticket, outcome: Outcome[Any]) -> None:
+        self._calls[ticket].outcome = outcome
+        self._ended.append(ticket)
+        self._wakeup.set()
+
+    def _drop_empty_chunks(self) -> None:
+        """Let the cluster drop chunks of which every call was cancelled."""
+        for number, tickets in list(self._chunks.items()):
+            calls = [self._calls.get(ticket) for ticket in tickets]
+            if self._cluster is not None and all(c is None or c.outcome for c in calls):
+                del self._chunks[number]
+                self._cluster.cancel(number)
+
+    def _bring_back(self, tickets: Sequence[Ticket], why: str) -> None:
+        back = [ticket for ticket in tickets if self._calls[ticket].outcome is None]
+        self._counted.brought_back += len(back)
+        if why not in self._refusals and len(self._refusals) < 16:
+            self._refusals.add(why)
+            logger.warning("the cluster could not run some calls, they run here: %s", why)
+        for ticket in back:
+            call = self._calls[ticket]
+            self._run_here(ticket, call.function, call.args)
+
+    def _run_here(
+        self, ticket: Ticket, function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
+        call = self._calls[ticket]
+        call.local = self._local.submit(
+            function,
+            *args,
+            timeout_s=call.timeout_s,
+            on_done=partial(self._end, ticket),
+            payload=None if call.payload is None else [call.payload],
+        )
+
+    def _give_up(self, why: str) -> None:
+        """Use the cluster no more: everything that it has runs here."""
+        cluster, self._cluster = self._cluster, None
+        if cluster is None:
+            return
+        logger.error(
+            "the cluster %s is given up: %s; analyses go on with %d local workers",
+            *(self._address, why, self._local.size),
+        )
+        out = [ticket for tickets in self._chunks.values() for ticket in tickets]
+        self._chunks.clear()
+        self._bytes_out = 0
+        back = [t for t in (*out, *self._waiting) if self._calls[t].outcome is None]
+        self._waiting.clear()
+        self._counted.brought_back += len(back)
+        for ticket in back:
+            self._run_here(ticket, self._calls[ticket].function, self._calls[ticket].args)
+        cluster.close()
+
+
+def _asked(call: _Call) -> AskedCall:
+    return AskedCall(call.remote.name, call.packed, call.timeout_s, call.payload is not None)
