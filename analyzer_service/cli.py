@@ -12,12 +12,16 @@ import typer
 
 from analyzer_service import results_cli
 from analyzer_service.alerts.settings import default_file
+from analyzer_service.cluster.settings import check_cluster
 from analyzer_service.options import (
     Alerts,
+    AllowPlaintextCluster,
     Analyzer,
     AnalyzerTimeout,
     FramesLimit,
     KeepDashboards,
+    Cluster,
+    ClusterTls,
     Logs,
     Outline,
     Output,
@@ -78,6 +82,9 @@ def serve(
     wandb: Wandb = None,
     project_name: Project = None,
     workers: WorkerCount = None,
+    cluster: Cluster = None,
+    cluster_tls: ClusterTls = None,
+    allow_plaintext_cluster: AllowPlaintextCluster = False,
     record: Annotated[
         bool, typer.Option("--record", help="Keep everything in stream.mcap, to be replayed.")
     ] = False,
@@ -157,6 +164,9 @@ def serve(
         wandb_mode=_wandb_mode(wandb),
         project=project_name,
         workers=check_workers(default_workers() if workers is None else workers),
+        cluster=check_cluster(
+            cluster, cluster_tls, allow_plaintext_cluster=allow_plaintext_cluster
+        ),
         record=record,
         record_limit_bytes=check_record_limit(record_limit, record=record),
         once=once,
@@ -194,6 +204,9 @@ def replay(
     wandb: Annotated[str, typer.Option(help="online, offline or disabled.")] = "disabled",
     project_name: Project = None,
     workers: WorkerCount = None,
+    cluster: Cluster = None,
+    cluster_tls: ClusterTls = None,
+    allow_plaintext_cluster: AllowPlaintextCluster = False,
     stain_vectors: Vectors = "ruifrok",
     nuclei_outline: Outline = True,
     alerts: Alerts = None,
@@ -213,6 +226,9 @@ def replay(
         wandb_mode=_wandb_mode(wandb),
         project=project_name,
         workers=check_workers(default_workers() if workers is None else workers),
+        cluster=check_cluster(
+            cluster, cluster_tls, allow_plaintext_cluster=allow_plaintext_cluster
+        ),
         speed=parse_speed(speed),
         stain_vectors=check_vectors(stain_vectors),
         nuclei_outline=nuclei_outline,

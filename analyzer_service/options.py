@@ -75,3 +75,27 @@ Logs = Annotated[
         help="text, json, or auto: json unless it is a terminal.", envvar="SIDELIGHT_LOG_FORMAT"
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="tcp://HOST:PORT or tls://HOST:PORT of a dask scheduler: frames are analyzed by its "
+        "workers.  [default: on this machine]",
+    ),
+]
+ClusterTls = Annotated[
+    tuple[Path, Path, Path] | None,
+    typer.Option(
+        metavar="CA CERT KEY",
+        help="PEM files for a cluster at tls://: who signs its certificates, this machine's own "
+        "one and its key.  [default: as dask is configured]",
+    ),
+]
+AllowPlaintextCluster = Annotated[
+    bool,
+    typer.Option(
+        "--allow-plaintext-cluster",
+        help="Use a cluster beyond this machine, though nothing is encrypted and anyone who "
+        "reaches it may run programs there.",
+    ),
+]

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings, load_settings
 from analyzer_service.alerts.titles import TITLES
 from analyzer_service.analyses.tissue_facts import VectorChoice
+from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.listening import HttpAddress, default_address, parse_http_address
 from analyzer_service.own.source import OwnSource
 from analyzer_service.pipeline.settings import FRAMES_LIMIT_BYTES
@@ -41,6 +42,8 @@ class ServeSettings:
         Where rows go; `project` None takes the one that the producer names.
     workers : int
         Processes for analyses and drawing.
+    cluster : ClusterSettings or None
+        Whose workers analyze frames instead.
     record : bool
         Whether accepted messages are kept in ``stream.mcap``.
     record_limit_bytes : int or None
@@ -70,6 +73,7 @@ class ServeSettings:
     wandb_mode: Mode = "disabled"
     project: str | None = None
     workers: int = 1
+    cluster: ClusterSettings | None = None
     record: bool = False
     record_limit_bytes: int | None = None
     once: bool = False

@@ -12,7 +12,7 @@ import ssl
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -20,9 +20,6 @@ from analyzer_service.cluster.installation import PROCESSOR, differences, instal
 from analyzer_service.cluster.serving import describe_installation, run_chunk
 from analyzer_service.cluster.settings import ClusterSettings
 from shared.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +65,7 @@ class Connection:
         self._on_lost = on_lost
         self._numbers = itertools.count(1)
         self._name = f"sidelight-{uuid.uuid4().hex[:12]}"
-        self._futures: dict[int, Future[bytes]] = {}
+        self._futures: dict[int, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = False
         self._closed = False
@@ -78,6 +75,10 @@ class Connection:
         self._thread.start()
         try:
             self._client = self._call(self._open(), CONNECT_S + _WORKERS_S + _CHECK_S)
+        except TimeoutError as error:
+            self._end_loop()
+            text = f"--cluster {settings.address}: it did not say in time what is installed there"
+            raise ConfigurationError(text) from error
         except BaseException:
             self._end_loop()
             raise
@@ -112,10 +113,14 @@ class Connection:
         if not self._thread.is_alive():
             self._loop.close()
 
-    async def _open(self) -> "Client":
-        import dask
-        from distributed import Client
-
+    async def _open(self) -> Any:
+        try:
+            import dask
+            from distributed import Client
+        except ImportError as error:
+            raise ConfigurationError(
+                f"--cluster needs dask: pip install 'sidelight[cluster]' ({error})"
+            ) from error
         # Chunks are meant to be what dask calls a large graph.
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})
         address = self._settings.address
@@ -141,7 +146,7 @@ class Connection:
         self._keep(self._watch(client))
         return client
 
-    async def _wait_for_workers(self, client: "Client") -> None:
+    async def _wait_for_workers(self, client: Any) -> None:
         try:
             await client.wait_for_workers(1, timeout=_WORKERS_S)
         except TimeoutError as error:
@@ -151,7 +156,7 @@ class Connection:
             ) from error
         self.slots = max(1, await _count_threads(client))
 
-    async def _compare(self, client: "Client") -> None:
+    async def _compare(self, client: Any) -> None:
         """Refuse a cluster of other versions; say where another processor may differ."""
         ours = installation()
         try:
@@ -192,7 +197,7 @@ class Connection:
         self._futures[number] = future
         self._keep(self._collect(number, future))
 
-    async def _collect(self, number: int, future: "Future[bytes]") -> None:
+    async def _collect(self, number: int, future: Any) -> None:
         answer: Answer
         try:
             answer = await future
@@ -210,7 +215,7 @@ class Connection:
         if future is not None:
             future.release()
 
-    async def _watch(self, client: "Client") -> None:
+    async def _watch(self, client: Any) -> None:
         """Know how many threads there are, and notice when the scheduler, or all of them, go."""
         without_since: float | None = None
         while not (self._closed or self._lost):
@@ -238,7 +243,7 @@ class Connection:
         await self._client.close(timeout=1)
 
 
-async def _count_threads(client: "Client") -> int:
+async def _count_threads(client: Any) -> int:
     about = await client.scheduler.identity(n_workers=0)
     return int(about["total_threads"])
 

@@ -29,8 +29,8 @@ _LOOK_S: Final = 0.25
 _idle: "queue.SimpleQueue[PoolWorkers]" = queue.SimpleQueue()
 
 
-def describe_installation(**ignored: Any) -> dict[str, str]:
-    """`installation` of the machine that runs this; dask may add arguments."""
+def describe_installation() -> dict[str, str]:
+    """`installation` of the machine that runs this, as a dict that travels."""
     return dict(installation())
 
 

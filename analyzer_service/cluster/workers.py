@@ -4,9 +4,10 @@ import itertools
 import logging
 import queue
 import select
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from analyzer_service.cluster.chunks import (
     unpack_answered,
 )
 from analyzer_service.cluster.connection import Answer, Connection
-from analyzer_service.cluster.gathering import Gathering
+from analyzer_service.cluster.gathering import MOST_CALLS, Gathering
 from analyzer_service.cluster.installation import digest, installation
 from analyzer_service.cluster.remote import Plain, RemoteCall
 from analyzer_service.cluster.settings import ClusterSettings
@@ -35,6 +36,7 @@ CHUNKS_A_SLOT: Final = 2
 BYTES_A_SLOT: Final = 16 << 20
 MOST_BYTES: Final = 1 << 30
 """At the cluster at once; dask's scheduler holds them until they are answered."""
+_MOST_REASONS: Final = 16
 _CANCELLED: Final[Outcome[Any]] = Outcome("cancelled", error="cancelled")
 
 
@@ -58,6 +60,7 @@ class ClusterCounts(WorkerCounts):
 class _Call:
     """One call; where it is: waiting, in a chunk, or at the local workers (`local`)."""
 
+    ticket: Ticket
     remote: RemoteCall
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -109,16 +112,16 @@ class ClusterWorkers:
         self._remote = remote
         self._tickets = itertools.count(-1, -1)  # the local workers' are above 0
         self._calls: dict[Ticket, _Call] = {}
-        self._waiting: deque[Ticket] = deque()
-        self._ended: deque[Ticket] = deque()
-        self._chunks: dict[int, list[Ticket]] = {}
+        self._waiting: deque[_Call] = deque()
+        self._ended: deque[_Call] = deque()
+        self._chunks: dict[int, list[_Call]] = {}
         self._bytes_out = 0
         self._gathering = Gathering()
         self._counted = _Counted()
         self._events: queue.SimpleQueue[tuple[int, Answer] | str] = queue.SimpleQueue()
         self._wakeup = Wakeup()
         self._closed = False
-        self._refusals: set[str] = set()
+        self._reasons: set[str] = set()
         self._cluster: Connection | None = Connection(settings, self._answer, self._lose)
         self._epoll = select.epoll()
         self._epoll.register(self._wakeup.fileno(), select.EPOLLIN)
@@ -177,8 +180,9 @@ class ClusterWorkers:
         ticket = Ticket(next(self._tickets))
         kept = None if payload is None else join(payload)
         packed = remote.pack_args(*args)
-        self._calls[ticket] = _Call(remote, call, args, packed, timeout_s, on_done, kept)
-        self._waiting.append(ticket)
+        taken = _Call(ticket, remote, call, args, packed, timeout_s, on_done, kept)
+        self._calls[ticket] = taken
+        self._waiting.append(taken)
         self._wakeup.set()  # it is sent by `poll`, with those that come until then
         return ticket
 
@@ -186,13 +190,15 @@ class ClusterWorkers:
         """Hand finished outcomes to their `on_done`, on this thread; send what waits."""
         self._wakeup.clear()
         self._take_events()
-        count = 0
+        ended = len(self._ended)
+        count = self._local.poll()
+        count -= len(self._ended) - ended  # those that run here for the cluster are counted below
         while self._ended:
-            call = self._calls.pop(self._ended.popleft())
-            if call.outcome is not None:
-                count += 1
-                call.on_done(call.outcome)
-        count += self._local.poll()
+            call = self._ended.popleft()
+            del self._calls[call.ticket]
+            assert call.outcome is not None, "it ended"
+            call.on_done(call.outcome)
+            count += 1
         self._send()
         return count
 
@@ -204,8 +210,9 @@ class ClusterWorkers:
         elif call.local is not None:
             self._local.cancel(call.local)
         elif call.outcome is None:
-            self._end(ticket, _CANCELLED)
-            self._drop_empty_chunks()
+            self._end(call, _CANCELLED)
+            self._wakeup.set()
+            self._drop_chunks()
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Drop what waits and runs, here and there; may be repeated."""
@@ -241,105 +248,102 @@ class ClusterWorkers:
                 self._take(*event)
 
     def _take(self, number: int, answer: Answer) -> None:
-        tickets = self._chunks.pop(number, None)
-        if tickets is None:
+        calls = self._chunks.pop(number, None)
+        if calls is None:
             return
-        calls = [self._calls[ticket] for ticket in tickets]
         self._bytes_out -= sum(call.nbytes for call in calls)
         try:
             if isinstance(answer, BaseException):
                 raise answer
-            answered = unpack_answered(answer, len(tickets))
+            answered = unpack_answered(answer, len(calls))
         except Exception as error:  # the stage's edge: what the cluster cannot do is done here
-            self._bring_back(tickets, describe(error))
+            self._bring_back(calls, describe(error))
             return
         if answered.refused is not None:
-            self._bring_back(tickets, answered.refused)
+            self._bring_back(calls, answered.refused)
             return
         self._counted.chunks += 1
-        for ticket, call, each in zip(tickets, calls, answered.answers, strict=True):
+        for call, each in zip(calls, answered.answers, strict=True):
             self._gathering.note(call.remote.name, each.took_ms)
             if call.outcome is None:
-                self._take_one(ticket, call, each)
+                self._take_one(call, each)
 
-    def _take_one(self, ticket: Ticket, call: _Call, answered: AnsweredCall) -> None:
+    def _take_one(self, call: _Call, answered: AnsweredCall) -> None:
         if answered.how in ("died", "cancelled"):  # of the machine there, perhaps: not of the call
-            self._bring_back([ticket], answered.error or answered.how)
+            self._bring_back([call], answered.error or answered.how)
             return
         self._counted.calls += 1
         if answered.how != "done":
-            self._end(ticket, Outcome(answered.how, None, answered.error, answered.errno))
+            self._end(call, Outcome(answered.how, None, answered.error, answered.errno))
             return
+        remote = call.remote
         try:
-            value = call.remote.unpack_value(answered.value)
+            value = remote.unpack_value(answered.value)
         except (TypeError, ValueError, LookupError, ContractError) as error:
-            self._end(ticket, failed(error))
+            self._end(call, failed(error))
             return
-        follow = None if call.remote.follow_up is None else call.remote.follow_up(value, call.args)
+        follow = None if remote.follow_up is None else remote.follow_up(value, call.args)
         if follow is None:
-            self._end(ticket, Outcome("done", value))
+            self._end(call, Outcome("done", value))
         else:
-            self._run_here(ticket, *follow)
+            self._run_here(call, *follow)
 
     def _send(self) -> None:
         """Make chunks of what waits, as long as the cluster has room for them."""
         while self._waiting and self._cluster is not None and self._has_room():
             idle = len(self._chunks) < self._cluster.slots
-            tickets = self._next_chunk(fill=not idle)
-            if not tickets:
+            calls = self._next_chunk(fill=not idle)
+            if not calls:
                 return
-            calls = [self._calls[ticket] for ticket in tickets]
             asked = AskedChunk(digest(installation()), tuple(map(_asked, calls)))
             payloads = [call.payload for call in calls if call.payload is not None]
             number = self._cluster.send(pack_asked(asked), payloads)
-            self._chunks[number] = tickets
+            self._chunks[number] = calls
             self._bytes_out += sum(call.nbytes for call in calls)
 
     def _has_room(self) -> bool:
         most = CHUNKS_A_SLOT * max(1, self._slots)
         return len(self._chunks) < most and self._bytes_out < self.budget_bytes
 
-    def _next_chunk(self, *, fill: bool) -> list[Ticket]:
+    def _next_chunk(self, *, fill: bool) -> list[_Call]:
         """The first calls that wait, enough of them for a chunk; none if it must `fill` first."""
-        self._waiting = deque(t for t in self._waiting if self._calls[t].outcome is None)
-        sizes = [(self._calls[t].remote.name, self._calls[t].nbytes) for t in self._waiting]
-        count, full = self._gathering.cut(sizes)
+        while self._waiting and self._waiting[0].outcome is not None:  # cancelled
+            self._waiting.popleft()
+        first = list(itertools.islice(self._waiting, MOST_CALLS))
+        count, full = self._gathering.cut([(call.remote.name, call.nbytes) for call in first])
         if fill and not full:
             return []
-        return [self._waiting.popleft() for _ in range(count)]
+        taken = [self._waiting.popleft() for _ in range(count)]
+        return [call for call in taken if call.outcome is None]
 
-    def _end(self, ticket: Ticket, outcome: Outcome[Any]) -> None:
-        self._calls[ticket].outcome = outcome
-        self._ended.append(ticket)
-        self._wakeup.set()
+    def _end(self, call: _Call, outcome: Outcome[Any]) -> None:
+        call.outcome = outcome
+        self._ended.append(call)
 
-    def _drop_empty_chunks(self) -> None:
-        """Let the cluster drop chunks of which every call was cancelled."""
-        for number, tickets in list(self._chunks.items()):
-            calls = [self._calls.get(ticket) for ticket in tickets]
-            if self._cluster is not None and all(c is None or c.outcome for c in calls):
+    def _drop_chunks(self) -> None:
+        """Have the cluster drop chunks of which every call was cancelled."""
+        for number, calls in list(self._chunks.items()):
+            if self._cluster is not None and all(call.outcome is not None for call in calls):
                 del self._chunks[number]
+                self._bytes_out -= sum(call.nbytes for call in calls)
                 self._cluster.cancel(number)
 
-    def _bring_back(self, tickets: Sequence[Ticket], why: str) -> None:
-        back = [ticket for ticket in tickets if self._calls[ticket].outcome is None]
-        self._counted.brought_back += len(back)
-        if why not in self._refusals and len(self._refusals) < 16:
-            self._refusals.add(why)
-            logger.warning("the cluster could not run some calls, they run here: %s", why)
-        for ticket in back:
-            call = self._calls[ticket]
-            self._run_here(ticket, call.function, call.args)
+    def _bring_back(self, calls: Sequence[_Call], why: str) -> None:
+        """Run here what ran there in vain."""
+        if why not in self._reasons and len(self._reasons) < _MOST_REASONS:
+            self._reasons.add(why)
+            logger.warning("calls come back from the cluster, and run here: %s", why)
+        for call in calls:
+            if call.outcome is None:
+                self._counted.brought_back += 1
+                self._run_here(call, call.function, call.args)
 
-    def _run_here(
-        self, ticket: Ticket, function: Callable[..., Any], args: tuple[Any, ...]
-    ) -> None:
-        call = self._calls[ticket]
+    def _run_here(self, call: _Call, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         call.local = self._local.submit(
             function,
             *args,
             timeout_s=call.timeout_s,
-            on_done=partial(self._end, ticket),
+            on_done=partial(self._end, call),
             payload=None if call.payload is None else [call.payload],
         )
 
@@ -352,15 +356,16 @@ class ClusterWorkers:
             "the cluster %s is given up: %s; analyses go on with %d local workers",
             *(self._address, why, self._local.size),
         )
-        out = [ticket for tickets in self._chunks.values() for ticket in tickets]
+        calls = [call for chunk in self._chunks.values() for call in chunk] + list(self._waiting)
         self._chunks.clear()
-        self._bytes_out = 0
-        back = [t for t in (*out, *self._waiting) if self._calls[t].outcome is None]
         self._waiting.clear()
-        self._counted.brought_back += len(back)
-        for ticket in back:
-            self._run_here(ticket, self._calls[ticket].function, self._calls[ticket].args)
-        cluster.close()
+        self._bytes_out = 0
+        for call in calls:
+            if call.outcome is None:
+                self._counted.brought_back += 1
+                self._run_here(call, call.function, call.args)
+        # A scheduler that is gone may take seconds to be left: nobody waits for that here.
+        threading.Thread(target=cluster.close, name="cluster-close", daemon=True).start()
 
 
 def _asked(call: _Call) -> AskedCall:

@@ -1,7 +1,7 @@
 """What runs inside workers: a frame's analysis, and any function by its name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,14 @@ class FrameCall:
 
 @dataclass(frozen=True, slots=True)
 class FrameReply:
-    """A frame's results, and what went wrong with its file, if anything."""
+    """A frame's results, and what went wrong with its file, if anything.
+
+    `to_keep` tells that the frame is one of a detailed step, and not yet in the frames folder.
+    """
 
     frame: StoredFrame
     file_error: str | None = None
+    to_keep: bool = False
 
 
 def resolve(name: str) -> Callable[..., Any]:
@@ -57,21 +61,46 @@ def analyze_payload(payload: Buffer, call: FrameCall) -> FrameReply:
     try:
         frame = _decode(payload, call)
     except ContractError as error:
-        return FrameReply(StoredFrame(call.stream, call.fseq, "undecodable", error=str(error)))
+        return FrameReply(_undecodable(call, error))
+    return _keep(frame, call, _measure(frame, call))
+
+
+def measure_payload(payload: Buffer, call: FrameCall) -> FrameReply:
+    """The same results, with nothing written: `keep_payload` does the rest."""
+    try:
+        frame = _decode(payload, call)
+    except ContractError as error:
+        return FrameReply(_undecodable(call, error))
+    return _measure(frame, call)
+
+
+def keep_payload(payload: Buffer, call: FrameCall, measured: FrameReply) -> FrameReply:
+    """Write the frame of a detailed step, of which `measured` has the results."""
+    return _keep(_decode(payload, call), call, measured)
+
+
+def _measure(frame: BatchFrame, call: FrameCall) -> FrameReply:
     keys: dict[str, Any] = {"phase": frame.phase, "phase_step": frame.phase_step}
-    results = _analyze(frame, call)
     detailed = is_detailed(
         frame.phase, frame.phase_step, frame.batch_idx, analysis_freq=call.analysis_freq
     )
-    if not detailed:
-        return FrameReply(StoredFrame(call.stream, call.fseq, **results, **keys))
+    results = _analyze(frame, call)
+    stored = StoredFrame(call.stream, call.fseq, **results, **keys)
+    return FrameReply(stored, to_keep=detailed)
+
+
+def _keep(frame: BatchFrame, call: FrameCall, measured: FrameReply) -> FrameReply:
+    if not measured.to_keep:
+        return measured
     try:
         file, size = write_frame(call.folder, frame, incarnation=call.incarnation)
     except OSError as error:
-        stored = StoredFrame(call.stream, call.fseq, **results, **keys)
-        return FrameReply(stored, file_error=str(error))
-    keys |= {"file": file, "file_bytes": size}
-    return FrameReply(StoredFrame(call.stream, call.fseq, **results, **keys))
+        return FrameReply(measured.frame, file_error=str(error))
+    return FrameReply(replace(measured.frame, file=file, file_bytes=size))
+
+
+def _undecodable(call: FrameCall, error: ContractError) -> StoredFrame:
+    return StoredFrame(call.stream, call.fseq, "undecodable", error=str(error))
 
 
 def _decode(payload: Buffer, call: FrameCall) -> BatchFrame:

@@ -11,14 +11,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
+from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.own.source import OwnSource
 from analyzer_service.pipeline.settings import FRAMES_LIMIT_BYTES, PipelineSettings
 from analyzer_service.receive.inventory import Inventory
-from analyzer_service.receive.replay import Replay, Replayed
+from analyzer_service.receive.machines import make_workers
+from analyzer_service.receive.replay import BUDGET_BYTES, Replay, Replayed
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.settings import check_output_dir
 from analyzer_service.sinks.wandb_outcome import Mode
-from analyzer_service.workers import PoolWorkers
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ReplaySettings:
     wandb_mode: Mode = "disabled"
     project: str | None = None
     workers: int = 1
+    cluster: ClusterSettings | None = None
     speed: float | None = None
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
@@ -67,8 +69,9 @@ def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
             frames_limit_bytes=settings.frames_limit_bytes,
         ),
     )
-    with closing(PoolWorkers(settings.workers)) as workers:
-        replay = Replay(inventory, workers, runs, speed=settings.speed)
+    with closing(make_workers(settings.workers, settings.cluster)) as workers:
+        budget_bytes = max(BUDGET_BYTES, workers.budget_bytes)
+        replay = Replay(inventory, workers, runs, speed=settings.speed, budget_bytes=budget_bytes)
         with _progress() as progress:
             task = progress.add_task("replaying", total=inventory.items)
             replayed = replay.run(lambda done: progress.update(task, completed=done))

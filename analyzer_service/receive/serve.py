@@ -17,11 +17,12 @@ from analyzer_service.metrics.server import HttpServer
 from analyzer_service.metrics.snapshot import Board
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.receive.loop import IngestLoop
+from analyzer_service.receive.machines import make_workers
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.receive.seams import SessionSettings
 from analyzer_service.settings import ServeSettings, check_output_dir
 from analyzer_service.sinks.notifier import check_notify
-from analyzer_service.workers import PoolWorkers, Workers
+from analyzer_service.workers import Workers
 from shared.transport.server import RouterPair
 
 logger = logging.getLogger(__name__)
@@ -36,14 +37,14 @@ def serve(settings: ServeSettings) -> None:
     Raises
     ------
     ConfigurationError
-        If an address cannot be bound, the output folder cannot be written, or alerts are to be
-        sent and what sends them is not installed.
+        If an address cannot be bound, the output folder cannot be written, the cluster cannot be
+        used, or alerts are to be sent and what sends them is not installed.
     """
     check_notify(settings.alerts.notify)
     _allow_files()
-    router, listener, output_dir = _claim(settings)
     board = Board()
-    with closing(PoolWorkers(settings.workers)) as workers:
+    with closing(make_workers(settings.workers, settings.cluster)) as workers:
+        router, listener, output_dir = _claim(settings)
         loop = _make_loop(settings, router, workers, output_dir, board)
         with (
             _stopped_by_signals(loop),
@@ -58,6 +59,8 @@ def serve(settings: ServeSettings) -> None:
                 output_dir,
                 settings.wandb_mode,
             )
+            if settings.cluster is not None:
+                logger.info("frames are analyzed by the cluster %s", settings.cluster.address)
             if settings.own is not None:
                 logger.info("own analysis: %s", settings.own.identity)
             loop.run(grace_s=settings.grace_s)
