@@ -139,7 +139,7 @@ class ClusterWorkers:
 
     @property
     def budget_bytes(self) -> int:
-        """How much a cluster of this size may have at once."""
+        """How many bytes of payloads a cluster of this size may have at once."""
         return min(MOST_BYTES, max(1, self._slots) * BYTES_A_SLOT)
 
     @property

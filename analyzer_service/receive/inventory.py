@@ -1,5 +1,6 @@
 """What recordings hold, found before anything is written: runs, producers, gaps, damage."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
@@ -76,15 +77,21 @@ class Inventory:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._readers = {path: RecordingReader(path) for path in paths}
         self.runs: dict[str, HeldRun] = {}
-        self.items = 0
-        for reader in self._readers.values():
+        self._counts: dict[Path, Counter[str]] = {}
+        for path, reader in self._readers.items():
+            counts = self._counts[path] = Counter()
             for item in reader:
-                self.items += 1
+                counts[item.run_id] += 1
                 self._note(item)
         if not self.runs:
             names = ", ".join(map(str, paths))
             raise ConfigurationError(f"nothing to replay: no whole message is left in {names}")
         self._check_names()
+
+    @property
+    def items(self) -> int:
+        """How many items there are."""
+        return sum(counts.total() for counts in self._counts.values())
 
     @property
     def losses(self) -> dict[Path, list[Loss]]:
@@ -93,6 +100,39 @@ class Inventory:
 
     def __iter__(self) -> Iterator[Recorded]:
         return merge(*self._readers.values(), key=lambda item: item.captured_at_ns)
+
+    def split(self, most_runs: int) -> "list[Inventory]":
+        """The same in parts of `most_runs` runs, or of one that its files do not let be divided.
+
+        All files of a run are in one part, so each part is replayed as all would be. Only the
+        files of the part that is iterated are open.
+        """
+        parts: list[_Together] = []
+        for group in self._groups():
+            if not parts or len(parts[-1].runs) + len(group.runs) > most_runs:
+                parts.append(_Together())
+            parts[-1].join(group)
+        return [self._part(part) for part in parts]
+
+    def _groups(self) -> "list[_Together]":
+        """Files that hold parts of the same runs, in the order in which they were given."""
+        of_run: dict[str, _Together] = {}
+        alone: list[_Together] = []
+        for path, counts in self._counts.items():
+            group = _Together({path: None}, dict.fromkeys(counts))
+            others = {id(other): other for run in counts if (other := of_run.get(run))}
+            for other in others.values():
+                group = other.join(group)
+            of_run |= dict.fromkeys(group.runs, group)
+            alone += [] if counts else [group]
+        return [*{id(group): group for group in of_run.values()}.values(), *alone]
+
+    def _part(self, together: "_Together") -> "Inventory":
+        part = object.__new__(Inventory)
+        part._readers = {path: self._readers[path] for path in together.paths}
+        part._counts = {path: self._counts[path] for path in together.paths}
+        part.runs = {run: self.runs[run] for run in together.runs}
+        return part
 
     def _note(self, item: Recorded) -> None:
         run = self.runs.setdefault(item.run_id, HeldRun(item.run_id, item.run_name))
@@ -110,6 +150,19 @@ class Inventory:
                     f"the files hold two runs named {run.run_name!r} ({other} and {run.run_id}): "
                     "replay their files one by one, each with its own --output-dir"
                 )
+
+
+@dataclass
+class _Together:
+    """Files and runs that are replayed together; dicts, because these keep their order."""
+
+    paths: dict[Path, None] = field(default_factory=dict)
+    runs: dict[str, None] = field(default_factory=dict)
+
+    def join(self, other: "_Together") -> "_Together":
+        self.paths |= other.paths
+        self.runs |= other.runs
+        return self
 
 
 def _tells(item: Recorded) -> bool:

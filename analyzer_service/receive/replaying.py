@@ -4,22 +4,35 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
 from analyzer_service.analyses.tissue_facts import VectorChoice
 from analyzer_service.cluster.settings import ClusterSettings
+from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.own.source import OwnSource
 from analyzer_service.pipeline.settings import FRAMES_LIMIT_BYTES, PipelineSettings
 from analyzer_service.receive.inventory import Inventory
 from analyzer_service.receive.machines import make_workers
 from analyzer_service.receive.replay import BUDGET_BYTES, Replay, Replayed
-from analyzer_service.receive.runs import RunsSettings
+from analyzer_service.receive.runs import RunsSettings, check_folder
 from analyzer_service.settings import check_output_dir
 from analyzer_service.sinks.wandb_outcome import Mode
+from analyzer_service.workers import PoolWorkers
+
+RUNS_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -69,14 +82,37 @@ def replay_files(paths: Sequence[Path], settings: ReplaySettings) -> list[str]:
             frames_limit_bytes=settings.frames_limit_bytes,
         ),
     )
+    for held in inventory.runs.values():
+        check_folder(output_dir, held.run_id, held.run_name)
     with closing(make_workers(settings.workers, settings.cluster)) as workers:
-        budget_bytes = max(BUDGET_BYTES, workers.budget_bytes)
-        replay = Replay(inventory, workers, runs, speed=settings.speed, budget_bytes=budget_bytes)
-        with _progress() as progress:
-            task = progress.add_task("replaying", total=inventory.items)
-            replayed = replay.run(lambda done: progress.update(task, completed=done))
-            progress.update(task, completed=inventory.items)
+        replayed = _replay_parts(inventory, workers, runs, settings.speed)
     return describe(replayed)
+
+
+def _replay_parts(
+    inventory: Inventory,
+    workers: PoolWorkers | ClusterWorkers,
+    runs: RunsSettings,
+    speed: float | None,
+) -> Replayed:
+    """Some runs at a time, so that of thousands few files and databases are open."""
+    budget_bytes = workers.budget_bytes if isinstance(workers, ClusterWorkers) else BUDGET_BYTES
+    parts = inventory.split(RUNS_AT_ONCE) if speed is None else [inventory]
+    done, replayed = 0, Replayed([])
+    with _progress() as progress:
+        task = progress.add_task("replaying", total=inventory.items)
+        for part in parts:
+            replay = Replay(part, workers, runs, speed=speed, budget_bytes=budget_bytes)
+            found = replay.run(partial(_show, progress, task, done))
+            done += part.items
+            progress.update(task, completed=done)
+            replayed.runs.extend(found.runs)
+            replayed.damage.extend(found.damage)
+    return replayed
+
+
+def _show(progress: Progress, task: TaskID, before: int, count: int) -> None:
+    progress.update(task, completed=before + count)
 
 
 def describe(replayed: Replayed) -> list[str]:

@@ -120,17 +120,7 @@ class Runs:
         ConfigurationError
             If the folder belongs to another run.
         """
-        folder = Path(self.folder_of(run_name))
-        if not holds_run(folder):
-            return None  # also when the making of its database was cut short
-        with RunReader(folder) as reader:
-            starts = reader.incarnations()
-        if starts and starts[-1].run_id != run_id:
-            raise ConfigurationError(
-                f"{folder} holds another run ({starts[-1].run_id}): choose another --run-name or "
-                "--output-dir, or move that folder away"
-            )
-        return starts[-1] if starts else None
+        return check_folder(self._settings.output_dir, run_id, run_name)
 
     def open(self, started: RunStarted) -> LiveRun:
         """Pipeline of a run, opened if it is not yet.
@@ -286,3 +276,24 @@ def _first_records(pipeline: RunPipeline, started: RunStarted) -> list[Recorded]
         Recorded(*of_run, *origin, "ctl", 1, started.started_at_ns, payload)
         for origin, payload in pipeline.first_records()
     ]
+
+
+def check_folder(output_dir: Path, run_id: str, run_name: str) -> RunStarted | None:
+    """What the folder of run `run_id` in `output_dir` says of it; None if there is nothing yet.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder belongs to another run.
+    """
+    folder = output_dir / run_folder_name(run_name)
+    if not holds_run(folder):
+        return None  # also when the making of its database was cut short
+    with RunReader(folder) as reader:
+        starts = reader.incarnations()
+    if starts and starts[-1].run_id != run_id:
+        raise ConfigurationError(
+            f"{folder} holds another run ({starts[-1].run_id}): choose another --run-name or "
+            "--output-dir, or move that folder away"
+        )
+    return starts[-1] if starts else None

@@ -95,11 +95,6 @@ class PoolWorkers:
         """Large payloads that were copied to a process, for want of memory that it could map."""
         return self._files.refused
 
-    @property
-    def budget_bytes(self) -> int:
-        """How much is worth having at work at once: nothing is on its way for long."""
-        return 0
-
     def counts(self) -> WorkerCounts:
         """What the processes do now; any thread may ask."""
         slots = [slot for lane in self._lanes.values() for slot in tuple(lane.slots)]
