@@ -221,6 +221,8 @@ class Connection:
         while not (self._closed or self._lost):
             await asyncio.sleep(_LOOK_S)
             try:
+                if client.status != "running":
+                    raise OSError("the connection is lost")
                 threads = await asyncio.wait_for(_count_threads(client), _ANSWER_S)
             except (OSError, TimeoutError) as error:
                 self._lose(f"its scheduler does not answer any more ({error})")

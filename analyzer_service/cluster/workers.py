@@ -122,7 +122,12 @@ class ClusterWorkers:
         self._wakeup = Wakeup()
         self._closed = False
         self._reasons: set[str] = set()
-        self._cluster: Connection | None = Connection(settings, self._answer, self._lose)
+        self._leaving: threading.Thread | None = None
+        try:
+            self._cluster: Connection | None = Connection(settings, self._answer, self._lose)
+        except BaseException:
+            self._wakeup.close()
+            raise
         self._epoll = select.epoll()
         self._epoll.register(self._wakeup.fileno(), select.EPOLLIN)
         self._epoll.register(local.wakeup_fd, select.EPOLLIN)
@@ -221,6 +226,8 @@ class ClusterWorkers:
         self._closed = True
         if self._cluster is not None:
             self._cluster.close()
+        if self._leaving is not None:
+            self._leaving.join(timeout_s)
         self._calls.clear()
         self._epoll.close()
         self._local.close(timeout_s)
@@ -365,7 +372,8 @@ class ClusterWorkers:
                 self._counted.brought_back += 1
                 self._run_here(call, call.function, call.args)
         # A scheduler that is gone may take seconds to be left: nobody waits for that here.
-        threading.Thread(target=cluster.close, name="cluster-close", daemon=True).start()
+        self._leaving = threading.Thread(target=cluster.close, name="leaving", daemon=True)
+        self._leaving.start()
 
 
 def _asked(call: _Call) -> AskedCall:

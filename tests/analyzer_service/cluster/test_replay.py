@@ -1,7 +1,6 @@
 """A cluster gives what this machine gives, byte for byte, whatever happens to its workers."""
 
 import os
-import signal
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -63,9 +62,7 @@ def recording(tmp_path: Path) -> Path:
 def test_a_replay_on_a_cluster_gives_the_same_folder(recording: Path, tmp_path: Path) -> None:
     here = replay(recording, tmp_path / "here", PoolWorkers(1))
     with dask_cluster(2) as cluster:
-        workers = ClusterWorkers(
-            ClusterSettings(cluster.scheduler_address), PoolWorkers(1), REMOTE
-        )
+        workers = ClusterWorkers(ClusterSettings(cluster.scheduler_address), PoolWorkers(1), REMOTE)
         there = replay(recording, tmp_path / "there", workers)
     counts = workers.counts()
     assert (counts.cluster_calls, counts.brought_back) == (23, 0)
@@ -96,5 +93,3 @@ def test_a_worker_that_is_killed_midway_costs_nothing(recording: Path, tmp_path:
     assert workers.counts().cluster_calls == 23
     assert workers.counts().brought_back == 0
     assert results(there) == results(here)
-
-

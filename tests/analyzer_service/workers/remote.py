@@ -9,6 +9,7 @@ from analyzer_service.cluster.remote import Plain, RemoteCall
 from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.workers import PoolWorkers
+from shared.errors import ConfigurationError
 from tests.analyzer_service.workers import tasks
 
 _HERE = "tests.analyzer_service.workers.remote"
@@ -35,13 +36,13 @@ ADD = _of(tasks.add)
 FAIL = _of(tasks.fail)
 FILL_DISK = _of(tasks.fill_disk)
 CHECKSUM = _of(tasks.checksum)
+CHECKSUM_ON_SECOND_TRY = _of(tasks.checksum_on_second_try)
 IS_READ_ONLY = _of(tasks.is_read_only)
 SLEEP = _of(tasks.sleep)
 DIE = _of(tasks.die)
 PROCESS_ID = _of(tasks.process_id)
 MARK_AND_SLEEP = _of(tasks.mark_and_sleep)
 UNPICKLABLE = _of(tasks.unpicklable)
-DIE_WITH_WORKER_ONCE = _of(tasks.die_with_worker_once)
 REMOTE: Mapping[Callable[..., Any], RemoteCall] = {
     each.function: each for each in list(globals().values()) if isinstance(each, RemoteCall)
 }
@@ -64,4 +65,9 @@ def dask_cluster(workers: int = 1) -> Iterator[Any]:
 
 
 def cluster_workers(address: str, *, local: int = 1) -> ClusterWorkers:
-    return ClusterWorkers(ClusterSettings(address), PoolWorkers(local), REMOTE)
+    pool = PoolWorkers(local)
+    try:
+        return ClusterWorkers(ClusterSettings(address), pool, REMOTE)
+    except ConfigurationError:
+        pool.close()
+        raise

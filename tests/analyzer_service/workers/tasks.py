@@ -45,16 +45,6 @@ def die_once(marker: Path) -> str:
     raise AssertionError
 
 
-def die_with_worker_once(marker: Path) -> str:
-    """Kills the process that started this one, with its children; answers the second time."""
-    if marker.exists():
-        return "alive"
-    marker.touch()
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(3600)
-    raise AssertionError
-
-
 def mark_and_sleep(marker: Path) -> None:
     marker.write_text(str(os.getpid()))
     time.sleep(3600)
