@@ -68,19 +68,12 @@ def _pack_measured(measured: FrameReply) -> Plain:
 
 
 def _unpack_measured(plain: Plain) -> FrameReply:
-    frame = StoredFrame(
-        stream=plain["stream"],
-        fseq=plain["fseq"],
-        state=plain["state"],
-        error=plain["error"],
-        phase=plain["phase"],
-        phase_step=plain["phase_step"],
-        part=plain["part"],
-        samples=[(described, values) for described, values in plain["samples"]],
-        maps=None if plain["maps"] is None else _pair(plain["maps"]),
-        tile_maps=[_pair(maps) for maps in plain["tile_maps"]],
-    )
-    return FrameReply(frame, to_keep=plain["to_keep"])
+    fields = dict(plain)
+    to_keep = fields.pop("to_keep")
+    fields["samples"] = [(described, values) for described, values in plain["samples"]]
+    fields["tile_maps"] = [_pair(maps) for maps in plain["tile_maps"]]
+    fields["maps"] = None if plain["maps"] is None else _pair(plain["maps"])
+    return FrameReply(StoredFrame(**fields), to_keep=to_keep)
 
 
 def _pair(plain: Plain) -> tuple[str, bytes]:
