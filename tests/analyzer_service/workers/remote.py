@@ -49,7 +49,7 @@ REMOTE: Mapping[Callable[..., Any], RemoteCall] = {
 
 
 @contextmanager
-def dask_cluster(workers: int = 1) -> Iterator[Any]:
+def dask_cluster(workers: int = 1, *, security: Any = None) -> Iterator[Any]:
     """Scheduler and worker processes on this machine, nobody else's, without a dashboard."""
     from distributed import LocalCluster
 
@@ -57,6 +57,8 @@ def dask_cluster(workers: int = 1) -> Iterator[Any]:
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
+        protocol="tcp" if security is None else "tls",
+        security=security,
         dashboard_address=None,
         memory_limit=0,
         silence_logs=50,
