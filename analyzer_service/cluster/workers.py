@@ -6,7 +6,7 @@ import queue
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -25,6 +25,7 @@ from analyzer_service.cluster.remote import Plain, RemoteCall
 from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.workers.pool import PoolWorkers, WorkerCounts
 from analyzer_service.workers.protocol import Outcome, T, Ticket, describe, failed
+from analyzer_service.workers.turns import Turns
 from analyzer_service.workers.wakeup import Wakeup
 from shared.codec import Buffer, join
 from shared.errors import ContractError
@@ -68,6 +69,7 @@ class _Call:
     timeout_s: float
     on_done: Callable[[Outcome[Any]], None]
     payload: bytes | None
+    party: Hashable
     local: Ticket | None = None
     outcome: Outcome[Any] | None = None
 
@@ -112,7 +114,7 @@ class ClusterWorkers:
         self._remote = remote
         self._tickets = itertools.count(-1, -1)  # the local workers' are above 0
         self._calls: dict[Ticket, _Call] = {}
-        self._waiting: deque[_Call] = deque()
+        self._waiting: Turns[_Call] = Turns()
         self._ended: deque[_Call] = deque()
         self._chunks: dict[int, list[_Call]] = {}
         self._bytes_out = 0
@@ -175,19 +177,26 @@ class ClusterWorkers:
         on_done: Callable[[Outcome[T]], None],
         payload: Sequence[Buffer] | None = None,
         apart: bool = False,
+        party: Hashable = None,
     ) -> Ticket:
         """Keep a call that may travel for the next chunk; give any other one to the pool here."""
         remote = None if apart or self._cluster is None else self._remote.get(call)
         if remote is None:
             return self._local.submit(
-                call, *args, timeout_s=timeout_s, on_done=on_done, payload=payload, apart=apart
+                call,
+                *args,
+                timeout_s=timeout_s,
+                on_done=on_done,
+                payload=payload,
+                apart=apart,
+                party=party,
             )
         ticket = Ticket(next(self._tickets))
         kept = None if payload is None else join(payload)
         packed = remote.pack_args(*args)
-        taken = _Call(ticket, remote, call, args, packed, timeout_s, on_done, kept)
+        taken = _Call(ticket, remote, call, args, packed, timeout_s, on_done, kept, party)
         self._calls[ticket] = taken
-        self._waiting.append(taken)
+        self._waiting.put(taken, party)
         self._wakeup.set()  # it is sent by `poll`, with those that come until then
         return ticket
 
@@ -300,8 +309,10 @@ class ClusterWorkers:
         while self._waiting and self._cluster is not None and self._has_room():
             idle = len(self._chunks) < self._cluster.slots
             calls = self._next_chunk(fill=not idle)
-            if not calls:
+            if calls is None:
                 return
+            if not calls:
+                continue  # they were cancelled
             asked = AskedChunk(digest(installation()), tuple(map(_asked, calls)))
             payloads = [call.payload for call in calls if call.payload is not None]
             number = self._cluster.send(pack_asked(asked), payloads)
@@ -312,15 +323,13 @@ class ClusterWorkers:
         most = CHUNKS_A_SLOT * max(1, self._slots)
         return len(self._chunks) < most and self._bytes_out < self.budget_bytes
 
-    def _next_chunk(self, *, fill: bool) -> list[_Call]:
-        """The first calls that wait, enough of them for a chunk; none if it must `fill` first."""
-        while self._waiting and self._waiting[0].outcome is not None:  # cancelled
-            self._waiting.popleft()
+    def _next_chunk(self, *, fill: bool) -> list[_Call] | None:
+        """The next calls, enough of them for a chunk; None if it must `fill` and cannot."""
         first = list(itertools.islice(self._waiting, MOST_CALLS))
         count, full = self._gathering.cut([(call.remote.name, call.nbytes) for call in first])
         if fill and not full:
-            return []
-        taken = [self._waiting.popleft() for _ in range(count)]
+            return None
+        taken = [self._waiting.take() for _ in range(count)]
         return [call for call in taken if call.outcome is None]
 
     def _end(self, call: _Call, outcome: Outcome[Any]) -> None:
@@ -352,6 +361,7 @@ class ClusterWorkers:
             timeout_s=call.timeout_s,
             on_done=partial(self._end, call),
             payload=None if call.payload is None else [call.payload],
+            party=call.party,
         )
 
     def _give_up(self, why: str) -> None:

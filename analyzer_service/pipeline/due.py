@@ -173,6 +173,7 @@ class DueFiles:
             *numbers.get(job.kind, (job.release,)),
             timeout_s=limits[0] if dashboard else limits[1],
             on_done=partial(self._take, job),
+            party=self.folder,
         )
 
     def _take(self, job: Job, outcome: Outcome[str]) -> None:

@@ -67,7 +67,7 @@ class FrameWork:
     def __post_init__(self) -> None:
         source, limit_s = self.settings.own, self.settings.own_timeout_s
         if source is not None:
-            self.own = OwnWork(self.workers, source, limit_s, self._gather_own)
+            self.own = OwnWork(self.workers, source, limit_s, self._gather_own, self.folder)
 
     def __contains__(self, key: Key) -> bool:
         known = key in self._running or key in self.gathered or key in self.held
@@ -137,6 +137,7 @@ class FrameWork:
             timeout_s=self.settings.frame_timeout_s,
             on_done=partial(self._take, producer.origin, key),
             payload=payload if kept is None else [kept],
+            party=self.folder,
         )
         self._running[key] = _RunningFrame(ticket, time.monotonic(), kept)
 

@@ -4,7 +4,7 @@ A hang costs a worker process and this call, never what was measured before: tha
 processes run nothing but own analyses, so that what these do to theirs changes no built-in number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -38,6 +38,7 @@ class OwnWork:
     source: OwnSource
     timeout_s: float
     take: Callable[[Key, MeasuredFrame], None]
+    party: Hashable = None
     waiting: dict[Key, MeasuredFrame] = field(default_factory=dict)
     _running: dict[Key, tuple[Ticket, MeasuredFrame]] = field(default_factory=dict)
 
@@ -81,6 +82,7 @@ class OwnWork:
             on_done=partial(self._done, key),
             payload=[measured.payload],
             apart=True,
+            party=self.party,
         )
         self._running[key] = ticket, measured
 

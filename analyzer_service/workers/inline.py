@@ -1,7 +1,7 @@
 """Workers without processes: calls run inside `poll`, on the caller's thread."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from analyzer_service.workers.protocol import Outcome, T, Ticket, failed
@@ -40,9 +40,10 @@ class InlineWorkers:
         on_done: Callable[[Outcome[T]], None],
         payload: Sequence[Buffer] | None = None,
         apart: bool = False,
+        party: Hashable = None,
     ) -> Ticket:
         """Keep the call for the next `poll`; `timeout_s` is not held, and nothing is apart."""
-        del timeout_s, apart
+        del timeout_s, apart, party  # the next `poll` runs everything that waits
         ticket = Ticket(next(self._tickets))
         given = () if payload is None else (memoryview(join(payload)),)
         self._waiting[ticket] = (lambda: _run(call, (*given, *args))), on_done

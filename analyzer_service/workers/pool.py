@@ -9,13 +9,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from analyzer_service.workers.memory_files import MemoryFile, MemoryFiles
 from analyzer_service.workers.process import WorkerDiedError, WorkerProcess
 from analyzer_service.workers.protocol import Outcome, T, Ticket, describe, failed
+from analyzer_service.workers.turns import TurnQueue
 from analyzer_service.workers.wakeup import Wakeup
 from shared.codec import Buffer, join, size_of
 
@@ -58,7 +59,7 @@ class _Task:
 class _Lane:
     """Calls that wait for the same processes, and the threads that own these."""
 
-    queue: "queue.SimpleQueue[_Task | None]" = field(default_factory=queue.SimpleQueue)
+    queue: TurnQueue[_Task] = field(default_factory=TurnQueue)
     slots: "list[_Slot]" = field(default_factory=list)
 
 
@@ -114,6 +115,7 @@ class PoolWorkers:
         on_done: Callable[[Outcome[T]], None],
         payload: Sequence[Buffer] | None = None,
         apart: bool = False,
+        party: Hashable = None,
     ) -> Ticket:
         """Queue ``call(*args)``; a thread and its process are added while fewer than `size` are."""
         if self._closed:
@@ -124,7 +126,7 @@ class PoolWorkers:
         self._tasks[task.ticket] = task
         if len(lane.slots) < self._size and len(lane.slots) < self._count(lane):
             lane.slots.append(_Slot(lane.queue, self._finish))
-        lane.queue.put(task)
+        lane.queue.put(task, party)
         return task.ticket
 
     def poll(self) -> int:
@@ -157,8 +159,7 @@ class PoolWorkers:
         for ticket in list(self._tasks):
             self.cancel(ticket)
         for lane in self._lanes.values():
-            for _ in lane.slots:
-                lane.queue.put(None)
+            lane.queue.close()
         slots = [slot for lane in self._lanes.values() for slot in lane.slots]
         for slot in slots:
             slot.close()
@@ -191,7 +192,7 @@ class _Slot:
 
     def __init__(
         self,
-        tasks: "queue.SimpleQueue[_Task | None]",
+        tasks: TurnQueue[_Task],
         finish: Callable[[_Task, Outcome[Any]], None],
     ) -> None:
         self._tasks = tasks

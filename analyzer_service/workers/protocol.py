@@ -1,6 +1,6 @@
 """What the pipeline asks of workers: submit, outcome, time limit, cancel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NewType, Protocol, TypeVar
 
@@ -56,8 +56,9 @@ class Workers(Protocol):
         on_done: Callable[[Outcome[T]], None],
         payload: Sequence[Buffer] | None = None,
         apart: bool = False,
+        party: Hashable = None,
     ) -> Ticket:
-        """Run ``call(*args)``, first come, first served.
+        """Run ``call(*args)``: first come, first served within a `party`, the parties in turn.
 
         `call` is importable by name; it and its arguments can be pickled. A call that runs
         past `timeout_s` is killed; one whose process dies is tried once more. `on_done` is
