@@ -137,11 +137,11 @@ def measure_replay(batches: int, workers: int) -> dict[str, Any]:
     """Batches a second of ``replay --workers``, on as many cores, its start left out."""
     with tempfile.TemporaryDirectory(prefix="keeping-up-") as name:
         path = Path(name) / "recorded.mcap"
-        _record(path, batches)
+        record(path, batches)
         began = time.perf_counter()
         _replay(Path(name), path, workers)
         seconds = time.perf_counter() - began
-        _record(path, 1)
+        record(path, 1)
         began = time.perf_counter()
         _replay(Path(name) / "start", path, workers)
         start_s = time.perf_counter() - began
@@ -150,7 +150,7 @@ def measure_replay(batches: int, workers: int) -> dict[str, Any]:
             "batches_per_s": round((batches - 1) / (seconds - start_s), 1),
             "seconds": round(seconds, 2),
             "start_s": round(start_s, 2),
-            "rows": _digest(Path(name) / "auto_analysis_timed"),
+            "rows": digest_of_rows(Path(name) / "auto_analysis_timed"),
         }
 
 
@@ -161,7 +161,7 @@ def _replay(folder: Path, path: Path, workers: int) -> None:
     subprocess.run([*command, *options], check=True, capture_output=True, env=environment)
 
 
-def _record(path: Path, batches: int) -> None:
+def record(path: Path, batches: int) -> None:
     path.unlink(missing_ok=True)
     who = ("timed", "timed", "rank0", 1)
     run = run_of("timed").model_copy(update={"stain": "ihc", "started_at_ns": 0})
@@ -174,7 +174,7 @@ def _record(path: Path, batches: int) -> None:
             writer.write(Recorded(*who, "train", step, step, frame))
 
 
-def _digest(folder: Path) -> str:
+def digest_of_rows(folder: Path) -> str:
     with RunReader(folder) as reader:
         text = repr([row.values for row in reader.rows()])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
