@@ -78,16 +78,18 @@ def measure_passage(address: str, count: int) -> dict[str, Any]:
     payload = np.frombuffer(os.urandom(CHUNK_BYTES), np.uint8)
     with Client(address, set_as_default=False) as client:
         client.submit(_size, payload, pure=False).result()
-        began = time.perf_counter()
+        began, cpu_s = time.perf_counter(), time.process_time()
         futures = [client.submit(_size, payload, pure=False) for _ in range(count)]
         client.gather(futures)
         full_s = time.perf_counter() - began
+        cpu_s = time.process_time() - cpu_s
         began = time.perf_counter()
         client.gather([client.submit(_size, b"", pure=False) for _ in range(count)])
         empty_s = time.perf_counter() - began
     return {
         "mb_per_s": round(count * CHUNK_BYTES / 1e6 / full_s, 1),
         "ms_a_chunk": round(1000 * full_s / count, 1),
+        "cpu_ms_a_chunk": round(1000 * cpu_s / count, 1),
         "ms_an_empty_chunk": round(1000 * empty_s / count, 1),
     }
 
@@ -132,7 +134,8 @@ def table(found: dict[str, Any]) -> None:
     same = len({row["rows"] for row in (found["local"], *found["cluster"])}) == 1
     print(f"rows are equal: {'yes' if same else 'NO'}\n")
     print(f"a chunk of {CHUNK_BYTES >> 20} MiB that is only passed on: {passage['ms_a_chunk']} ms")
-    print(f"  ({passage['mb_per_s']} MB/s), an empty one {passage['ms_an_empty_chunk']} ms")
+    print(f"  ({passage['mb_per_s']} MB/s), an empty one {passage['ms_an_empty_chunk']} ms;")
+    print(f"  of the processor, client and scheduler together: {passage['cpu_ms_a_chunk']} ms")
 
 
 def main() -> None:
