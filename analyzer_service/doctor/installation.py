@@ -17,6 +17,7 @@ _EXTRAS: Final = {
     "notify": "alerts to chat and mail",
     "export": "Parquet",
     "trainer": "training on this machine",
+    "cluster": "analyses on a dask cluster",
     "wsi": "whole slides",
 }
 _NEEDED: Final = "analyzer"
