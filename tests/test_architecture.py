@@ -66,7 +66,19 @@ def test_http_lives_only_in_the_metrics_and_the_page() -> None:
         for path in sources(package)
         if imports_of(path) & HTTP_MODULES
     }
+    # The cluster has an event loop, dask's, and serves nothing.
+    users.discard(("analyzer_service", "cluster"))
     assert users == {("analyzer_service", "metrics"), ("analyzer_service", "page")}
+
+
+def test_dask_is_known_to_the_cluster_alone() -> None:
+    users = {
+        path.relative_to(ROOT).parts[:2]
+        for package in FORBIDDEN
+        for path in sources(package)
+        if imports_of(path) & {"dask", "distributed", "tornado"}
+    }
+    assert users == {("analyzer_service", "cluster")}
 
 
 def test_only_the_command_line_knows_the_page() -> None:

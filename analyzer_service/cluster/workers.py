@@ -151,7 +151,8 @@ class ClusterWorkers:
 
     @property
     def _slots(self) -> int:
-        return 0 if self._cluster is None else self._cluster.slots
+        cluster = self._cluster  # once: the thread that asks for counts is another one
+        return 0 if cluster is None else cluster.slots
 
     def counts(self) -> ClusterCounts:
         """What the workers do now; any thread may ask."""
