@@ -37,7 +37,7 @@ def cluster_of(workers: int) -> Iterator[str]:
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,
     ) as cluster:
         yield cluster.scheduler_address

@@ -59,7 +59,7 @@ def dask_cluster(workers: int = 1, *, security: Any = None) -> Iterator[Any]:
         host="127.0.0.1",
         protocol="tcp" if security is None else "tls",
         security=security,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,
         silence_logs=50,
     ) as cluster:
