@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.errors import ConfigurationError, RecordingError
 from shared.recording import Recorded, RecordingWriter, Segment, find_segments
+from shared.recording.chunks import CHUNK_BYTES
 from shared.recording.items import ChannelKey
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,12 @@ class Recorder:
         self._writer: RecordingWriter | None = writer
         for item in starts if limit_bytes is not None else ():
             self._starts[item.key] = item
-        self._make_room()
-        self._begin(writer)
+        try:
+            self._make_room()
+            self._begin(writer)
+        except RecordingError:
+            self.close()
+            raise
 
     def write(self, item: Recorded) -> None:
         """Take `item`, unless recording has stopped."""
@@ -128,7 +133,7 @@ class Recorder:
             return
         older = [each for each in find_segments(self._folder) if each != self._segment]
         sizes = {each: _size_of(self._folder / each.name) for each in older}
-        room = self._limit_bytes - self._segment_bytes
+        room = self._limit_bytes - self._segment_bytes - CHUNK_BYTES  # of what stands around it
         while sizes and sum(sizes.values()) > room:
             oldest = min(sizes)
             del sizes[oldest]

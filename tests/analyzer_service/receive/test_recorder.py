@@ -92,7 +92,7 @@ def test_segments_stay_within_their_limit_and_each_knows_its_run(tmp_path: Path)
     assert kept == [Segment(1, number) for number in range(kept[0].number, kept[-1].number + 1)]
     sizes = [(tmp_path / segment.name).stat().st_size for segment in kept]
     assert max(sizes) <= limit // 8 + 4096
-    assert limit * 3 // 4 < sum(sizes) <= limit
+    assert limit // 2 < sum(sizes) <= limit
     held = []
     for segment in kept:
         reader = RecordingReader(tmp_path / segment.name)
