@@ -19,63 +19,21 @@ from analyzer_service.cluster.chunks import (
     unpack_answered,
 )
 from analyzer_service.cluster.connection import Answer, Connection
-from analyzer_service.cluster.gathering import MOST_CALLS, Gathering
+from analyzer_service.cluster.counts import ClusterCounts
 from analyzer_service.cluster.installation import digest, installation
-from analyzer_service.cluster.remote import Plain, RemoteCall
+from analyzer_service.cluster.outbox import Outbox, TravelingCall, budget_bytes
+from analyzer_service.cluster.remote import RemoteCall
 from analyzer_service.cluster.settings import ClusterSettings
-from analyzer_service.workers.pool import PoolWorkers, WorkerCounts
+from analyzer_service.workers.pool import PoolWorkers
 from analyzer_service.workers.protocol import Outcome, T, Ticket, describe, failed
-from analyzer_service.workers.turns import Turns
 from analyzer_service.workers.wakeup import Wakeup
 from shared.codec import Buffer, join
 from shared.errors import ContractError
 
 logger = logging.getLogger(__name__)
 
-CHUNKS_A_SLOT: Final = 2
-"""Chunks at the cluster for each of its threads: the next one is there as one ends."""
-BYTES_A_SLOT: Final = 16 << 20
-MOST_BYTES: Final = 1 << 30
-"""At the cluster at once; dask's scheduler holds them until they are answered."""
 _MOST_REASONS: Final = 16
 _CANCELLED: Final[Outcome[Any]] = Outcome("cancelled", error="cancelled")
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterCounts(WorkerCounts):
-    """Workers here as of `WorkerCounts`, and those of the cluster.
-
-    `cluster_slots` are threads there, `cluster_calls` were answered from there, in
-    `cluster_chunks`; `brought_back` were sent there and run here after all. `cluster_lost` tells
-    whether the cluster was given up.
-    """
-
-    cluster_slots: int = 0
-    cluster_chunks: int = 0
-    cluster_calls: int = 0
-    brought_back: int = 0
-    cluster_lost: bool = False
-
-
-@dataclass
-class _Call:
-    """One call; where it is: waiting, in a chunk, or at the local workers (`local`)."""
-
-    ticket: Ticket
-    remote: RemoteCall
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    packed: Plain
-    timeout_s: float
-    on_done: Callable[[Outcome[Any]], None]
-    payload: bytes | None
-    party: Hashable
-    local: Ticket | None = None
-    outcome: Outcome[Any] | None = None
-
-    @property
-    def nbytes(self) -> int:
-        return len(self.payload or b"")
 
 
 @dataclass
@@ -113,12 +71,9 @@ class ClusterWorkers:
         self._local = local
         self._remote = remote
         self._tickets = itertools.count(-1, -1)  # the local workers' are above 0
-        self._calls: dict[Ticket, _Call] = {}
-        self._waiting: Turns[_Call] = Turns()
-        self._ended: deque[_Call] = deque()
-        self._chunks: dict[int, list[_Call]] = {}
-        self._bytes_out = 0
-        self._gathering = Gathering()
+        self._calls: dict[Ticket, TravelingCall] = {}
+        self._ended: deque[TravelingCall] = deque()
+        self._outbox = Outbox()
         self._counted = _Counted()
         self._events: queue.SimpleQueue[tuple[int, Answer] | str] = queue.SimpleQueue()
         self._wakeup = Wakeup()
@@ -147,7 +102,7 @@ class ClusterWorkers:
     @property
     def budget_bytes(self) -> int:
         """How many bytes of payloads a cluster of this size may have at once."""
-        return min(MOST_BYTES, max(1, self._slots) * BYTES_A_SLOT)
+        return budget_bytes(self._slots)
 
     @property
     def _slots(self) -> int:
@@ -160,7 +115,7 @@ class ClusterWorkers:
         return ClusterCounts(
             size=self.size,
             processes=here.processes,
-            busy=here.busy + len(self._chunks),
+            busy=here.busy + self._outbox.chunks,
             calls=here.calls + len(self._calls),
             lost=here.lost,
             cluster_slots=self._slots,
@@ -195,9 +150,9 @@ class ClusterWorkers:
         ticket = Ticket(next(self._tickets))
         kept = None if payload is None else join(payload)
         packed = remote.pack_args(*args)
-        taken = _Call(ticket, remote, call, args, packed, timeout_s, on_done, kept, party)
+        taken = TravelingCall(ticket, remote, call, args, packed, timeout_s, on_done, kept, party)
         self._calls[ticket] = taken
-        self._waiting.put(taken, party)
+        self._outbox.put(taken)
         self._wakeup.set()  # it is sent by `poll`, with those that come until then
         return ticket
 
@@ -227,7 +182,9 @@ class ClusterWorkers:
         elif call.outcome is None:
             self._end(call, _CANCELLED)
             self._wakeup.set()
-            self._drop_chunks()
+            for number in self._outbox.drop_ended():
+                if self._cluster is not None:
+                    self._cluster.cancel(number)
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Drop what waits and runs, here and there; may be repeated."""
@@ -265,10 +222,9 @@ class ClusterWorkers:
                 self._take(*event)
 
     def _take(self, number: int, answer: Answer) -> None:
-        calls = self._chunks.pop(number, None)
+        calls = self._outbox.back(number)
         if calls is None:
             return
-        self._bytes_out -= sum(call.nbytes for call in calls)
         try:
             if isinstance(answer, BaseException):
                 raise answer
@@ -281,11 +237,11 @@ class ClusterWorkers:
             return
         self._counted.chunks += 1
         for call, each in zip(calls, answered.answers, strict=True):
-            self._gathering.note(call.remote.name, each.took_ms)
+            self._outbox.gathering.note(call.remote.name, each.took_ms)
             if call.outcome is None:
                 self._take_one(call, each)
 
-    def _take_one(self, call: _Call, answered: AnsweredCall) -> None:
+    def _take_one(self, call: TravelingCall, answered: AnsweredCall) -> None:
         if answered.how in ("died", "cancelled"):  # of the machine there, perhaps: not of the call
             self._bring_back([call], answered.error or answered.how)
             return
@@ -307,45 +263,19 @@ class ClusterWorkers:
 
     def _send(self) -> None:
         """Make chunks of what waits, as long as the cluster has room for them."""
-        while self._waiting and self._cluster is not None and self._has_room():
-            idle = len(self._chunks) < self._cluster.slots
-            calls = self._next_chunk(fill=not idle)
+        while self._cluster is not None:
+            calls = self._outbox.next_chunk(self._cluster.slots)
             if calls is None:
                 return
-            if not calls:
-                continue  # they were cancelled
             asked = AskedChunk(digest(installation()), tuple(map(_asked, calls)))
             payloads = [call.payload for call in calls if call.payload is not None]
-            number = self._cluster.send(pack_asked(asked), payloads)
-            self._chunks[number] = calls
-            self._bytes_out += sum(call.nbytes for call in calls)
+            self._outbox.sent(self._cluster.send(pack_asked(asked), payloads), calls)
 
-    def _has_room(self) -> bool:
-        most = CHUNKS_A_SLOT * max(1, self._slots)
-        return len(self._chunks) < most and self._bytes_out < self.budget_bytes
-
-    def _next_chunk(self, *, fill: bool) -> list[_Call] | None:
-        """The next calls, enough of them for a chunk; None if it must `fill` and cannot."""
-        first = list(itertools.islice(self._waiting, MOST_CALLS))
-        count, full = self._gathering.cut([(call.remote.name, call.nbytes) for call in first])
-        if fill and not full:
-            return None
-        taken = [self._waiting.take() for _ in range(count)]
-        return [call for call in taken if call.outcome is None]
-
-    def _end(self, call: _Call, outcome: Outcome[Any]) -> None:
+    def _end(self, call: TravelingCall, outcome: Outcome[Any]) -> None:
         call.outcome = outcome
         self._ended.append(call)
 
-    def _drop_chunks(self) -> None:
-        """Have the cluster drop chunks of which every call was cancelled."""
-        for number, calls in list(self._chunks.items()):
-            if self._cluster is not None and all(call.outcome is not None for call in calls):
-                del self._chunks[number]
-                self._bytes_out -= sum(call.nbytes for call in calls)
-                self._cluster.cancel(number)
-
-    def _bring_back(self, calls: Sequence[_Call], why: str) -> None:
+    def _bring_back(self, calls: Sequence[TravelingCall], why: str) -> None:
         """Run here what ran there in vain."""
         if why not in self._reasons and len(self._reasons) < _MOST_REASONS:
             self._reasons.add(why)
@@ -355,7 +285,9 @@ class ClusterWorkers:
                 self._counted.brought_back += 1
                 self._run_here(call, call.function, call.args)
 
-    def _run_here(self, call: _Call, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _run_here(
+        self, call: TravelingCall, function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
         call.local = self._local.submit(
             function,
             *args,
@@ -374,11 +306,7 @@ class ClusterWorkers:
             "the cluster %s is given up: %s; analyses go on with %d local workers",
             *(self._address, why, self._local.size),
         )
-        calls = [call for chunk in self._chunks.values() for call in chunk] + list(self._waiting)
-        self._chunks.clear()
-        self._waiting.clear()
-        self._bytes_out = 0
-        for call in calls:
+        for call in self._outbox.clear():
             if call.outcome is None:
                 self._counted.brought_back += 1
                 self._run_here(call, call.function, call.args)
@@ -387,5 +315,5 @@ class ClusterWorkers:
         self._leaving.start()
 
 
-def _asked(call: _Call) -> AskedCall:
+def _asked(call: TravelingCall) -> AskedCall:
     return AskedCall(call.remote.name, call.packed, call.timeout_s, call.payload is not None)

@@ -13,7 +13,8 @@ import pytest
 from analyzer_service.cluster import connection
 from analyzer_service.cluster import workers as cluster_module
 from analyzer_service.cluster.installation import installation
-from analyzer_service.cluster.workers import CHUNKS_A_SLOT, ClusterWorkers
+from analyzer_service.cluster.outbox import CHUNKS_A_SLOT
+from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.workers import Outcome
 from shared.errors import ConfigurationError
 from tests.analyzer_service.cluster.own_cluster import cluster_process
