@@ -109,11 +109,14 @@ class RunBatches:
     epochs: list[dict[str, Any]]
     first_at: float
     last_at: float
+    _places: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def of_epoch(self, phase: str, epoch: int) -> dict[str, Any]:
         """Means of an epoch; empty when it has no rows."""
-        key = (phase, epoch)
-        return next((m for m in self.epochs if (m["phase"], m["epoch"]) == key), {})
+        if len(self._places) != len(self.epochs):
+            self._places = {(m["phase"], m["epoch"]): i for i, m in enumerate(self.epochs)}
+        place = self._places.get((phase, epoch))
+        return {} if place is None else self.epochs[place]
 
     def epoch_numbers(self, phase: str) -> list[int]:
         """Epochs with rows of `phase`, ascending."""
