@@ -201,12 +201,14 @@ def test_a_trainer_that_is_told_to_end_ends_all_of_its_ranks_in_order(
         scene.until(lambda name=name: len(steps_said(folder, name)) >= 5, deadline_s=DEADLINE_S)
     rank1 = ranks_of(trainer)[1]
     trainer.terminate()
-    assert trainer.wait(DEADLINE_S) != 0
+    trainer.wait(DEADLINE_S)  # with what code is Lightning's choice
     scene.until(lambda: not rank1.is_running(), deadline_s=DEADLINE_S)
-    scene.until((folder / "final_summary_report.md").exists, deadline_s=DEADLINE_S)
     found = audit(folder)
     found.expect_no_gap()
     assert found.status == "interrupted"
+    for name in ("rank0", "rank1"):
+        (end,) = (each for each in said_by(folder, name) if isinstance(each, RunEnded))
+        assert end.status == "interrupted"
 
 
 @pytest.mark.long
