@@ -37,8 +37,8 @@ demo: setup
 test: setup
 	status=0; \
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
-		-m 'not process and not long' $(PYTEST_FLAGS) || [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
-	$(BIN)/python -m pytest -m 'process and not long' $(PYTEST_FLAGS) \
+		-m 'not process and not alone and not long' $(PYTEST_FLAGS) || [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
+	$(BIN)/python -m pytest -m '(process or alone) and not long' $(PYTEST_FLAGS) \
 		|| [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
 	exit $$status
 

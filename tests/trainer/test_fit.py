@@ -144,7 +144,7 @@ def settings_of_command(text, monkeypatch):
     [line] = [line for line in text.splitlines() if "to go on: " in line]
     _, flags = line.split(" -m trainer ")
     asked = []
-    monkeypatch.setattr(cli, "_run", asked.append)
+    monkeypatch.setattr(cli, "_run", lambda settings, _: asked.append(settings))
     cli.app(shlex.split(flags), standalone_mode=False)
     return asked[0]
 

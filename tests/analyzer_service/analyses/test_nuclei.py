@@ -240,6 +240,7 @@ def seconds_of_processor(image, mpp):
     return time.process_time() - start
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("mpp", [0.25, 0.5, 2.0])
 def test_a_hostile_tile_takes_at_most_five_times_as_long(mpp):
     shape = (256, 256)

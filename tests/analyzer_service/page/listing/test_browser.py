@@ -97,9 +97,10 @@ def test_tags_and_the_archive_with_keys_alone(tmp_path: Path, opened: Callable[[
     folder = tmp_path / "auto_analysis_demo"
     tab = opened()
     tab.get_by_role("button", name="Add tag of demo").press("Enter")
+    tag = tab.get_by_role("group", name="Tags of demo")
+    expect(tag.get_by_role("textbox")).to_be_focused()
     tab.keyboard.type("paper")
     tab.keyboard.press("Enter")
-    tag = tab.get_by_role("group", name="Tags of demo")
     expect(tag.get_by_text("paper")).to_be_visible()
     tab.keyboard.type("best")
     tab.keyboard.press("Enter")
