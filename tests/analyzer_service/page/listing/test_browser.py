@@ -98,7 +98,7 @@ def test_tags_and_the_archive_with_keys_alone(tmp_path: Path, opened: Callable[[
     tab = opened()
     tab.get_by_role("button", name="Add tag of demo").press("Enter")
     tag = tab.get_by_role("group", name="Tags of demo")
-    expect(tag.get_by_role("textbox")).to_be_focused()
+    expect(tab.get_by_label("New tag of demo")).to_be_focused()
     tab.keyboard.type("paper")
     tab.keyboard.press("Enter")
     expect(tag.get_by_text("paper")).to_be_visible()
