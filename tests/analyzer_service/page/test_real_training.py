@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.analyzer_service.page.serving import Served
 from tests.processes.commands import LIMIT_S, TINY, start
 
-STEPS = 12
+STEPS = 100
 WAIT_MS = 120_000.0
 
 
@@ -20,7 +20,7 @@ def test_a_training_run_is_seen_as_it_goes_on_and_ends(
     served = serve()
     tab.goto(served.url)
     trainer = start(
-        *("trainer", *TINY, "--max-steps", str(STEPS), "--analysis-freq", "4"),
+        *("trainer", *TINY, "--max-steps", str(STEPS), "--epochs", "99", "--analysis-freq", "25"),
         *("--run-name", "watched", "--output-dir", tmp_path),
         cwd=tmp_path,
         log=tmp_path / "trainer.log",
