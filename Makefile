@@ -33,12 +33,12 @@ demo: setup
 	mkdir -p runs
 	$(BIN)/python -m trainer $(DEMO_FLAGS)
 
-# What computes shares the processors; what starts processes and waits for them runs one by one.
+# Tests share the processors, but for those that another one beside them would disturb.
 test: setup
 	status=0; \
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
-		-m 'not process and not alone and not long' $(PYTEST_FLAGS) || [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
-	$(BIN)/python -m pytest -m '(process or alone) and not long' $(PYTEST_FLAGS) \
+		-m 'not alone and not long' $(PYTEST_FLAGS) || [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
+	$(BIN)/python -m pytest -m 'alone and not long' $(PYTEST_FLAGS) \
 		|| [ $$? -eq $(NOTHING_LEFT) ] || status=1; \
 	exit $$status
 

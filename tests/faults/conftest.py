@@ -9,6 +9,14 @@ from tests.processes.disk import SmallDisk, has_namespaces, may_mount, run_insid
 from tests.processes.scene import Scene
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is killed, starved and delayed here depends on when the machine lets it run."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """Processes over real sockets, none of which outlives the test."""
