@@ -11,3 +11,16 @@ def child_environment() -> dict[str, str]:
     root = str(Path(analyzer_service.__file__).resolve().parents[1])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def wandb_environment() -> dict[str, str]:
+    """`child_environment` of a process that runs wandb.
+
+    Without WANDB_MODE, as the mode is decided and wandb ends at one that it does not know, and
+    without variables of wandb's that are set to nothing: it takes those for wrong values.
+    """
+    return {
+        name: value
+        for name, value in child_environment().items()
+        if name != "WANDB_MODE" and (value or not name.startswith("WANDB_"))
+    }

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psutil
 
-from analyzer_service.sinks.children import child_environment
+from analyzer_service.sinks.children import wandb_environment
 from shared.errors import SinkError
 
 _SLICE_S: Final = 0.1
@@ -34,7 +34,7 @@ class Link:
             self._process = subprocess.Popen(
                 [*_COMMAND, str(theirs.fileno()), str(folder.resolve())],
                 cwd=folder,
-                env=child_environment(),
+                env=wandb_environment(),
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

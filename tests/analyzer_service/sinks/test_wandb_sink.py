@@ -345,6 +345,20 @@ def test_processes_end_when_the_analyzer_is_killed(
     assert_gone(processes)
 
 
+def test_variables_that_wandb_would_not_take_do_not_stop_it(
+    run: RunWriter, start: Callable[..., WandbSink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "nonsense")
+    for name in ("WANDB_API_KEY", "WANDB_ENTITY", "WANDB_BASE_URL"):
+        monkeypatch.setenv(name, "")
+    sink = start()
+    wait_logged(sink, run.release)
+
+    outcome = finish(sink, 10.0)
+
+    assert (outcome.rows, outcome.rows_left) == (run.release, 0)
+
+
 def test_disabled_starts_nothing(folder: Path) -> None:
     sink = WandbSink(folder, "disabled", "p")
     sink.notify()
