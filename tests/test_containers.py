@@ -62,6 +62,18 @@ def test_who_serves_is_watched_and_given_time_to_end(name: str) -> None:
     assert int(service["stop_grace_period"].removesuffix("s")) >= 10
 
 
+@pytest.mark.parametrize("name", ["analyzer", "page"])
+def test_training_goes_first_where_processors_are_short(name: str) -> None:
+    assert SERVICES[name]["cpu_shares"] < 1024  # the weight of a service that says nothing
+    assert "cpu_shares" not in SERVICES["trainer"]
+
+
+def test_variables_that_the_host_does_not_have_are_not_passed_on_empty() -> None:
+    for name in ("analyzer", "page"):
+        for variable, value in SERVICES[name]["environment"].items():
+            assert value is None, f"{variable} would be there without a value"
+
+
 def test_ports_are_open_to_this_machine_alone() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 2
