@@ -47,6 +47,18 @@ def test_only_who_prepares_is_root() -> None:
     assert DOCKERFILE.count("\nUSER 1000:1000\n") == 3
 
 
+def test_nothing_ends_before_the_trainer_does() -> None:
+    # `up --exit-code-from trainer` stops everything once any container has ended.
+    assert "exec setpriv" in (ROOT / "deploy" / "prepare.sh").read_text().splitlines()[-1]
+    conditions = [
+        condition["condition"]
+        for service in SERVICES.values()
+        for condition in service.get("depends_on", {}).values()
+    ]
+    assert len(conditions) == 3
+    assert set(conditions) == {"service_healthy"}
+
+
 def test_only_the_trainers_image_has_torch() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
     with_torch = [stage for stage in stages if re.search(r"TORCH|\[trainer", stage)]
