@@ -10,51 +10,32 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from analyzer_service import results_cli
-from analyzer_service.alerts.settings import default_file
-from analyzer_service.cluster.settings import check_cluster
+from analyzer_service import results_cli, setup_cli
+from analyzer_service.flag_groups import AnalysisFlags, WhereFlags, spread
 from analyzer_service.options import (
-    Alerts,
-    AllowPlaintextCluster,
-    Analyzer,
-    AnalyzerTimeout,
-    Cluster,
-    ClusterTls,
-    FramesLimit,
-    KeepDashboards,
     Logs,
-    Outline,
     Output,
     Project,
-    Vectors,
     Wandb,
-    WorkerCount,
 )
-from analyzer_service.own.checking import check_analyzer, check_timeout
 from analyzer_service.page.settings import TOKEN_VARIABLE, check_built, page_settings
 from analyzer_service.settings import (
     DEFAULT_BIND,
     ServeSettings,
     check_bind,
-    check_every,
     check_metrics,
     check_output_dir,
     check_producers,
     check_record_limit,
-    check_vectors,
-    check_workers,
     default_wandb_mode,
-    default_workers,
     has_wandb_key,
-    parse_size,
     parse_speed,
-    read_alerts,
 )
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError, RecordingError, SidelightError
 from shared.flags import PREFIX, Config
 from shared.logs import log_to
-from shared.transport.keys import load_server_keys, make_keys
+from shared.transport.keys import load_server_keys
 
 logger = logging.getLogger(__name__)
 app = typer.Typer(
@@ -74,17 +55,16 @@ def _hidden() -> Any:
 
 
 @app.command()
+@spread
 def serve(
+    *,
     bind: Annotated[
         str, typer.Option(help="tcp://HOST:PORT (the next port is used too) or ipc://PATH.")
     ] = DEFAULT_BIND,
     output_dir: Output = Path(),
     wandb: Wandb = None,
     project_name: Project = None,
-    workers: WorkerCount = None,
-    cluster: Cluster = None,
-    cluster_tls: ClusterTls = None,
-    allow_plaintext_cluster: AllowPlaintextCluster = False,
+    where: WhereFlags,
     record: Annotated[
         bool, typer.Option("--record", help="Keep everything in stream.mcap, to be replayed.")
     ] = False,
@@ -138,13 +118,7 @@ def serve(
             help="HOST:PORT of the page; implies --page.  [default: as of the command page]"
         ),
     ] = None,
-    stain_vectors: Vectors = "ruifrok",
-    nuclei_outline: Outline = True,
-    alerts: Alerts = None,
-    analyzer: Analyzer = None,
-    analyzer_timeout: AnalyzerTimeout = 30.0,
-    keep_dashboards: KeepDashboards = None,
-    frames_limit: FramesLimit = "2GiB",
+    analysis: AnalysisFlags,
     log_format: Logs = "auto",
     config: Config = None,
     parent_pid: Annotated[int | None, _hidden()] = None,
@@ -163,10 +137,7 @@ def serve(
         output_dir=output_dir,
         wandb_mode=_wandb_mode(wandb),
         project=project_name,
-        workers=check_workers(default_workers() if workers is None else workers),
-        cluster=check_cluster(
-            cluster, cluster_tls, allow_plaintext_cluster=allow_plaintext_cluster
-        ),
+        **where.settings(),
         record=record,
         record_limit_bytes=check_record_limit(record_limit, record=record),
         once=once,
@@ -175,13 +146,7 @@ def serve(
         keys=None if keys is None else load_server_keys(keys),
         max_producers=check_producers(max_trainers),
         metrics=served_at,
-        stain_vectors=check_vectors(stain_vectors),
-        nuclei_outline=nuclei_outline,
-        alerts=read_alerts(alerts),
-        own_timeout_s=check_timeout(analyzer_timeout),
-        own=check_analyzer(analyzer),
-        keep_dashboards=check_every(keep_dashboards),
-        frames_limit_bytes=parse_size(frames_limit, option="--frames-limit"),
+        **analysis.settings(),
     )
     if not (page or page_bind):
         run(settings)
@@ -195,7 +160,9 @@ def serve(
 
 
 @app.command()
+@spread
 def replay(
+    *,
     files: Annotated[list[Path], typer.Argument(help="Recordings (.mcap) and journals.")],
     output_dir: Output = Path(),
     speed: Annotated[
@@ -203,17 +170,8 @@ def replay(
     ] = "max",
     wandb: Annotated[str, typer.Option(help="online, offline or disabled.")] = "disabled",
     project_name: Project = None,
-    workers: WorkerCount = None,
-    cluster: Cluster = None,
-    cluster_tls: ClusterTls = None,
-    allow_plaintext_cluster: AllowPlaintextCluster = False,
-    stain_vectors: Vectors = "ruifrok",
-    nuclei_outline: Outline = True,
-    alerts: Alerts = None,
-    analyzer: Analyzer = None,
-    analyzer_timeout: AnalyzerTimeout = 30.0,
-    keep_dashboards: KeepDashboards = None,
-    frames_limit: FramesLimit = "2GiB",
+    where: WhereFlags,
+    analysis: AnalysisFlags,
     log_format: Logs = "auto",
     config: Config = None,
 ) -> None:
@@ -225,18 +183,9 @@ def replay(
         output_dir=output_dir,
         wandb_mode=_wandb_mode(wandb),
         project=project_name,
-        workers=check_workers(default_workers() if workers is None else workers),
-        cluster=check_cluster(
-            cluster, cluster_tls, allow_plaintext_cluster=allow_plaintext_cluster
-        ),
+        **where.settings(),
         speed=parse_speed(speed),
-        stain_vectors=check_vectors(stain_vectors),
-        nuclei_outline=nuclei_outline,
-        alerts=read_alerts(alerts),
-        own_timeout_s=check_timeout(analyzer_timeout),
-        own=check_analyzer(analyzer),
-        keep_dashboards=check_every(keep_dashboards),
-        frames_limit_bytes=parse_size(frames_limit, option="--frames-limit"),
+        **analysis.settings(),
     )
     try:
         lines = replay_files(files, settings)
@@ -281,104 +230,19 @@ def page(
     serve_page(replace(settings, parent_pid=parent_pid), claimed)
 
 
-@app.command()
-def verify(
-    path: Annotated[Path, typer.Argument(help="A run's folder, or a recording (.mcap).")],
-) -> None:
-    """Check that a run or a recording is whole; changes nothing.
-
-    Exit code 0: sound. 1: something is missing or damaged, a line each. 2: it cannot be read.
-    """
-    from analyzer_service.verify.recording import verify_recording
-    from analyzer_service.verify.run_folder import verify_folder
-
-    findings = verify_folder(path) if path.is_dir() else verify_recording(path)
-    for line in findings.lines():
-        typer.echo(line)
-    if not findings.sound:
-        raise typer.Exit(1)
-
-
-@app.command()
-def validate(
-    run: Annotated[Path, typer.Argument(help="A run's folder; it may still be going.")],
-    annotations: Annotated[
-        Path,
-        typer.Option(help="Folder of annotations: QuPath's GeoJSON, or W3C Web Annotation."),
-    ],
-    reader: Annotated[
-        list[str] | None,
-        typer.Option(help="Subfolder of one reader; give it again for each further one."),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--class", help="Class to compare; again for more.  [default: all]"),
-    ] = None,
-    tolerance: Annotated[
-        float, typer.Option(help="Pixels by which two readers' outlines may differ and be one.")
-    ] = 2.0,
-) -> None:
-    """Compare a run's attention with what pathologists marked. Evidence, never a verdict."""
-    from analyzer_service.clinical import generate_clinical_validation_report
-    from analyzer_service.clinical.console import lines_of
-
-    report = generate_clinical_validation_report(
-        run, annotations, readers=reader or (), classes=label or (), tolerance_px=tolerance
-    )
-    for line in lines_of(report):
-        typer.echo(line)
-
-
-@app.command()
-def keys(
-    folder: Annotated[Path, typer.Argument(help="New folder, or an empty one.", metavar="DIR")],
-) -> None:
-    """Make keys, to connect an analyzer and trainers across machines."""
-    make_keys(folder)
-    for line in (
-        f"Keys are in {folder}, readable by you alone.",
-        f"  Analyzer   python -m analyzer_service serve --bind tcp://HOST:PORT --keys {folder}",
-        f"  Trainer    copy server.key and client.key_secret of {folder} into a folder KEYS of its",
-        "             machine (chmod 700 KEYS, chmod 600 KEYS/client.key_secret), and start it by",
-        "             python -m trainer --sidecar tcp://HOST:PORT --keys KEYS",
-        "  Further trainers may share these files; for one with keys of its own, make another",
-        f"  folder and copy its client.key into {folder / 'authorized'} under another name, and",
-        f"  {folder / 'server.key'} into its place there. The analyzer reads them as it starts.",
-        "Keep server.key_secret on the analyzer's machine.",
-    ):
-        typer.echo(line)
-
-
-@app.command()
-def doctor(
-    output_dir: Output = Path(),
-    keys: Annotated[
-        Path | None, typer.Option(help="Folder of keys to look at, too.", metavar="DIR")
-    ] = None,
-) -> None:
-    """Check installation, ports, keys, disk, GPU and W&B, and say what to do.
-
-    Exit code 0: ready. 1: something will fail.
-    """
-    from analyzer_service.doctor.examining import examine
-
-    findings = examine(output_dir, keys)
-    for finding in findings:
-        for line in finding.lines():
-            typer.echo(line)
-    problems = sum(finding.level == "problem" for finding in findings)
-    typer.echo("ready" if not problems else f"{problems} problem(s), see above")
-    if problems:
-        raise typer.Exit(1)
-
-
-@app.command()
-def alerts() -> None:
-    """Print the default settings of alerts: a file for --alerts."""
-    typer.echo(default_file(), nl=False)
-
-
-results_cli.add_to(app)
+for command in (
+    results_cli.verify,
+    results_cli.validate,
+    setup_cli.keys,
+    setup_cli.doctor,
+    setup_cli.alerts,
+    results_cli.export,
+    results_cli.report,
+    results_cli.compare,
+    results_cli.summary,
+    results_cli.check,
+):
+    app.command()(command)
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
-"""Commands about runs that are there, ``export``, ``report``, ``compare``, ``summary``, and
-``check``, about a class of one's own.
+"""Commands about runs that are there, ``verify``, ``validate``, ``export``, ``report``,
+``compare`` and ``summary``, and ``check``, about a class of one's own.
 """
 
 from pathlib import Path
@@ -9,6 +9,52 @@ import typer
 
 _WIDTH_OF_A_FILE = 120
 Run = Annotated[Path, typer.Argument(help="A run's folder; it may still be going.")]
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A run's folder, or a recording (.mcap).")],
+) -> None:
+    """Check that a run or a recording is whole; changes nothing.
+
+    Exit code 0: sound. 1: something is missing or damaged, a line each. 2: it cannot be read.
+    """
+    from analyzer_service.verify.recording import verify_recording
+    from analyzer_service.verify.run_folder import verify_folder
+
+    findings = verify_folder(path) if path.is_dir() else verify_recording(path)
+    for line in findings.lines():
+        typer.echo(line)
+    if not findings.sound:
+        raise typer.Exit(1)
+
+
+def validate(
+    run: Annotated[Path, typer.Argument(help="A run's folder; it may still be going.")],
+    annotations: Annotated[
+        Path,
+        typer.Option(help="Folder of annotations: QuPath's GeoJSON, or W3C Web Annotation."),
+    ],
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(help="Subfolder of one reader; give it again for each further one."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Class to compare; again for more.  [default: all]"),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Pixels by which two readers' outlines may differ and be one.")
+    ] = 2.0,
+) -> None:
+    """Compare a run's attention with what pathologists marked. Evidence, never a verdict."""
+    from analyzer_service.clinical import generate_clinical_validation_report
+    from analyzer_service.clinical.console import lines_of
+
+    report = generate_clinical_validation_report(
+        run, annotations, readers=reader or (), classes=label or (), tolerance_px=tolerance
+    )
+    for line in lines_of(report):
+        typer.echo(line)
 
 
 def export(
@@ -101,9 +147,3 @@ def check(
     source = check_analyzer(analyzer)
     assert source is not None
     typer.echo(f"{source.name}: fine, SHA-256 of its file {source.sha256}")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    for command in (export, report, compare, summary, check):
-        app.command()(command)
