@@ -19,6 +19,9 @@ START_TIMEOUT_S: Final = 30.0
 INIT_TIMEOUT_S: Final = 20.0
 ANSWER_TIMEOUT_S: Final = 30.0
 MAX_RESTARTS: Final = 2
+RETRY_AFTER_S: Final = 300.0
+# A process that has worked so long ends the row of failures before it.
+_STEADY_S: Final = 60.0
 # W&B names a folder by the second: two starts within one would share it.
 _START_GAP_S: Final = 2.0
 _ON_DISK_AFTER_S: Final = 3 * FLUSH_INTERVAL_S
@@ -36,9 +39,11 @@ _log = logging.getLogger(__name__)
 class Session:
     """W&B for one run, used by one thread.
 
-    Starts a child when one is needed, again after it failed, `MAX_RESTARTS` times at most;
-    an online start that fails, and the last start, go offline. Rows that W&B's own process
-    held in memory when it died are logged once more: none is missing, a few come twice.
+    Starts a child when one is needed, and again after it failed. After `MAX_RESTARTS` in a row it
+    is given up, and tried again every `RETRY_AFTER_S` and once at the end: rows wait in the
+    database. An online start that fails, and the last start of a row, go offline. Rows that
+    W&B's own process held in memory when it died are logged once more: none is missing, a few
+    come twice.
     """
 
     def __init__(self, folder: Path, mode: Mode, project: str, *, deadline: Deadline) -> None:
@@ -51,16 +56,18 @@ class Session:
         self._folder = folder
         self._project = project
         self._deadline = deadline
-        self._starts = 0
+        self._failures = 0
+        self._again_at = float("-inf")
         self._started_at = float("-inf")
         self._reached: deque[tuple[float, Position]] = deque([(-math.inf, self.position)])
 
     @property
     def given_up(self) -> bool:
-        """Tell whether nothing more will be logged: no start is left, or no time."""
-        if time.monotonic() >= self._deadline(math.inf, 1.0)():
+        """Tell whether nothing is logged now: no start is left for the time being, or no time."""
+        now = time.monotonic()
+        if now >= self._deadline(math.inf, 1.0)():
             return True
-        return self.link is None and self._starts > MAX_RESTARTS
+        return self.link is None and self._failures > MAX_RESTARTS and now < self._again_at
 
     def catch_up(self) -> None:
         """Log everything that was committed; returns early once given up."""
@@ -76,6 +83,7 @@ class Session:
 
         Closing is tried once: when it fails, what was logged is on disk all the same.
         """
+        self._again_at = -math.inf
         self.catch_up()
         if self.link is not None and not self.given_up:
             self._close_run(self.link)
@@ -96,8 +104,7 @@ class Session:
         return self.link
 
     def _start(self) -> Link:
-        self._starts += 1
-        if self._starts > MAX_RESTARTS:
+        if self._failures >= MAX_RESTARTS:
             self.mode = "offline"
         time.sleep(max(0.0, self._started_at + _START_GAP_S - time.monotonic()))
         self._started_at = time.monotonic()
@@ -167,7 +174,11 @@ class Session:
 
     def _failed(self, reason: str) -> None:
         self.note = reason
-        _log.warning("W&B: %s; %s", reason, "giving up" if self._starts > MAX_RESTARTS else "again")
+        steady = time.monotonic() - self._started_at >= _STEADY_S and len(self._reached) > 1
+        self._failures = 1 if steady else self._failures + 1
+        self._again_at = time.monotonic() + RETRY_AFTER_S
+        later = f"trying again in {RETRY_AFTER_S:.0f} s"
+        _log.warning("W&B: %s; %s", reason, later if self._failures > MAX_RESTARTS else "again")
         link, self.link = self.link, None
         if link is not None and not link.kill(self._last_words_s()):
             self._go_back()

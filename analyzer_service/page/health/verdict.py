@@ -185,7 +185,8 @@ def _of_its_parts(line: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "wandb",
-            "Logging to W&B was given up.",
+            "Logging to W&B fails.",
+            "It is tried again every 5 minutes and at the run's end, with all rows. "
             "The run itself is complete here. The analyzer's log says why.",
         )
 

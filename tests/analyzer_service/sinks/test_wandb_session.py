@@ -104,3 +104,74 @@ def test_a_process_that_logged_nothing_gets_no_time_to_write(
     position, link = fail_after(0, folder, monkeypatch, ends_by_itself=False)
     assert position.rows == 0
     assert link.grace_s == 0.0
+
+
+class Failing(ScriptedLink):
+    """Cannot start while `down`; then logs all of its hundred rows at once."""
+
+    down = True
+    starts = 0
+
+    def ask(self, request: dict[str, Any], *, until: Callable[[], float]) -> dict[str, Any]:
+        if request["do"] == "start":
+            self.starts += 1
+            if self.down:
+                raise SinkError("out of memory")
+            return super().ask(request, until=until)
+        if request["do"] == "finish":
+            return {}
+        position = replace(Position.of(request["position"]), release=100, rows=100)
+        return {"position": asdict(position), "more": False, "missing": 0}
+
+
+@pytest.fixture
+def failing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Failing, Clock]:
+    """A session whose processes cannot start; it has tried as often as it does in a row."""
+    (folder / "wandb").mkdir(parents=True)
+    clock = Clock()
+    link = Failing(folder, clock, ends_by_itself=True)
+    monkeypatch.setattr(wandb_session, "time", clock)
+    monkeypatch.setattr(wandb_session, "Link", lambda _: link)
+    session = Session(folder, "offline", "p", deadline=lambda _limit, _share: lambda: math.inf)
+    session.catch_up()
+    return session, link, clock
+
+
+def test_it_is_tried_again_after_a_while(failing: tuple[Session, Failing, Clock]) -> None:
+    session, link, clock = failing
+    assert (session.given_up, link.starts) == (True, 1 + wandb_session.MAX_RESTARTS)
+
+    clock.now += wandb_session.RETRY_AFTER_S - 1
+    session.catch_up()
+    assert link.starts == 1 + wandb_session.MAX_RESTARTS, "not before its time"
+
+    clock.now += 1
+    session.catch_up()
+    assert (session.given_up, link.starts) == (True, 2 + wandb_session.MAX_RESTARTS)
+
+    link.down = False
+    clock.now += wandb_session.RETRY_AFTER_S
+    session.catch_up()
+    assert (session.given_up, session.position.rows) == (False, 100)
+
+
+def test_the_end_is_a_last_chance(failing: tuple[Session, Failing, Clock]) -> None:
+    session, link, _ = failing
+    session.finish()
+    assert (session.position.rows, link.starts) == (0, 2 + wandb_session.MAX_RESTARTS)
+
+    link.down = False
+    session.finish()
+    assert (session.position.rows, session.complete) == (100, True)
+
+
+def test_failures_far_apart_are_no_row(failing: tuple[Session, Failing, Clock]) -> None:
+    session, link, clock = failing
+    link.down = False
+    clock.now += wandb_session.RETRY_AFTER_S
+    session.catch_up()
+
+    clock.now += 3600.0
+    session._failed("killed")
+
+    assert not session.given_up

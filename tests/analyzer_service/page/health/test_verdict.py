@@ -55,7 +55,7 @@ def test_a_run_that_goes_well_has_nothing_to_say() -> None:
         ({"connected": 0, "heard_at": None}, "warn", "No trainer has been heard."),
         ({"heard_at": NOW - 20}, "warn", "last heard 20 s ago"),
         ({"workers": {"lost": 3}}, "warn", "3 worker processes were lost"),
-        ({"wandb": {"state": "given_up"}}, "warn", "W&B was given up"),
+        ({"wandb": {"state": "given_up"}}, "warn", "W&B fails"),
         ({"alerts": {"stalled": 1}}, "warn", "says nothing"),
     ],
 )
