@@ -1,5 +1,6 @@
 """A chunk of calls on its way to a cluster, and its answers on the way back, as msgpack."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -81,7 +82,7 @@ def unpack_answered(packed: bytes, count: int) -> AnsweredChunk:
     """What `pack_answered` packed of `count` answers; raises `ContractError` if it is not that."""
     try:
         refused, answers = msgpack.unpackb(packed)
-        answered = AnsweredChunk(tuple(map(_answered, answers)), refused)
+        answered = AnsweredChunk(tuple(map(_answered, answers)), _text(refused))
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise ContractError(f"no answers: {error}") from error
     if answered.refused is None and len(answered.answers) != count:
@@ -90,9 +91,19 @@ def unpack_answered(packed: bytes, count: int) -> AnsweredChunk:
 
 
 def _answered(fields: Sequence[Any]) -> AnsweredCall:
-    found = AnsweredCall(*fields)
-    if found.how not in get_args(How):
-        raise ValueError(f"{found.how!r} is no way to end")
+    how, value, error, errno, took_ms = fields
+    if how not in get_args(How):
+        raise ValueError(f"{how!r} is no way to end")
+    if not (errno is None or isinstance(errno, int)):
+        raise ValueError(f"{errno!r} is no error number")
+    if not (isinstance(took_ms, float) and 0 <= took_ms < math.inf):
+        raise ValueError(f"{took_ms!r} ms is no time that a call took")
+    return AnsweredCall(how, value, _text(error), errno, took_ms)
+
+
+def _text(found: Any) -> str | None:
+    if not (found is None or isinstance(found, str)):
+        raise ValueError(f"{found!r} is no text")
     return found
 
 

@@ -6,88 +6,103 @@ sockets, retries) costs it nothing. dask runs a chunk again when the worker that
 
 import asyncio
 import concurrent.futures
-import itertools
 import logging
-import ssl
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
-from analyzer_service.cluster.installation import PROCESSOR, differences, installation
-from analyzer_service.cluster.serving import describe_installation, run_chunk
+from analyzer_service.cluster.admission import (
+    CONNECT_S,
+    compare_scheduler,
+    compare_workers,
+    open_client,
+)
+from analyzer_service.cluster.roster import SILENT_S, Roster, keys_of
+from analyzer_service.cluster.serving import run_chunk
 from analyzer_service.cluster.settings import ClusterSettings
 from shared.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-CONNECT_S: Final = 10.0
-_WORKERS_S: Final = 30.0
-_CHECK_S: Final = 60.0
-_LOOK_S: Final = 1.0
-_ANSWER_S: Final = 30.0
-_WITHOUT_WORKERS_S: Final = 60.0
+CHECK_S: Final = 60.0
+LOOK_S: Final = 1.0
+ALL_WORKERS_S: Final = 5.0
+ANSWER_S: Final = 30.0
+PATIENCE_S: Final = 5.0
+"""For so long a cluster without a worker is given chunks: one that died is often started again."""
 _CLOSE_S: Final = 5.0
-_GONE: Final = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 Answer = bytes | BaseException
 
 
+class WorkerSilentError(Exception):
+    """The dask worker that has the chunk gives no sign of life."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears from a connection, on its thread: answers by number, why it ended, and changes."""
+
+    answered: Callable[[int, Answer], None]
+    lost: Callable[["Connection", str], None]
+    changed: Callable[[], None]
+
+
 class Connection:
-    """A cluster that is there, of the same installation as this one.
+    """A dask scheduler, and those of its workers that have the installation of this machine.
 
-    Parameters
-    ----------
-    settings : ClusterSettings
-        Where its scheduler is.
-    on_answer : callable
-        Gets the number of a chunk with its answer, or with what ended it; on another thread.
-    on_lost : callable
-        Gets why the cluster cannot be used any more, once; on another thread.
-
-    Raises
-    ------
-    ConfigurationError
-        If nobody answers, no worker has joined, or a version there is another one than here.
+    `slots` are threads there that a chunk can be sent to; it is 0 while there is no worker. `lost`
+    tells that it can be used no more.
     """
 
-    def __init__(
-        self,
-        settings: ClusterSettings,
-        on_answer: Callable[[int, Answer], None],
-        on_lost: Callable[[str], None],
-    ) -> None:
+    def __init__(self, settings: ClusterSettings, listener: Listener) -> None:
         self._settings = settings
-        self._on_answer = on_answer
-        self._on_lost = on_lost
-        self._numbers = itertools.count(1)
+        self._listener = listener
         self._name = f"sidelight-{uuid.uuid4().hex[:12]}"
-        self._futures: dict[int, Any] = {}
+        self._client: Any = None
+        self._roster = Roster()
+        self._out: dict[int, tuple[Any, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lost = False
+        self._asked: set[str] = set()
+        self._closing = threading.Lock()
         self._closed = False
-        self.slots = 1
+        self._usable_at: float | None = None
+        self._all_seen_at = float("-inf")
+        self._threads_told = 0
+        self.lost = False
+        self.slots = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
         self._thread.start()
+
+    def connect(self, *, strict: bool) -> None:
+        """Wait until it can be used; `close` from another thread ends that.
+
+        Raises
+        ------
+        ConfigurationError
+            If nobody answers, or the scheduler has other versions than this machine; if it is
+            `strict`, one of its workers, too. The connection is closed then.
+        """
+        where = f"--cluster {self._settings.address}"
+        opening = asyncio.run_coroutine_threadsafe(self._open(strict), self._loop)
         try:
-            self._client = self._call(self._open(), CONNECT_S + _WORKERS_S + _CHECK_S)
-        except TimeoutError as error:
-            self._end_loop()
-            text = f"--cluster {settings.address}: it did not say in time what is installed there"
+            opening.result(CONNECT_S + CHECK_S)
+        except (TimeoutError, concurrent.futures.CancelledError) as error:
+            self.close()
+            text = f"{where}: it did not say in time what is installed there"
             raise ConfigurationError(text) from error
         except BaseException:
-            self._end_loop()
+            self.close()
             raise
 
-    def send(self, header: bytes, payloads: Sequence[bytes]) -> int:
-        """Have a chunk run; return its number, by which its answer comes."""
-        number = next(self._numbers)
+    def send(self, number: int, header: bytes, payloads: Sequence[bytes]) -> None:
+        """Have a chunk run; its answer comes by this number."""
         self._loop.call_soon_threadsafe(self._submit, number, header, payloads)
-        return number
 
     def cancel(self, number: int) -> None:
         """Let a chunk be dropped, running or not; nothing comes of it any more."""
@@ -95,190 +110,159 @@ class Connection:
 
     def close(self) -> None:
         """Drop what runs, and leave the cluster as it is for others; may be repeated."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
         try:
-            self._call(self._leave(), _CLOSE_S)
+            asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result(_CLOSE_S)
         except (TimeoutError, OSError) as error:
             logger.warning("the cluster was left without a farewell: %s", error)
-        self._end_loop()
-
-    def _call(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
-
-    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CLOSE_S)
         if not self._thread.is_alive():
             self._loop.close()
 
-    async def _open(self) -> Any:
+    async def _open(self, strict: bool) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
-            import dask
-            from distributed import Client
-        except ImportError as error:
-            raise ConfigurationError(
-                f"--cluster needs dask: pip install 'sidelight[cluster]' ({error})"
-            ) from error
-        # Chunks are meant to be what dask calls a large graph.
-        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})
-        address = self._settings.address
-        try:
-            client = await Client(
-                address,
-                security=_security(self._settings),
-                asynchronous=True,
-                set_as_default=False,
-                timeout=CONNECT_S,
-                name="sidelight",
-            )
-        except (OSError, TimeoutError, ssl.SSLError) as error:
-            raise ConfigurationError(
-                f"--cluster {address}: no dask scheduler can be reached there: {error}"
-            ) from error
-        try:
-            await self._wait_for_workers(client)
-            await self._compare(client)
-        except BaseException:
-            await client.close(timeout=1)
-            raise
-        self._keep(self._watch(client))
-        return client
+            self._client = await open_client(self._settings)
+            await compare_scheduler(self._client, self._settings.address)
+            await self._compare(await self._see_all(), strict=strict)
+            self._count()
+            if not self.slots:
+                logger.warning(
+                    "the cluster %s has no worker that can be used: until one joins, frames are "
+                    "analyzed on this machine",
+                    self._settings.address,
+                )
+            self._keep(self._watch())
+        finally:
+            self._tasks.discard(task)
 
-    async def _wait_for_workers(self, client: Any) -> None:
-        try:
-            await client.wait_for_workers(1, timeout=_WORKERS_S)
-        except TimeoutError as error:
-            raise ConfigurationError(
-                f"--cluster {self._settings.address}: no worker has joined its scheduler within "
-                f"{_WORKERS_S:.0f} s (dask worker {self._settings.address})"
-            ) from error
-        self.slots = max(1, await _count_threads(client))
-
-    async def _compare(self, client: Any) -> None:
-        """Refuse a cluster of other versions; say where another processor may differ."""
-        ours = installation()
-        try:
-            scheduler = await client.run_on_scheduler(describe_installation)
-            workers = await client.run(describe_installation, on_error="return")
-        except Exception as error:
-            raise ConfigurationError(self._unusable("its scheduler", error)) from error
-        for where, theirs in {"its scheduler": scheduler, **workers}.items():
-            if isinstance(theirs, BaseException):
-                raise ConfigurationError(self._unusable(where, theirs)) from theirs
-            _check(ours, theirs, f"--cluster {self._settings.address}: {where}")
-
-    def _unusable(self, where: str, error: BaseException) -> str:
-        text = " ".join(str(error).split())[:300]
-        return (
-            f"--cluster {self._settings.address}: {where} cannot import this Sidelight "
-            f"({type(error).__name__}: {text}): install the same one there, with its extras "
-            "analyzer and cluster, and -c constraints.txt"
-        )
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _submit(self, number: int, header: bytes, payloads: Sequence[bytes]) -> None:
-        if self._lost:
+        if self.lost or self._closed:
             return
-        # As arrays, because those travel beside the pickled task, without a copy.
-        arrays = [np.frombuffer(payload, np.uint8) for payload in payloads]
+        only = self._roster.only
+        where = {} if only is None else {"workers": only, "allow_other_workers": True}
         try:
-            future = self._client.submit(
-                run_chunk, header, *arrays, key=f"{self._name}-{number}", pure=False
-            )
+            # As arrays, because those travel beside the pickled task, without a copy.
+            arrays = [np.frombuffer(payload, np.uint8) for payload in payloads]
+            key = f"{self._name}-{number}"
+            future = self._client.submit(run_chunk, header, *arrays, key=key, pure=False, **where)
         except Exception as error:  # the stage's edge: the chunk runs on this machine then
-            self._on_answer(number, error)
+            self._listener.answered(number, error)
             return
-        self._futures[number] = future
-        self._keep(self._collect(number, future))
+        self._out[number] = future, self._keep(self._collect(number, future))
 
     async def _collect(self, number: int, future: Any) -> None:
         answer: Answer
         try:
             answer = await future
-        except _GONE as error:
-            if number in self._futures and not self._closed:
+        except asyncio.CancelledError as error:
+            if number in self._out:  # nobody dropped it
                 self._lose(f"the connection to its scheduler is lost ({error})")
             return
         except Exception as error:  # dask gave it up: its workers died too often, say
             answer = error
-        if self._futures.pop(number, None) is not None:
-            self._on_answer(number, answer)
+        self._take_back(number, answer)
 
-    def _release(self, number: int) -> None:
-        future = self._futures.pop(number, None)
-        if future is not None:
-            future.release()
+    def _take_back(self, number: int, answer: Answer) -> None:
+        if self._release(number) and not self.lost:
+            self._listener.answered(number, answer)
 
-    async def _watch(self, client: Any) -> None:
-        """Know how many threads there are, and notice when the scheduler, or all of them, go."""
-        without_since: float | None = None
-        while not (self._closed or self._lost):
-            await asyncio.sleep(_LOOK_S)
+    def _release(self, number: int) -> bool:
+        future, task = self._out.pop(number, (None, None))
+        if future is None or task is None:
+            return False
+        future.release()  # not once the last traceback lets go of it
+        if task is not asyncio.current_task(self._loop):
+            task.cancel()
+        return True
+
+    async def _watch(self) -> None:
+        """Know whom chunks can be sent to, and notice when the scheduler goes."""
+        while not (self._closed or self.lost):
+            await asyncio.sleep(LOOK_S)
             try:
-                if client.status != "running":
+                if self._client.status != "running":
                     raise OSError("the connection is lost")
-                threads = await asyncio.wait_for(_count_threads(client), _ANSWER_S)
-            except (OSError, TimeoutError) as error:
-                self._lose(f"its scheduler does not answer any more ({error})")
-                return
-            now = self._loop.time()
-            without_since = None if threads else without_since or now
-            self.slots = max(1, threads)
-            if without_since is not None and now - without_since > _WITHOUT_WORKERS_S:
-                self._lose(f"it has had no worker for {_WITHOUT_WORKERS_S:.0f} s")
+                await asyncio.wait_for(self._look(), ANSWER_S)
+            except Exception as error:  # whatever it is: unseen, everything would wait for ever
+                said = str(error) or type(error).__name__
+                self._lose(f"its scheduler does not answer any more ({said})")
+
+    async def _look(self) -> None:
+        about = await self._client.scheduler.identity(n_workers=0)
+        stale = self._loop.time() - self._all_seen_at > ALL_WORKERS_S
+        if stale or about["total_threads"] != self._threads_told:
+            new = [each for each in await self._see_all() if each not in self._asked]
+            if new:
+                self._keep(self._compare(new, strict=False))
+            if self._roster.silent:
+                await self._take_from_silent()
+        self._count()
+
+    async def _see_all(self) -> list[str]:
+        """Who is there that has not been compared yet."""
+        self._all_seen_at = self._loop.time()
+        about = await self._client.scheduler.identity(n_workers=-1)
+        self._threads_told = about["total_threads"]
+        return self._roster.see(about["workers"], self._loop.time())
+
+    async def _compare(self, workers: Sequence[str], *, strict: bool) -> None:
+        if not workers:
+            return
+        self._asked.update(workers)
+        try:
+            asked = compare_workers(self._client, self._settings.address, workers)
+            for worker, why in (await asyncio.wait_for(asked, CHECK_S)).items():
+                if why is not None and strict:
+                    raise why
+                if why is not None:
+                    logger.warning("%s; until then it is given nothing", why)
+                self._roster.note(worker, fits=why is None)
+        except ConfigurationError:
+            raise
+        except Exception as error:  # the stage's edge: they are asked again
+            logger.warning("workers of the cluster did not say what they have: %s", error)
+        finally:
+            self._asked.difference_update(workers)
+
+    async def _take_from_silent(self) -> None:
+        silent = self._roster.silent
+        processing = await self._client.scheduler.processing(workers=silent)
+        for key in keys_of(processing, self._name):
+            error = WorkerSilentError(f"its dask worker is silent for {SILENT_S:.0f} s")
+            self._take_back(int(key.rpartition("-")[2]), error)
+
+    def _count(self) -> None:
+        threads, now = self._roster.threads, self._loop.time()
+        if threads:
+            self._usable_at = now
+        waits = self._usable_at is not None and now - self._usable_at < PATIENCE_S
+        before, self.slots = self.slots, threads or int(waits)
+        if self.slots != before:
+            self._listener.changed()
 
     def _lose(self, why: str) -> None:
-        if not (self._lost or self._closed):
-            self._lost = True
-            self._on_lost(why)
+        if not (self.lost or self._closed):
+            self.lost = True
+            self._listener.lost(self, why)
 
     async def _leave(self) -> None:
-        for task in tuple(self._tasks):
+        self._out.clear()
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
-        self._futures.clear()
-        await self._client.close(timeout=1)
-
-
-async def _count_threads(client: Any) -> int:
-    about = await client.scheduler.identity(n_workers=0)
-    return int(about["total_threads"])
-
-
-def _check(ours: Mapping[str, str], theirs: Mapping[str, str], where: str) -> None:
-    found = differences(ours, theirs)
-    if found:
-        raise ConfigurationError(
-            f"{where} has other versions, and results would not be the same: {'; '.join(found)}. "
-            "Install the same Sidelight there, with -c constraints.txt"
-        )
-    if theirs.get(PROCESSOR) != ours[PROCESSOR]:
-        logger.warning(
-            "%s has another processor (%s, here %s): the last digits of results may differ",
-            *(where, theirs.get(PROCESSOR), ours[PROCESSOR]),
-        )
-
-
-def _security(settings: ClusterSettings) -> Any:
-    from distributed.security import Security
-
-    files = settings.tls
-    if files is None:
-        security = Security()  # of dask's configuration
-        if settings.encrypted and security.tls_ca_file is None:
-            raise ConfigurationError(
-                f"--cluster {settings.address}: give --cluster-tls CA CERT KEY, or name the files "
-                "in dask's configuration (distributed.comm.tls)"
-            )
-        return security
-    return Security(
-        require_encryption=True,
-        tls_ca_file=str(files.ca),
-        tls_client_cert=str(files.cert),
-        tls_client_key=str(files.key),
-    )
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close(timeout=1)

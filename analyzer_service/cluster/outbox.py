@@ -53,6 +53,11 @@ class Outbox:
         """How many are at the cluster."""
         return len(self._chunks)
 
+    @property
+    def numbers(self) -> list[int]:
+        """Of the chunks that are at the cluster."""
+        return list(self._chunks)
+
     def put(self, call: TravelingCall) -> None:
         """Let `call` wait for the next chunk, in turn with other parties' calls."""
         self._waiting.put(call, call.party)

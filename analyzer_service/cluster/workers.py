@@ -2,33 +2,28 @@
 
 import itertools
 import logging
-import queue
 import select
-import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from analyzer_service.cluster.chunks import (
-    AnsweredCall,
-    AskedCall,
-    AskedChunk,
-    pack_asked,
-    unpack_answered,
-)
-from analyzer_service.cluster.connection import Answer, Connection
+from analyzer_service.cluster import returning
+from analyzer_service.cluster.chunks import AskedCall, AskedChunk, pack_asked, unpack_answered
+from analyzer_service.cluster.connection import Answer
 from analyzer_service.cluster.counts import ClusterCounts
 from analyzer_service.cluster.installation import digest, installation
+from analyzer_service.cluster.judging import RunHere, judge
+from analyzer_service.cluster.link import Answered, Link
 from analyzer_service.cluster.outbox import Outbox, TravelingCall, budget_bytes
 from analyzer_service.cluster.remote import RemoteCall
+from analyzer_service.cluster.returning import Wait
 from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.workers.pool import PoolWorkers
-from analyzer_service.workers.protocol import Outcome, T, Ticket, describe, failed
+from analyzer_service.workers.protocol import Outcome, T, Ticket, describe
 from analyzer_service.workers.wakeup import Wakeup
 from shared.codec import Buffer, join
-from shared.errors import ContractError
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +46,12 @@ class ClusterWorkers:
     settings : ClusterSettings
         Where the cluster is.
     local : PoolWorkers
-        For everything that cannot travel, and for all once the cluster is lost; closed with this.
+        For everything that cannot travel, and for all while the cluster is lost or has no worker;
+        closed with this.
     remote : mapping of callable to RemoteCall
         What stands for a function when it runs there.
+    wait : callable
+        How the pauses pass after which a lost cluster is asked again.
 
     Raises
     ------
@@ -66,8 +64,9 @@ class ClusterWorkers:
         settings: ClusterSettings,
         local: PoolWorkers,
         remote: Mapping[Callable[..., Any], RemoteCall],
+        *,
+        wait: Wait = returning.wait,
     ) -> None:
-        self._address = settings.address
         self._local = local
         self._remote = remote
         self._tickets = itertools.count(-1, -1)  # the local workers' are above 0
@@ -75,13 +74,11 @@ class ClusterWorkers:
         self._ended: deque[TravelingCall] = deque()
         self._outbox = Outbox()
         self._counted = _Counted()
-        self._events: queue.SimpleQueue[tuple[int, Answer] | str] = queue.SimpleQueue()
         self._wakeup = Wakeup()
         self._closed = False
         self._reasons: set[str] = set()
-        self._leaving: threading.Thread | None = None
         try:
-            self._cluster: Connection | None = Connection(settings, self._answer, self._lose)
+            self._link = Link(settings, self._wakeup.set, wait=wait)
         except BaseException:
             self._wakeup.close()
             raise
@@ -92,7 +89,7 @@ class ClusterWorkers:
     @property
     def size(self) -> int:
         """How many calls run at once, here and there."""
-        return self._local.size + self._slots
+        return self._local.size + self._link.slots
 
     @property
     def wakeup_fd(self) -> int:
@@ -102,12 +99,7 @@ class ClusterWorkers:
     @property
     def budget_bytes(self) -> int:
         """How many bytes of payloads a cluster of this size may have at once."""
-        return budget_bytes(self._slots)
-
-    @property
-    def _slots(self) -> int:
-        cluster = self._cluster  # once: the thread that asks for counts is another one
-        return 0 if cluster is None else cluster.slots
+        return budget_bytes(self._link.slots)
 
     def counts(self) -> ClusterCounts:
         """What the workers do now; any thread may ask."""
@@ -118,11 +110,13 @@ class ClusterWorkers:
             busy=here.busy + self._outbox.chunks,
             calls=here.calls + len(self._calls),
             lost=here.lost,
-            cluster_slots=self._slots,
+            cluster_slots=self._link.slots,
+            cluster_out=self._outbox.chunks,
             cluster_chunks=self._counted.chunks,
             cluster_calls=self._counted.calls,
             brought_back=self._counted.brought_back,
-            cluster_lost=self._cluster is None,
+            cluster_lost=self._link.lost,
+            cluster_losses=self._link.losses,
         )
 
     def submit(
@@ -136,7 +130,7 @@ class ClusterWorkers:
         party: Hashable = None,
     ) -> Ticket:
         """Keep a call that may travel for the next chunk; give any other one to the pool here."""
-        remote = None if apart or self._cluster is None else self._remote.get(call)
+        remote = self._remote.get(call) if self._link.slots and not apart else None
         if remote is None:
             return self._local.submit(
                 call,
@@ -183,43 +177,25 @@ class ClusterWorkers:
             self._end(call, _CANCELLED)
             self._wakeup.set()
             for number in self._outbox.drop_ended():
-                if self._cluster is not None:
-                    self._cluster.cancel(number)
+                self._link.cancel(number)
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Drop what waits and runs, here and there; may be repeated."""
         if self._closed:
             return
         self._closed = True
-        if self._cluster is not None:
-            self._cluster.close()
-        if self._leaving is not None:
-            self._leaving.join(timeout_s)
+        self._link.close(timeout_s)
         self._calls.clear()
         self._epoll.close()
         self._local.close(timeout_s)
         self._wakeup.close()
 
-    def _answer(self, number: int, answer: Answer) -> None:
-        """From the connection's thread."""
-        self._events.put((number, answer))
-        self._wakeup.set()
-
-    def _lose(self, why: str) -> None:
-        """From the connection's thread."""
-        self._events.put(why)
-        self._wakeup.set()
-
     def _take_events(self) -> None:
-        while True:
-            try:
-                event = self._events.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(event, str):
-                self._give_up(event)
+        for event in self._link.take():
+            if isinstance(event, Answered):
+                self._take(event.number, event.answer)
             else:
-                self._take(*event)
+                self._bring_back(self._outbox.clear(), "the cluster is lost")
 
     def _take(self, number: int, answer: Answer) -> None:
         calls = self._outbox.back(number)
@@ -236,40 +212,41 @@ class ClusterWorkers:
             self._bring_back(calls, answered.refused)
             return
         self._counted.chunks += 1
+        self._link.worked()
         for call, each in zip(calls, answered.answers, strict=True):
             self._outbox.gathering.note(call.remote.name, each.took_ms)
             if call.outcome is None:
-                self._take_one(call, each)
+                self._follow(call, judge(call, each))
 
-    def _take_one(self, call: TravelingCall, answered: AnsweredCall) -> None:
-        if answered.how in ("died", "cancelled"):  # of the machine there, perhaps: not of the call
-            self._bring_back([call], answered.error or answered.how)
+    def _follow(self, call: TravelingCall, judged: Outcome[Any] | RunHere) -> None:
+        if isinstance(judged, RunHere) and judged.because is not None:
+            self._bring_back([call], judged.because)
             return
         self._counted.calls += 1
-        if answered.how != "done":
-            self._end(call, Outcome(answered.how, None, answered.error, answered.errno))
-            return
-        remote = call.remote
-        try:
-            value = remote.unpack_value(answered.value)
-        except (TypeError, ValueError, LookupError, ContractError) as error:
-            self._end(call, failed(error))
-            return
-        follow = None if remote.follow_up is None else remote.follow_up(value, call.args)
-        if follow is None:
-            self._end(call, Outcome("done", value))
+        if isinstance(judged, RunHere):
+            self._run_here(call, judged.function, judged.args)
         else:
-            self._run_here(call, *follow)
+            self._end(call, judged)
 
     def _send(self) -> None:
         """Make chunks of what waits, as long as the cluster has room for them."""
-        while self._cluster is not None:
-            calls = self._outbox.next_chunk(self._cluster.slots)
-            if calls is None:
-                return
+        slots = self._link.slots
+        if not slots:
+            self._fetch_back()
+        while (calls := self._outbox.next_chunk(slots)) is not None:
             asked = AskedChunk(digest(installation()), tuple(map(_asked, calls)))
+            try:
+                header = pack_asked(asked)
+            except (TypeError, ValueError, OverflowError) as error:
+                self._bring_back(calls, f"it cannot be sent: {describe(error)}")
+                continue
             payloads = [call.payload for call in calls if call.payload is not None]
-            self._outbox.sent(self._cluster.send(pack_asked(asked), payloads), calls)
+            self._outbox.sent(self._link.send(header, payloads), calls)
+
+    def _fetch_back(self) -> None:
+        for number in self._outbox.numbers:
+            self._link.cancel(number)
+        self._bring_back(self._outbox.clear(), "it has no worker that can be used")
 
     def _end(self, call: TravelingCall, outcome: Outcome[Any]) -> None:
         call.outcome = outcome
@@ -296,23 +273,6 @@ class ClusterWorkers:
             payload=None if call.payload is None else [call.payload],
             party=call.party,
         )
-
-    def _give_up(self, why: str) -> None:
-        """Use the cluster no more: everything that it has runs here."""
-        cluster, self._cluster = self._cluster, None
-        if cluster is None:
-            return
-        logger.error(
-            "the cluster %s is given up: %s; analyses go on with %d local workers",
-            *(self._address, why, self._local.size),
-        )
-        for call in self._outbox.clear():
-            if call.outcome is None:
-                self._counted.brought_back += 1
-                self._run_here(call, call.function, call.args)
-        # A scheduler that is gone may take seconds to be left: nobody waits for that here.
-        self._leaving = threading.Thread(target=cluster.close, name="leaving", daemon=True)
-        self._leaving.start()
 
 
 def _asked(call: TravelingCall) -> AskedCall:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer_service.cluster import connection
+from analyzer_service.cluster import admission
 from analyzer_service.cluster.settings import check_cluster
 from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.workers import PoolWorkers
@@ -62,7 +62,7 @@ def test_only_who_has_a_certificate_of_the_cluster_gets_in(
         assert outcome_of(workers, tasks.add, 1, 2).value == 3
         assert workers.counts().cluster_calls == 1
         workers.close()
-        monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+        monkeypatch.setattr(admission, "CONNECT_S", 1.0)
         with pytest.raises(ConfigurationError, match="no dask scheduler can be reached"):
             connect(address, make_files(tmp_path, "stranger"))
         with pytest.raises(ConfigurationError, match="no dask scheduler can be reached"):
