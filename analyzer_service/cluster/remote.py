@@ -34,6 +34,7 @@ class RemoteCall:
     follow_up : callable, optional
         Of value and arguments: a function, importable by name, and its arguments, to be called on
         the machine that asked, with the same payload; what that returns is the value then.
+        Whatever this or `unpack_value` raises means that the value is none to this call.
     """
 
     name: str

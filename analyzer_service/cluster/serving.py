@@ -25,7 +25,7 @@ from analyzer_service.workers.protocol import Outcome, describe
 from shared.codec import Buffer
 from shared.errors import ContractError
 
-_LOOK_S: Final = 0.25
+_LOOK_MS: Final = 250
 _idle: "queue.SimpleQueue[PoolWorkers]" = queue.SimpleQueue()
 
 
@@ -76,8 +76,10 @@ def _run(child: PoolWorkers, asked: AskedCall, payload: Sequence[Buffer] | None)
         on_done=done.append,
         payload=payload,
     )
+    waiting = select.poll()  # select knows no descriptor above 1023, and a dask worker has many
+    waiting.register(child.wakeup_fd, select.POLLIN)
     while not done:
-        select.select([child.wakeup_fd], [], [], _LOOK_S)
+        waiting.poll(_LOOK_MS)
         if not child.poll() and not _is_wanted():
             child.cancel(ticket)
     took_ms = 1000 * (time.perf_counter() - began)

@@ -5,12 +5,12 @@ What writes stays here: the frame of a detailed step is written once its results
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from analyzer_service.analyses.stain_vectors import StainVectors
 from analyzer_service.analyses.tissue_facts import TissueFacts
 from analyzer_service.cluster.remote import FollowUp, Plain, RemoteCall
-from analyzer_service.commit.store import StoredFrame
+from analyzer_service.commit.store import FrameState, StoredFrame
 from analyzer_service.pipeline.calls import (
     FrameCall,
     FrameReply,
@@ -18,6 +18,7 @@ from analyzer_service.pipeline.calls import (
     keep_payload,
     measure_payload,
 )
+from shared.errors import ContractError
 
 _NOWHERE: Final = Path()
 
@@ -68,20 +69,55 @@ def _pack_measured(measured: FrameReply) -> Plain:
 
 
 def _unpack_measured(plain: Plain) -> FrameReply:
-    fields = dict(plain)
-    to_keep = fields.pop("to_keep")
-    fields["samples"] = [(described, values) for described, values in plain["samples"]]
-    fields["tile_maps"] = [_pair(maps) for maps in plain["tile_maps"]]
-    fields["maps"] = None if plain["maps"] is None else _pair(plain["maps"])
-    return FrameReply(StoredFrame(**fields), to_keep=to_keep)
+    state: FrameState = _one_of(get_args(FrameState), plain["state"])
+    frame = StoredFrame(
+        stream=_of(str, plain["stream"]),
+        fseq=_of(int, plain["fseq"]),
+        state=state,
+        error=_of(str | None, plain["error"]),
+        phase=_of(str | None, plain["phase"]),
+        phase_step=_of(int | None, plain["phase_step"]),
+        part=None if plain["part"] is None else _numbers(plain["part"]),
+        samples=[(_of(str, said), _numbers(values)) for said, values in plain["samples"]],
+        maps=None if plain["maps"] is None else _pair(plain["maps"]),
+        tile_maps=[_pair(maps) for maps in plain["tile_maps"]],
+    )
+    return FrameReply(frame, to_keep=_of(bool, plain["to_keep"]))
 
 
 def _pair(plain: Plain) -> tuple[str, bytes]:
     layers, blob = plain
-    return layers, blob
+    return _of(str, layers), _of(bytes, blob)
+
+
+def _numbers(plain: Plain) -> dict[str, float]:
+    for name, value in plain.items():
+        _of(str, name)
+        _of(int | float | None, value)
+    found: dict[str, float] = plain
+    return found
+
+
+def _of(kind: Any, found: Any) -> Any:
+    if not isinstance(found, kind):
+        raise ContractError(f"expected {kind}, got {type(found).__name__}")
+    return found
+
+
+def _one_of(possible: tuple[Any, ...], found: Any) -> Any:
+    if found not in possible:
+        raise ContractError(f"expected one of {possible}, got {found!r}")
+    return found
 
 
 def _follow_up(measured: FrameReply, args: tuple[Any, ...]) -> FollowUp | None:
+    """What is left to do here; of an answer to another frame, everything (see `judge`)."""
+    (call,) = args
+    frame = measured.frame
+    if (frame.stream, frame.fseq) != (call.stream, call.fseq):
+        raise ContractError(f"asked for {call.stream} {call.fseq}, got {frame.stream} {frame.fseq}")
+    if frame.state == "failed":  # for want of memory there, perhaps: it fails where it fails here
+        return analyze_payload, args
     return (keep_payload, (*args, measured)) if measured.to_keep else None
 
 

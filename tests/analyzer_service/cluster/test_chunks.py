@@ -77,6 +77,12 @@ def test_any_bytes_are_a_chunk_or_a_contract_error(packed: bytes) -> None:
         [None, [["done"]] * 2],  # one too many
         [None, [["vanished", None, None, None, 0.0]]],
         [None, [[1, 2, 3, 4, 5, 6, 7]]],
+        [["refused"], []],
+        [None, [["done", None, None, None, "soon"]]],
+        [None, [["done", None, None, None, math.nan]]],
+        [None, [["done", None, None, None, -1.0]]],
+        [None, [["failed", None, 7, None, 1.0]]],
+        [None, [["failed", None, None, "28", 1.0]]],
     ],
 )
 def test_answers_of_another_kind_are_refused(content: object) -> None:

@@ -2,14 +2,24 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
 
 from analyzer_service.analyses.stain_vectors import StainVectors
 from analyzer_service.analyses.tissue_facts import TissueFacts
-from analyzer_service.pipeline.calls import FrameCall, FrameReply, analyze_payload
+from analyzer_service.cluster.chunks import AnsweredCall
+from analyzer_service.cluster.judging import RunHere, judge
+from analyzer_service.cluster.outbox import TravelingCall
+from analyzer_service.pipeline.calls import (
+    FrameCall,
+    FrameReply,
+    analyze_payload,
+    keep_payload,
+)
 from analyzer_service.pipeline.remote_calls import MEASURE
+from analyzer_service.workers import Outcome, Ticket
 from shared.codec import encode, join
 from shared.messages import BatchFrame
 from tests.analyzer_service.pipeline.driving import make_validation
@@ -75,7 +85,8 @@ def test_what_is_wrong_with_a_frame_is_said_the_same(tmp_path: Path) -> None:
     ]
     for given, call, state in cases:
         here, there = analyze_payload(given, call), analyze_there(given, call)
-        assert there.frame == replace(here.frame, samples=[], tile_maps=[])
+        assert replace(there.frame, samples=(), tile_maps=()) == here.frame
+        assert [*there.frame.samples, *there.frame.tile_maps] == []
         assert [*here.frame.samples, *here.frame.tile_maps] == []
         assert here.frame.state == state
 
@@ -88,3 +99,54 @@ def test_a_folder_that_cannot_be_written_costs_no_numbers(tmp_path: Path) -> Non
     assert repr(there) == repr(here)
     assert here.file_error is not None
     assert here.frame.file is None
+
+
+def measured(tmp_path: Path) -> tuple[dict[str, Any], FrameCall]:
+    frame = make_validation(3)
+    call = call_for(tmp_path, frame)
+    return MEASURE.pack_value(MEASURE.function(join(encode(frame)), call)), call
+
+
+@pytest.mark.parametrize(
+    ("name", "garbage"),
+    [
+        *[("state", "perfect"), ("state", None), ("stream", 1), ("fseq", "3"), ("error", [])],
+        *[("phase_step", 1.5), ("part", {"loss": "low"}), ("part", {1: 1.0}), ("part", [1])],
+        *[("samples", None), ("samples", [["{}"]]), ("samples", [[1, {}]])],
+        *[("maps", ["layers", "text"]), ("tile_maps", [None]), ("to_keep", 1)],
+    ],
+)
+def test_garbage_is_no_result(tmp_path: Path, name: str, garbage: object) -> None:
+    plain, call = measured(tmp_path)
+    judged = judge(traveling(call), AnsweredCall("done", {**plain, name: garbage}))
+    assert isinstance(judged, RunHere)
+    assert judged.function is analyze_payload
+    assert "no answer to the call" in (judged.because or "")
+    del plain[name]
+    assert isinstance(judge(traveling(call), AnsweredCall("done", plain)), RunHere)
+
+
+def test_the_result_of_another_frame_is_no_result(tmp_path: Path) -> None:
+    plain, call = measured(tmp_path)
+    assert judge(traveling(call), AnsweredCall("done", plain)) == RunHere(
+        keep_payload, (call, MEASURE.unpack_value(plain))
+    )
+    judged = judge(traveling(call), AnsweredCall("done", {**plain, "fseq": 4}))
+    assert isinstance(judged, RunHere)
+    assert "asked for val 3, got val 4" in (judged.because or "")
+
+
+@pytest.mark.parametrize("answered", [None, 7, "text", [], {}, [[]]])
+def test_anything_else_is_no_result(tmp_path: Path, answered: object) -> None:
+    call = call_for(tmp_path, make_validation(3))
+    assert isinstance(judge(traveling(call), AnsweredCall("done", answered)), RunHere)
+
+
+def traveling(call: FrameCall) -> TravelingCall:
+    def ignore(outcome: Outcome[Any]) -> None:
+        pass
+
+    packed = MEASURE.pack_args(call)
+    return TravelingCall(
+        Ticket(-1), MEASURE, analyze_payload, (call,), packed, 1.0, ignore, b"", None
+    )
