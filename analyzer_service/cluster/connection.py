@@ -35,6 +35,7 @@ ANSWER_S: Final = 30.0
 PATIENCE_S: Final = 5.0
 """For so long a cluster without a worker is given chunks: one that died is often started again."""
 _CLOSE_S: Final = 5.0
+_GONE: Final = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 Answer = bytes | BaseException
 
@@ -167,7 +168,7 @@ class Connection:
         answer: Answer
         try:
             answer = await future
-        except asyncio.CancelledError as error:
+        except _GONE as error:
             if number in self._out:  # nobody dropped it
                 self._lose(f"the connection to its scheduler is lost ({error})")
             return

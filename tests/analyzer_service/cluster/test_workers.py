@@ -2,22 +2,25 @@
 
 import logging
 import os
+import signal
+import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analyzer_service.cluster import admission
+from analyzer_service.cluster import admission, connection, roster
 from analyzer_service.cluster import workers as cluster_module
 from analyzer_service.cluster.installation import installation
 from analyzer_service.cluster.outbox import CHUNKS_A_SLOT
 from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.workers import Outcome
 from shared.errors import ConfigurationError
-from tests.analyzer_service.cluster.own_cluster import cluster_process
+from tests.analyzer_service.cluster.own_cluster import cluster_process, worker_process
 from tests.analyzer_service.workers import tasks
 from tests.analyzer_service.workers.polling import (
     LIMIT_S,
@@ -127,36 +130,138 @@ def test_what_cannot_travel_runs_here(workers: ClusterWorkers) -> None:
     assert workers.counts().processes == 2
 
 
-def test_a_scheduler_that_is_killed_is_done_without(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_scheduler_that_goes_is_done_without_until_it_is_back(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    end: signal.Signals,
 ) -> None:
+    monkeypatch.setattr(connection, "ANSWER_S", 1.0)
+    go_on = threading.Event()
     payload = os.urandom(100_000)
     done: list[Outcome[int]] = []
+    with ExitStack() as stack:
+        address, process = stack.enter_context(cluster_process(tmp_path))
+        workers = cluster_workers(address, wait=lambda *_: not go_on.wait(LIMIT_S))
+        stack.callback(workers.close)
+        for marker in (tmp_path / "first", tmp_path / "second"):
+            workers.submit(
+                tasks.checksum_on_second_try,
+                marker,
+                timeout_s=LIMIT_S,
+                on_done=done.append,
+                payload=[payload],
+            )
+        workers.poll()
+        there = int(wait_for_text(tmp_path / "first"))
+        (tmp_path / "second").touch()
+        process.send_signal(end)
+        poll_until(workers, lambda: len(done) == 2)
+        assert [outcome.value for outcome in done] == [zlib.crc32(payload)] * 2
+        counts = workers.counts()
+        assert (counts.cluster_lost, counts.cluster_losses, counts.brought_back) == (True, 1, 2)
+        said = [r.getMessage() for r in caplog.records if "given up" in r.getMessage()]
+        assert len(said) == 1
+        assert outcome_of(workers, tasks.add, 1, 2).value == 3
+        if end == signal.SIGKILL:
+            wait_until_gone(there)
+            stack.enter_context(cluster_process(tmp_path, int(address.rpartition(":")[2])))
+        else:
+            process.send_signal(signal.SIGCONT)
+        go_on.set()
+        poll_until(workers, lambda: workers.counts().cluster_slots == 1)
+        before = workers.counts().cluster_calls
+        assert outcome_of(workers, tasks.add, 1, 2).value == 3
+        assert workers.counts().cluster_calls == before + 1
+
+
+def test_a_scheduler_that_hangs_holds_up_no_end(tmp_path: Path) -> None:
     with cluster_process(tmp_path) as (address, process):
         workers = cluster_workers(address)
-        try:
-            for marker in (tmp_path / "first", tmp_path / "second"):
-                workers.submit(
-                    tasks.checksum_on_second_try,
-                    marker,
-                    timeout_s=LIMIT_S,
-                    on_done=done.append,
-                    payload=[payload],
-                )
-            workers.poll()
-            there = int(wait_for_text(tmp_path / "first"))
-            (tmp_path / "second").touch()
-            process.kill()
-            poll_until(workers, lambda: len(done) == 2)
-            wait_until_gone(there)
-            assert [outcome.value for outcome in done] == [zlib.crc32(payload)] * 2
-            assert outcome_of(workers, tasks.add, 1, 2).value == 3
-        finally:
-            workers.close()
-    assert workers.counts().cluster_lost
-    assert workers.counts().brought_back == 2
-    said = [r.getMessage() for r in caplog.records if "given up" in r.getMessage()]
-    assert len(said) == 1
+        workers.submit(tasks.mark_and_sleep, tmp_path / "at_work", timeout_s=LIMIT_S, on_done=print)
+        workers.poll()
+        wait_for_text(tmp_path / "at_work")
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        workers.close()
+        assert time.monotonic() - began < 5.0
+
+
+def test_workers_may_come_later_and_those_of_another_version_get_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LOOK_S", 0.1)
+    with dask_cluster(0) as cluster, ExitStack() as stack:
+        address = cluster.scheduler_address
+        workers = cluster_workers(address)
+        stack.callback(workers.close)
+        assert "has no worker that can be used" in caplog.text
+        assert outcome_of(workers, tasks.add, 1, 2).value == 3
+        other = "tests.analyzer_service.cluster.other_version"
+        stack.enter_context(worker_process(address, preload=other))
+        poll_until(workers, lambda: "numpy is 1.0 there" in caplog.text)
+        assert workers.counts().cluster_slots == 0
+        assert outcome_of(workers, tasks.add, 1, 2).value == 3
+        assert workers.counts().cluster_calls == workers.counts().brought_back == 0
+        stack.enter_context(worker_process(address))
+        poll_until(workers, lambda: workers.counts().cluster_slots == 1)
+        for number in range(6):
+            assert outcome_of(workers, tasks.add, number, 1).value == number + 1
+        assert (workers.counts().cluster_calls, workers.counts().brought_back) == (6, 0)
+
+
+def test_a_worker_that_hangs_loses_its_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "LOOK_S", 0.1)
+    monkeypatch.setattr(connection, "ALL_WORKERS_S", 0.2)
+    monkeypatch.setattr(connection, "PATIENCE_S", LIMIT_S)
+    monkeypatch.setattr(roster, "SILENT_S", 3.0)
+    payload, done = os.urandom(1000), list[Outcome[int]]()
+    with dask_cluster(0) as cluster, ExitStack() as stack:
+        process = stack.enter_context(worker_process(cluster.scheduler_address))
+        workers = cluster_workers(cluster.scheduler_address)
+        stack.callback(workers.close)
+        poll_until(workers, lambda: workers.counts().cluster_slots == 1)
+        workers.submit(
+            tasks.checksum_on_second_try,
+            tmp_path / "first",
+            timeout_s=LIMIT_S,
+            on_done=done.append,
+            payload=[payload],
+        )
+        workers.poll()
+        wait_for_text(tmp_path / "first")
+        process.send_signal(signal.SIGSTOP)
+        poll_until(workers, lambda: len(done) == 1)
+        assert done[0].value == zlib.crc32(payload)
+        assert "its dask worker is silent" in caplog.text
+
+
+def test_a_chunk_that_is_dropped_leaves_nothing_behind(
+    workers: ClusterWorkers, tmp_path: Path
+) -> None:
+    link = workers._link._current
+    assert link is not None
+    idle = len(link._tasks)
+    for number in range(3):
+        marker, hows = tmp_path / str(number), list[str]()
+        ticket = workers.submit(
+            tasks.mark_and_sleep,
+            marker,
+            timeout_s=LIMIT_S,
+            on_done=lambda outcome, hows=hows: hows.append(outcome.how),
+        )
+        workers.poll()
+        wait_for_text(marker)
+        workers.cancel(ticket)
+        poll_until(workers, lambda hows=hows: hows == ["cancelled"])
+    assert outcome_of(workers, tasks.add, 1, 2).value == 3
+    deadline = time.monotonic() + LIMIT_S
+    while len(link._tasks) > idle or link._client.futures:
+        assert time.monotonic() < deadline, f"{link._tasks} wait for ever"
+        time.sleep(0.02)
 
 
 def test_other_versions_are_refused_in_words(

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from analyzer_service.cluster import returning
 from analyzer_service.cluster.remote import Plain, RemoteCall
+from analyzer_service.cluster.returning import Wait
 from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.workers import PoolWorkers
@@ -49,7 +51,7 @@ REMOTE: Mapping[Callable[..., Any], RemoteCall] = {
 
 
 @contextmanager
-def dask_cluster(workers: int = 1, *, security: Any = None) -> Iterator[Any]:
+def dask_cluster(workers: int = 1, *, security: Any = None, port: int = 0) -> Iterator[Any]:
     """Scheduler and worker processes on this machine, nobody else's, without a dashboard."""
     from distributed import LocalCluster
 
@@ -57,6 +59,7 @@ def dask_cluster(workers: int = 1, *, security: Any = None) -> Iterator[Any]:
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
+        scheduler_port=port,
         protocol="tcp" if security is None else "tls",
         security=security,
         dashboard_address="127.0.0.1:0",
@@ -66,10 +69,10 @@ def dask_cluster(workers: int = 1, *, security: Any = None) -> Iterator[Any]:
         yield cluster
 
 
-def cluster_workers(address: str, *, local: int = 1) -> ClusterWorkers:
-    pool = PoolWorkers(local)
+def cluster_workers(address: str, *, wait: Wait = returning.wait) -> ClusterWorkers:
+    pool = PoolWorkers(1)
     try:
-        return ClusterWorkers(ClusterSettings(address), pool, REMOTE)
+        return ClusterWorkers(ClusterSettings(address), pool, REMOTE, wait=wait)
     except ConfigurationError:
         pool.close()
         raise
