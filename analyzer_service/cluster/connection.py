@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 CHECK_S: Final = 60.0
 LOOK_S: Final = 1.0
 ALL_WORKERS_S: Final = 5.0
-ANSWER_S: Final = 30.0
+ANSWER_S: Final = 15.0
 PATIENCE_S: Final = 5.0
 """For so long a cluster without a worker is given chunks: one that died is often started again."""
 _CLOSE_S: Final = 5.0

@@ -107,7 +107,7 @@ class ClusterWorkers:
         return ClusterCounts(
             size=self.size,
             processes=here.processes,
-            busy=here.busy + self._outbox.chunks,
+            busy=here.busy,
             calls=here.calls + len(self._calls),
             lost=here.lost,
             cluster_slots=self._link.slots,

@@ -1,7 +1,7 @@
 """The board as Prometheus metrics."""
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import Final, get_args
 
@@ -10,14 +10,17 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from analyzer_service.alerts.titles import TITLES
+from analyzer_service.cluster.counts import ClusterCounts
 from analyzer_service.commit.books import UNDECODABLE
 from analyzer_service.commit.views import Status
 from analyzer_service.metrics.series import (
     ANALYZER,
+    CLUSTER,
     LOOP,
     PRODUCER,
     RUN,
     SAID,
+    WORKERS,
     Family,
     Labels,
     Series,
@@ -27,6 +30,7 @@ from analyzer_service.metrics.series import (
 from analyzer_service.metrics.snapshot import Board, RunCounts
 from analyzer_service.sinks.report_wording import FAILURES
 from analyzer_service.sinks.wandb_outcome import WandbState
+from analyzer_service.workers.pool import WorkerCounts
 from shared.messages import SCHEMA_VERSION, DropReason, Totals
 from shared.protocol import PROTOCOL_VERSION, dotted
 
@@ -37,10 +41,14 @@ _REASONS: Final = get_args(DropReason)
 _OTHER: Final = "other"
 
 
-def make_registry(board: Board) -> CollectorRegistry:
-    """A registry of its own: what the loop left on `board`, and this process."""
+def make_registry(
+    board: Board, workers: Callable[[], WorkerCounts] | None = None
+) -> CollectorRegistry:
+    """A registry of its own: what the loop left on `board`, the `workers`, and this process."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(BoardCollector(board))
+    if workers is not None:
+        registry.register(WorkerCollector(workers))
     ProcessCollector(registry=registry)
     return registry
 
@@ -65,6 +73,20 @@ class BoardCollector(Collector):
         yield from _runs(shot.runs)
         yield from _producers(shot.runs)
         yield from _frames(shot.runs)
+
+
+class WorkerCollector(Collector):
+    """Counts the workers whenever it is asked, on any thread; of a cluster only if there is one."""
+
+    def __init__(self, workers: Callable[[], WorkerCounts]) -> None:
+        self._workers = workers
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, of one look."""
+        counts = self._workers()
+        yield from (series.family((), [((), counts)]) for series in WORKERS)
+        if isinstance(counts, ClusterCounts):
+            yield from (series.family((), [((), counts)]) for series in CLUSTER)
 
 
 def _build_info() -> Metric:

@@ -10,6 +10,7 @@ from typing import Final
 
 from analyzer_service.metrics.collector import make_registry, render
 from analyzer_service.metrics.snapshot import Board
+from analyzer_service.workers.pool import WorkerCounts
 
 _REQUEST: Final = re.compile(rb"([A-Z]{1,16}) (/[^ ?#]*)(?:[?#][^ ]*)? HTTP/1\.[01]")
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -45,12 +46,20 @@ class Answer:
 class Pages:
     """Makes answers from what the ingest loop left on `board`; never asks the loop itself.
 
+    `workers` counts them, if they are to be told of.
+
     Metrics are rendered once a second at most, however many ask.
     """
 
-    def __init__(self, board: Board, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        board: Board,
+        workers: Callable[[], WorkerCounts] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._board = board
-        self._registry = make_registry(board)
+        self._registry = make_registry(board, workers)
         self._clock = clock
         self._rendered = b""
         self._rendered_at = float("-inf")

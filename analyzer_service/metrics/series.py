@@ -6,7 +6,9 @@ from typing import Final, Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from analyzer_service.cluster.counts import ClusterCounts
 from analyzer_service.metrics.snapshot import Board, ProducerCounts, RunCounts, Said, Snapshot
+from analyzer_service.workers.pool import WorkerCounts
 from shared.messages import Totals
 
 T = TypeVar("T")
@@ -83,6 +85,60 @@ ANALYZER: Final = [
         "sidelight_output_free_bytes",
         "Room in the file system of the output folder.",
         lambda shot: shot.free_bytes,
+    ),
+]
+WORKERS: Final = [
+    Series[WorkerCounts](
+        "sidelight_worker_processes",
+        "Processes of this machine that analyze and draw.",
+        lambda counts: counts.processes,
+    ),
+    Series[WorkerCounts](
+        "sidelight_worker_calls",
+        "Calls of workers that run or wait, here and on the cluster.",
+        lambda counts: counts.calls,
+    ),
+    Series[WorkerCounts](
+        "sidelight_workers_lost_total",
+        "Processes of this machine that ended, or were ended, before they gave a result.",
+        lambda counts: counts.lost,
+    ),
+]
+CLUSTER: Final = [
+    Series[ClusterCounts](
+        "sidelight_cluster_up",
+        "1 while the scheduler of --cluster is connected.",
+        lambda counts: not counts.cluster_lost,
+    ),
+    Series[ClusterCounts](
+        "sidelight_cluster_threads",
+        "Threads of its workers that are given chunks of frames.",
+        lambda counts: counts.cluster_slots,
+    ),
+    Series[ClusterCounts](
+        "sidelight_cluster_chunks_out",
+        "Chunks that were sent there and have not come back.",
+        lambda counts: counts.cluster_out,
+    ),
+    Series[ClusterCounts](
+        "sidelight_cluster_chunks_total",
+        "Chunks that were answered there.",
+        lambda counts: counts.cluster_chunks,
+    ),
+    Series[ClusterCounts](
+        "sidelight_cluster_calls_total",
+        "Calls, mostly frames, that were answered there.",
+        lambda counts: counts.cluster_calls,
+    ),
+    Series[ClusterCounts](
+        "sidelight_cluster_calls_brought_back_total",
+        "Calls that were meant for the cluster and ran on this machine.",
+        lambda counts: counts.brought_back,
+    ),
+    Series[ClusterCounts](
+        "sidelight_cluster_losses_total",
+        "Times that the cluster was given up.",
+        lambda counts: counts.cluster_losses,
     ),
 ]
 RUN: Final = [

@@ -48,7 +48,7 @@ def serve(settings: ServeSettings) -> None:
         loop = _make_loop(settings, router, workers, output_dir, board)
         with (
             _stopped_by_signals(loop),
-            _watched(settings, listener, board),
+            _watched(settings, listener, Pages(board, workers.counts)),
             closing(HealthLog(board, output_dir, workers.counts)),
         ):
             logger.info(
@@ -119,7 +119,7 @@ def _make_loop(
 
 @contextmanager
 def _watched(
-    settings: ServeSettings, listener: socket.socket | None, board: Board
+    settings: ServeSettings, listener: socket.socket | None, pages: Pages
 ) -> Iterator[None]:
     """Metrics are served meanwhile, if they are wanted and a port was free."""
     if listener is None:
@@ -134,7 +134,7 @@ def _watched(
     open_to_all = settings.metrics is not None and not settings.metrics.loopback
     who = " (PLAINTEXT, open to anyone)" if open_to_all else ""
     logger.info("metrics at %s%s", url_of(listener, "/metrics"), who)
-    with closing(HttpServer(listener, Pages(board))):
+    with closing(HttpServer(listener, pages)):
         yield
 
 

@@ -172,7 +172,24 @@ def _of_the_analyzer(facts: Facts) -> Iterator[Finding]:
 
 
 def _of_its_parts(line: Mapping[str, Any]) -> Iterator[Finding]:
-    lost = _whole(_part(line, "workers").get("lost"))
+    workers = _part(line, "workers")
+    if workers.get("cluster_lost") is True:
+        yield Finding(
+            "warn",
+            "workers",
+            "The cluster is lost: frames are analyzed on the analyzer's machine.",
+            "Nothing is missing, but it is slower. The analyzer goes back to the cluster by itself "
+            "when its scheduler answers again; its log says what it lacks.",
+        )
+    elif workers.get("cluster_slots") == 0:
+        yield Finding(
+            "warn",
+            "workers",
+            "The cluster has no worker that can be used: frames are analyzed on the analyzer's "
+            "machine.",
+            "Start dask workers, with the analyzer's own versions of everything.",
+        )
+    lost = _whole(workers.get("lost"))
     if lost:
         yield Finding(
             "warn",

@@ -1,24 +1,37 @@
 """What stands in /metrics, read back by the parser that comes with prometheus-client."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from analyzer_service.cluster.counts import ClusterCounts
 from analyzer_service.metrics.collector import make_registry, render
 from analyzer_service.metrics.snapshot import Board
+from analyzer_service.workers.pool import WorkerCounts
 from tests.analyzer_service.metrics.boards import make_board, make_producer, make_run
 
 PAGE = Path(__file__).parents[3] / "docs" / "monitoring.md"
 Labels = dict[str, str]
+HERE = {"size": 5, "processes": 2, "busy": 1, "calls": 14, "lost": 3}
+CLUSTER = ClusterCounts(
+    **HERE,
+    cluster_slots=4,
+    cluster_out=8,
+    cluster_chunks=20,
+    cluster_calls=200,
+    brought_back=6,
+    cluster_losses=1,
+)
 DEMO = {"run": "demo"}
 RANK0 = {**DEMO, "producer": "rank0"}
 TRAIN = {**RANK0, "stream": "train"}
 
 
-def text_of(board: Board) -> str:
-    return render(make_registry(board)).decode()
+def text_of(board: Board, workers: WorkerCounts = CLUSTER) -> str:
+    return render(make_registry(board, lambda: workers)).decode()
 
 
 def read(board: Board) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -88,6 +101,16 @@ def value(board: Board, name: str, **labels: str) -> float:
         ("sidelight_exceptions_contained_total", {}, 7),
         ("sidelight_output_free_bytes", {}, 1e9),
         ("sidelight_snapshot_timestamp_seconds", {}, 1_760_000_002.0),
+        ("sidelight_worker_processes", {}, 2),
+        ("sidelight_worker_calls", {}, 14),
+        ("sidelight_workers_lost_total", {}, 3),
+        ("sidelight_cluster_up", {}, 1),
+        ("sidelight_cluster_threads", {}, 4),
+        ("sidelight_cluster_chunks_out", {}, 8),
+        ("sidelight_cluster_chunks_total", {}, 20),
+        ("sidelight_cluster_calls_total", {}, 200),
+        ("sidelight_cluster_calls_brought_back_total", {}, 6),
+        ("sidelight_cluster_losses_total", {}, 1),
     ],
 )
 def test_every_number_of_the_snapshot_stands_there(
@@ -105,6 +128,15 @@ def test_this_process_and_this_sidelight_stand_there() -> None:
     (labels,) = [dict(labels) for name, labels in samples if name == "sidelight_build_info"]
     assert labels["protocol"].startswith("1.")
     assert labels["version"]
+
+
+def test_only_who_has_a_cluster_is_told_of_one() -> None:
+    assert "sidelight_cluster_up 0.0\n" in text_of(
+        make_board(), replace(CLUSTER, cluster_lost=True)
+    )
+    here = text_of(make_board(), WorkerCounts(**HERE))
+    assert "sidelight_worker_processes 2.0\n" in here
+    assert "sidelight_cluster" not in here
 
 
 def test_what_is_not_known_has_no_series() -> None:

@@ -56,6 +56,8 @@ def test_a_run_that_goes_well_has_nothing_to_say() -> None:
         ({"heard_at": NOW - 20}, "warn", "last heard 20 s ago"),
         ({"workers": {"lost": 3}}, "warn", "3 worker processes were lost"),
         ({"wandb": {"state": "given_up"}}, "warn", "W&B fails"),
+        ({"workers": {"cluster_lost": True, "cluster_slots": 0}}, "warn", "The cluster is lost"),
+        ({"workers": {"cluster_lost": False, "cluster_slots": 0}}, "warn", "has no worker that"),
         ({"alerts": {"stalled": 1}}, "warn", "says nothing"),
     ],
 )

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 
 import { bytes, count, moment, number } from "../../base/format";
-import type { Health, Line, Part } from "./facts";
+import type { Health, Line, Part, WorkerFacts } from "./facts";
 
 export function Cards({ health, line }: { health: Health; line: Line }) {
   const props = { health, line };
@@ -84,8 +84,15 @@ function Workers({ health, line }: Props) {
     >
       {workers && <>{count(workers.size, "frame")} at a time, {count(workers.calls, "call")} in hand</>}
       {workers && <>{workers.lost ? `${number(workers.lost)} lost and replaced` : "none lost"}</>}
+      {workers?.cluster_slots !== undefined && <>{ofTheCluster(workers)}</>}
+      {workers?.brought_back ? <>{count(workers.brought_back, "frame")} brought back from it</> : null}
     </Card>
   );
+}
+
+function ofTheCluster({ cluster_lost, cluster_slots = 0, cluster_calls = 0 }: WorkerFacts): string {
+  if (cluster_lost) return "the cluster is lost";
+  return `cluster: ${count(cluster_slots, "thread")}, ${count(cluster_calls, "frame")} analyzed`;
 }
 
 function Memory({ health, line }: Props) {

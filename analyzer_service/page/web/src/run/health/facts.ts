@@ -28,13 +28,27 @@ export interface Line {
   trainer_records_pending?: number | null;
   rss_bytes?: number | null;
   children_rss_bytes?: number | null;
-  workers?: { size: number; processes: number; busy: number; calls: number; lost: number };
+  workers?: WorkerFacts;
   wandb?: { state: string; rows: number; images: number };
   free_bytes?: number | null;
   database_bytes?: number;
   frames_bytes?: number;
   producers?: { name: string }[];
   producers_left_out?: number;
+}
+
+/** Those of `cluster_…` are there with a cluster only. */
+export interface WorkerFacts {
+  size: number;
+  processes: number;
+  busy: number;
+  calls: number;
+  lost: number;
+  cluster_slots?: number;
+  cluster_out?: number;
+  cluster_calls?: number;
+  brought_back?: number;
+  cluster_lost?: boolean;
 }
 
 type Column = (number | null)[];
