@@ -150,8 +150,10 @@ def test_memory_is_that_of_psutil() -> None:
 
 
 def test_memory_of_children_is_that_of_their_children_too() -> None:
-    code = (
-        "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); "
+    code = (  # what `cat` has echoed a line of is all there: its memory grows no more
+        "import subprocess, sys; PIPE = subprocess.PIPE; "
+        "p = subprocess.Popen(['cat'], stdin=PIPE, stdout=PIPE, bufsize=0); "
+        "p.stdin.write(b'x\\n'); p.stdout.readline(); print(p.pid, flush=True); "
         "sys.stdin.read(); p.kill(); p.wait()"
     )
     child = subprocess.Popen(
