@@ -1,148 +1,202 @@
-"""How many batches a second a cluster analyzes, with 1, 2 and 4 dask workers on this machine.
+"""What a dask cluster on this machine gives, with 1, 2 and 4 workers, beside local processes.
 
-The recording of `keeping_up` (4 tiles of 128² a batch) is replayed through a cluster to
-finished files; before that without one, in 1 process. Rows must be equal throughout.
-Workers beyond the number of cores share them: what they show is that nothing breaks.
+The recording of `keeping_up` (4 tiles of 128² a batch) is replayed to finished files by a local
+process, by as many as there are cores, and through clusters of 1, 2 and 4 dask workers of one
+thread: all in turns, round after round, so that whatever else the machine does meets all of them.
+Each is compared with the local process of the same round. Rows must be equal throughout. Workers
+beyond the number of cores share them: what they show is that nothing breaks.
 
-    python benchmarks/cluster.py [--batches N] [--workers N …] [--quick] [--json FILE|-]
+Beside that, what dask takes itself: processor time of the scheduler and of the client's thread for
+each chunk of those replays, and chunks of 4 MiB and empty ones that are only passed on; and what a
+run costs besides its batches: to be replayed, and to stand idle at an analyzer. The last lines are
+those of the table in docs/scale.md.
+
+    python benchmarks/cluster.py [--batches N] [--rounds N] [--limit-s N] [--workers N …] [--quick]
+                                 [--json FILE|-]
 """
 
 import os
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from distributed import Client, LocalCluster
 from keeping_up import digest_of_rows, record
+from measure.analyzer import Analyzer
+from measure.cluster_table import table
+from measure.dask_cluster import DaskCluster
+from measure.dask_passage import measure_passage
 from measure.output import machine, parser, show
+from measure.published import run_of
 
 from analyzer_service.cluster.settings import ClusterSettings
+from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.receive.inventory import Inventory
 from analyzer_service.receive.machines import make_workers
 from analyzer_service.receive.replay import BUDGET_BYTES, Replay
 from analyzer_service.receive.runs import RunsSettings
+from analyzer_service.workers import PoolWorkers
+from trainer.publish import Publisher, PublishSettings
 
-QUICK_BATCHES: Final = 60
-CHUNK_BYTES: Final = 4 << 20
-
-
-@contextmanager
-def cluster_of(workers: int) -> Iterator[str]:
-    """Address of a scheduler with so many worker processes of one thread."""
-    with LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        memory_limit=0,
-    ) as cluster:
-        yield cluster.scheduler_address
+QUICK_BATCHES: Final = 40
+IDLE_RUNS: Final = 40
+PASSED: Final = 32
 
 
-def measure_replay(recording: Path, batches: int, address: str | None) -> dict[str, Any]:
-    """Batches a second of a replay, after one that warms every process up."""
-    settings = None if address is None else ClusterSettings(address)
-    with (
-        tempfile.TemporaryDirectory(prefix="cluster-") as name,
-        closing(make_workers(1, settings)) as workers,
-    ):
-        seconds = []
-        for turn in ("warm", "timed"):
-            folder = Path(name) / turn
-            folder.mkdir()
-            replay = Replay(
-                Inventory([recording]),
-                workers,
-                RunsSettings(folder),
-                budget_bytes=getattr(workers, "budget_bytes", BUDGET_BYTES),
-            )
-            began = time.perf_counter()
-            replay.run()
-            seconds.append(time.perf_counter() - began)
-        rows = digest_of_rows(folder / "auto_analysis_timed")
-        chunks = getattr(workers.counts(), "cluster_chunks", 0)
-    return {
-        "batches_per_s": round(batches / seconds[1], 1),
-        "seconds": [round(each, 2) for each in seconds],
-        "batches_a_chunk": round(2 * batches / chunks, 1) if chunks else None,
-        "rows": rows,
-    }
+@dataclass
+class Contestant:
+    """Workers that a recording is replayed by, and what each round showed."""
 
+    name: str
+    workers: PoolWorkers | ClusterWorkers
+    cluster: DaskCluster | None = None
+    rounds: list[dict[str, float]] = field(default_factory=list)
+    rows: set[str] = field(default_factory=set)
 
-def measure_passage(address: str, count: int) -> dict[str, Any]:
-    """What a chunk's way through the scheduler costs when nothing is done with it."""
-    payload = np.frombuffer(os.urandom(CHUNK_BYTES), np.uint8)
-    with Client(address, set_as_default=False) as client:
-        client.submit(_size, payload, pure=False).result()
-        began, cpu_s = time.perf_counter(), time.process_time()
-        futures = [client.submit(_size, payload, pure=False) for _ in range(count)]
-        client.gather(futures)
-        full_s = time.perf_counter() - began
-        cpu_s = time.process_time() - cpu_s
+    def replay(self, recording: Path, batches: int) -> dict[str, float]:
+        """One replay to finished files."""
+        before = self._taken()
         began = time.perf_counter()
-        client.gather([client.submit(_size, b"", pure=False) for _ in range(count)])
-        empty_s = time.perf_counter() - began
-    return {
-        "mb_per_s": round(count * CHUNK_BYTES / 1e6 / full_s, 1),
-        "ms_a_chunk": round(1000 * full_s / count, 1),
-        "cpu_ms_a_chunk": round(1000 * cpu_s / count, 1),
-        "ms_an_empty_chunk": round(1000 * empty_s / count, 1),
-    }
+        with tempfile.TemporaryDirectory(prefix="cluster-") as name:
+            Replay(
+                Inventory([recording]),
+                self.workers,
+                RunsSettings(Path(name)),
+                budget_bytes=getattr(self.workers, "budget_bytes", BUDGET_BYTES),
+            ).run()
+            seconds = time.perf_counter() - began
+            self.rows.add(digest_of_rows(Path(name) / "auto_analysis_timed"))
+        spent = {key: value - before[key] for key, value in self._taken().items()}
+        return {"seconds": seconds, "batches_per_s": batches / seconds, **spent}
+
+    def _taken(self) -> dict[str, float]:
+        """What of the cluster has been taken until now."""
+        if self.cluster is None or not isinstance(self.workers, ClusterWorkers):
+            return {}
+        counts = self.workers.counts()
+        return {
+            "chunks": counts.cluster_chunks,
+            "calls": counts.cluster_calls,
+            "brought_back": counts.brought_back,
+            "scheduler_cpu_s": self.cluster.scheduler_cpu_s(),
+            "client_cpu_s": sum(map(_thread_cpu_s, self.threads)),
+        }
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Those on which the client of this cluster runs."""
+        return [each for each in threading.enumerate() if each.name == f"cluster {self.name}"]
 
 
-def _size(payload: Any) -> int:
-    return len(payload)
+def _thread_cpu_s(thread: threading.Thread) -> float:
+    assert thread.ident is not None
+    return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+
+
+def contestants(stack: ExitStack, folder: Path, sizes: list[int]) -> list[Contestant]:
+    """Local processes and clusters, all of them started."""
+    clusters = []
+    for size in sizes:
+        (folder / str(size)).mkdir()
+        clusters.append(stack.enter_context(DaskCluster(folder / str(size), size)))
+    here = sorted({1, os.cpu_count() or 1})
+    made = [Contestant(f"local, {n}", stack.enter_context(closing(PoolWorkers(n)))) for n in here]
+    for cluster in clusters:
+        name = f"cluster, {cluster.workers}"
+        known = set(threading.enumerate())
+        workers = make_workers(1, ClusterSettings(cluster.wait()))
+        stack.enter_context(closing(workers))
+        for thread in set(threading.enumerate()) - known:
+            if thread.name == "cluster":  # told from those of the other clusters by its name
+                thread.name = f"cluster {name}"
+        made.append(Contestant(name, workers, cluster))
+    return made
+
+
+def compete(
+    made: list[Contestant], recording: Path, batches: int, rounds: int, until_s: float
+) -> None:
+    """Replays in turns, each round beginning with another one; ends early when time is up."""
+    for number in range(rounds):
+        began = time.monotonic()
+        for place in range(len(made)):
+            each = made[(number + place) % len(made)]
+            each.rounds.append(each.replay(recording, batches))
+        if time.monotonic() + (time.monotonic() - began) > until_s:
+            return
+
+
+def measure_replayed_run(folder: Path, workers: PoolWorkers) -> float:
+    """Seconds for a recording of one batch: what a run costs besides its batches."""
+    recording = folder / "one.mcap"
+    record(recording, 1)
+    only = Contestant("one", workers)
+    return float(np.median([only.replay(recording, 1)["seconds"] for _ in range(5)]))
+
+
+def measure_idle_runs(folder: Path, runs: int, seconds: float) -> dict[str, float]:
+    """Share of a core that runs take at an analyzer while nothing comes."""
+    endpoint = f"ipc://{folder}/a"
+    with Analyzer(folder, endpoint, more=("--metrics", "off")) as analyzer, ExitStack() as stack:
+        analyzer.wait_until_listening()
+        shares = []
+        for count in (0, runs):
+            for number in range(count):
+                run = run_of(f"idle-{number}")
+                settings = PublishSettings(journal_dir=folder)
+                publisher = Publisher.start(run, endpoint=endpoint, settings=settings)
+                stack.callback(publisher.close, timeout_s=5)
+            time.sleep(3.0)  # until all are known and written
+            cpu_s, began = analyzer.cpu_s(), time.perf_counter()
+            time.sleep(seconds)
+            shares.append((analyzer.cpu_s() - cpu_s) / (time.perf_counter() - began))
+    return {"runs": runs, "cores_without": shares[0], "cores": shares[1]}
 
 
 def measure(given: Any) -> dict[str, Any]:
-    about = machine()
-    batches = QUICK_BATCHES if given.quick else given.batches
-    with tempfile.TemporaryDirectory(prefix="cluster-") as name:
-        recording = Path(name) / "recorded.mcap"
+    about, until_s = machine(), time.monotonic() + given.limit_s
+    batches, rounds = (QUICK_BATCHES, 2) if given.quick else (given.batches, given.rounds)
+    with tempfile.TemporaryDirectory(prefix="cluster-") as name, ExitStack() as stack:
+        folder = Path(name)
+        recording, short = folder / "recorded.mcap", folder / "short.mcap"
         record(recording, batches)
-        here = measure_replay(recording, batches, None)
-        there, passage = [], {}
-        for workers in given.workers:
-            with cluster_of(workers) as address:
-                passage = passage or measure_passage(address, 8 if given.quick else 32)
-                found = measure_replay(recording, batches, address)
-                there.append({"workers": workers, **found})
+        record(short, 30)
+        made = contestants(stack, folder, given.workers)
+        for each in made:  # every process is started and warm, how long a frame takes is known
+            each.replay(short, 30)
+            each.rows.clear()
+        run_s = measure_replayed_run(folder, made[0].workers)  # type: ignore[arg-type]
+        smallest = next(each.cluster for each in made if each.cluster is not None)
+        passage = measure_passage(smallest, smallest.wait(), 8 if given.quick else PASSED)
+        compete(made, recording, batches, rounds, until_s)
+        found = [
+            {"name": each.name, "rounds": each.rounds, "rows": sorted(each.rows)} for each in made
+        ]
+    with tempfile.TemporaryDirectory(prefix="cluster-") as name:
+        idle = measure_idle_runs(Path(name), IDLE_RUNS, 3.0 if given.quick else 10.0)
     return {
         "benchmark": "cluster",
         "machine": about,
         "batches": batches,
-        "local": here,
-        "cluster": there,
+        "contestants": found,
         "passage": passage,
+        "replayed_run_s": run_s,
+        "idle": idle,
+        "load_after": round(os.getloadavg()[0], 2),
     }
-
-
-def table(found: dict[str, Any]) -> None:
-    about, passage = found["machine"], found["passage"]
-    print(f"{about['cores']} cores, load {about['load_before']}; {found['batches']} batches\n")
-    print("replay               batches/s   against local")
-    local = found["local"]["batches_per_s"]
-    print(f"local, 1 process     {local:>9}")
-    for row in found["cluster"]:
-        many = "workers" if row["workers"] > 1 else "worker"
-        ratio = row["batches_per_s"] / local
-        print(f"cluster, {row['workers']} {many:<10} {row['batches_per_s']:>9}   {ratio:.2f}")
-    same = len({row["rows"] for row in (found["local"], *found["cluster"])}) == 1
-    print(f"rows are equal: {'yes' if same else 'NO'}\n")
-    print(f"a chunk of {CHUNK_BYTES >> 20} MiB that is only passed on: {passage['ms_a_chunk']} ms")
-    print(f"  ({passage['mb_per_s']} MB/s), an empty one {passage['ms_an_empty_chunk']} ms;")
-    print(f"  of the processor, client and scheduler together: {passage['cpu_ms_a_chunk']} ms")
 
 
 def main() -> None:
     options = parser(__doc__ or "")
-    options.add_argument("--batches", type=int, default=300)
+    options.add_argument("--batches", type=int, default=200)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--limit-s", type=float, default=270.0, help="no round begins after it")
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    options.add_argument("--quick", action="store_true", help="60 batches, a few chunks")
+    options.add_argument("--quick", action="store_true", help="40 batches, 2 rounds, few chunks")
     given = options.parse_args()
     show(measure(given), table, given.json)
 
