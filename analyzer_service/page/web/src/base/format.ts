@@ -1,10 +1,17 @@
 // Numbers and times for people. What is undefined is a dash, never a zero.
 
 const DASH = "–";
+// Made once: `toLocaleString` makes another one each time.
+const GROUPED = new Intl.NumberFormat("en-US");
+
+/** An integer with commas between thousands. */
+export function grouped(value: number): string {
+  return GROUPED.format(value);
+}
 
 export function number(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) return value.toLocaleString("en-US");
+  if (Number.isInteger(value) && Math.abs(value) < 1e7) return grouped(value);
   const size = Math.abs(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1);
   return Number(value.toPrecision(digits)).toString();
@@ -40,5 +47,5 @@ export function moment(seconds: number | null | undefined): string {
 }
 
 export function count(value: number, one: string, many = `${one}s`): string {
-  return `${value.toLocaleString("en-US")} ${value === 1 ? one : many}`;
+  return `${grouped(value)} ${value === 1 ? one : many}`;
 }

@@ -7,6 +7,7 @@ import type { Curve } from "./curves";
 import { csvOf, pngOf, save } from "./export";
 import { Legend } from "./legend";
 import { Plot } from "./plot";
+import { Cursor } from "./reading";
 import type { ChartSettings } from "./settings";
 import { useVisible } from "./visible";
 import type { View } from "./view";
@@ -29,7 +30,7 @@ export function Chart({ info, curves, settings, view, sync, of, widen }: ChartPr
   const card = useRef<HTMLElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
-  const [at, setAt] = useState<number | null>(null);
+  const [cursor] = useState(() => new Cursor());
   const [, setDrawn] = useState(0);
   const visible = useVisible(card);
   const wide = settings.wide === info.key;
@@ -43,7 +44,7 @@ export function Chart({ info, curves, settings, view, sync, of, widen }: ChartPr
     const made = new Plot(element, curves, view, {
       ...{ smoothing, log, clip, good: info.good, sync },
       height: wide ? WIDE_HEIGHT : HEIGHT,
-      onCursor: setAt,
+      onCursor: (at) => cursor.set(at),
       onDraw: () => {
         // The benchmark and the tests look here for what is drawn.
         element.dataset.rows = String(rowsOf(curves));
@@ -77,7 +78,7 @@ export function Chart({ info, curves, settings, view, sync, of, widen }: ChartPr
   }, [visible, what, view, smoothing, log, clip, wide, sync]);
 
   const keys = (event: KeyboardEvent) => {
-    if (plot.current && moved(plot.current, view, at, event)) event.preventDefault();
+    if (plot.current && moved(plot.current, view, cursor.at, event)) event.preventDefault();
   };
   const name = `${of} ${info.label}`.replace(/[^\w.-]+/g, "_");
   const title = `${info.label}${info.unit ? `, ${info.unit}` : ""} · ${of}`;
@@ -111,11 +112,11 @@ export function Chart({ info, curves, settings, view, sync, of, widen }: ChartPr
         role="img"
         aria-label={`${info.label}, ${curves.map((curve) => curve.label).join("; ")}. Arrow keys move along the steps, + and − zoom, 0 shows all.`}
         onKeyDown={keys}
-        onBlur={() => setAt(null)}
+        onBlur={() => cursor.set(null)}
       >
         {visible && plot.current?.table.points === 0 && <p class="hint">{hint(curves)}</p>}
       </div>
-      <Legend plot={plot.current} curves={curves} at={at} />
+      <Legend plot={plot.current} curves={curves} cursor={cursor} />
     </section>
   );
 }

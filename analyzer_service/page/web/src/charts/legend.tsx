@@ -1,16 +1,18 @@
 // What each curve is, and its value under the cursor; without a cursor its last one.
-import { number } from "../base/format";
+import { grouped, number } from "../base/format";
 import type { Curve } from "./curves";
 import { HIGH, LOW, PLAIN, SMOOTH } from "./drawn";
 import type { Plot } from "./plot";
+import { useCursor, type Cursor } from "./reading";
 
-export function Legend({ plot, curves, at }: { plot: Plot | null; curves: Curve[]; at: number | null }) {
+export function Legend({ plot, curves, cursor }: { plot: Plot | null; curves: Curve[]; cursor: Cursor }) {
+  const at = useCursor(cursor);
   const x = plot?.uplot.data[0];
   const index = at ?? (x ? x.length - 1 : 0);
   const step = x?.[index];
   return (
     <div class="legend" aria-live={at === null ? "off" : "polite"}>
-      <span class="step">{step === undefined ? "" : `step ${Math.round(step).toLocaleString("en-US")}`}</span>
+      <span class="step">{step === undefined ? "" : `step ${grouped(Math.round(step))}`}</span>
       <ul>
         {curves.map((curve, i) => (
           <li

@@ -1,8 +1,9 @@
 // One chart on a canvas: uPlot, with good ranges behind, bands around, and one cursor for all.
 import uPlot from "uplot";
 
+import { bandTo } from "./band";
 import type { Curve } from "./curves";
-import { HIGH, LOW, PER_CURVE, PLAIN, SMOOTH, place, tableOf, type Table } from "./drawn";
+import { LOW, PER_CURVE, PLAIN, SMOOTH, place, tableOf, type Table } from "./drawn";
 import { valueRange, type Limits } from "./scales";
 import { faint, tick } from "./tokens";
 import type { View } from "./view";
@@ -11,6 +12,10 @@ import "uplot/dist/uPlot.min.css";
 
 const FEW = 80;
 const SEARCH = 400;
+/** Points a pixel beyond which lines are thin: a thick one hides its own ups and downs there. */
+const DENSE = 1 / 3;
+const NO_POINT = undefined as unknown as HTMLElement;
+const lines = uPlot.paths.linear!();
 
 export interface PlotOptions {
   log: boolean;
@@ -144,10 +149,6 @@ export class Plot {
         { ...axis, grid, values: (_, splits) => splits.map((at) => (at === null ? "" : tick(at))), size: 54 },
       ],
       series: [{}, ...curves.flatMap((curve, i) => this.seriesOf(curve, i))],
-      bands: curves.map((curve, i) => ({
-        series: [place(i, HIGH), place(i, LOW)],
-        fill: () => faint(curve.color, this.alpha(i, 0.16)),
-      })),
       cursor: {
         drag: { x: true, y: false, setScale: false },
         sync: {
@@ -156,7 +157,9 @@ export class Plot {
           filters: { pub: (type) => type === "mousemove" || type === "mouseleave" },
         },
         points: {
-          size: (_, series) => (this.isMain(series) ? 7 : 0),
+          // Each is a layer of its own to the browser, which puts all of them together again.
+          show: (_, series) => (this.isMain(series) ? document.createElement("div") : NO_POINT),
+          size: 7,
           width: 0,
           fill: (_, series) => faint(curves[Math.floor((series - 1) / PER_CURVE)]?.color ?? "--text"),
         },
@@ -173,10 +176,16 @@ export class Plot {
 
   private seriesOf(curve: Curve, i: number): uPlot.Series[] {
     const { smoothing } = this.options;
-    const edge: uPlot.Series = { points: { show: false }, width: 0, stroke: "transparent" };
+    const edge: uPlot.Series = { points: { show: false }, width: 0, paths: () => null };
+    const band: uPlot.Series = {
+      ...edge,
+      fill: () => faint(curve.color, this.alpha(i, 0.16)),
+      paths: bandTo(place(i, LOW)),
+    };
     const plain: uPlot.Series = {
       stroke: () => faint(curve.color, this.alpha(i, smoothing > 0 ? 0.3 : 1)),
       width: smoothing > 0 ? 1 : curve.width,
+      paths: thinned,
       dash: curve.dash,
       points: {
         show: (u) => smoothing === 0 && this.isSparse(u, i),
@@ -188,10 +197,11 @@ export class Plot {
     const smooth: uPlot.Series = {
       stroke: () => faint(curve.color, this.alpha(i, 1)),
       width: curve.width + 0.4,
+      paths: lines,
       dash: curve.dash,
       points: { show: (u) => smoothing > 0 && this.isSparse(u, i), size: 5 },
     };
-    return [edge, { ...edge }, plain, smooth];
+    return [edge, band, plain, smooth];
   }
 
   private alpha(curve: number, strongest: number): number {
@@ -247,3 +257,10 @@ export class Plot {
     ctx.restore();
   }
 }
+
+/** A line, no wider than a pixel where its points are close; that is drawn in half the time, too. */
+const thinned: uPlot.Series.PathBuilder = (u, series, first, last) => {
+  const made = lines(u, series, first, last);
+  const dense = last - first > (DENSE * u.bbox.width) / devicePixelRatio;
+  return made && dense ? { ...made, _width: Math.min(1, u.series[series]!.width ?? 1) } : made;
+};

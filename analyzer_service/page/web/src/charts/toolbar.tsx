@@ -1,9 +1,10 @@
 // What holds for all charts: which are shown, how they are drawn, and where they are zoomed to.
 import { useEffect, useState } from "preact/hooks";
 
-import { count } from "../base/format";
+import { count, grouped } from "../base/format";
 import { PHASE_NAMES, type Phase } from "./catalog";
 import { Key } from "./legend";
+import { soon } from "./reading";
 import type { Controls } from "./settings";
 
 interface ToolbarProps {
@@ -74,9 +75,9 @@ export function Toolbar({ controls, invalid, found, keys }: ToolbarProps) {
 
 function Zoom({ controls: { view } }: { controls: Controls }) {
   const [range, setRange] = useState(view.range);
-  useEffect(() => view.onChange(() => setRange(view.range)), [view]);
+  useEffect(() => view.onChange(() => soon(view, () => setRange(view.range))), [view]);
   const words = range
-    ? `steps ${Math.round(range.from).toLocaleString("en-US")} to ${Math.round(range.to).toLocaleString("en-US")}`
+    ? `steps ${grouped(Math.round(range.from))} to ${grouped(Math.round(range.to))}`
     : "all steps";
   return (
     <span class="zoom">
