@@ -1,7 +1,8 @@
 """One run, watched for all who look at it: SQLite is asked whether anything was committed.
 
 ``PRAGMA data_version`` takes microseconds and tells a connection whether another one committed, so
-the writer needs to know nothing of the page. A viewer that is slow gets the latest state when it
+the writer needs to know nothing of the page. News come at once after a pause, and at most every
+`REST_S` seconds while rows come faster: what they cost is what viewers do on them. A viewer that is slow gets the latest state when it
 is ready for it, never a queue of old ones.
 """
 
@@ -26,6 +27,7 @@ from shared.errors import SidelightError
 logger = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.02
+REST_S: Final = 0.15
 IDLE_LOOK_S: Final = 0.1
 _IDLE_AFTER_S: Final = 10.0
 _RETRY_S: Final = 1.0
@@ -104,12 +106,13 @@ class Watcher:
                 if now - checked_at >= _FILES_S or opened.alone:
                     _check(opened, folder)
                     checked_at = now
-                found = _version(connection)
+                found, pause = _version(connection), LOOK_S
                 if found != version:
                     self._tell_standing(standings.read())
-                    version, changed_at = found, now
-                idle = now - changed_at > _IDLE_AFTER_S
-                await asyncio.sleep(IDLE_LOOK_S if idle else LOOK_S)
+                    version, changed_at, pause = found, now, REST_S
+                elif now - changed_at > _IDLE_AFTER_S:
+                    pause = IDLE_LOOK_S
+                await asyncio.sleep(pause)
 
     def _tell_standing(self, at: Standing) -> None:
         """Tell where the run stands, if that changed: a commit may be of nothing that shows."""
