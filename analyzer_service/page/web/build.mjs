@@ -1,28 +1,41 @@
 // Makes one script and one style sheet of each page, with what it needs of the packages in it.
 import { build } from "esbuild";
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 
 const OUT = "../static";
 const PAGES = ["runs", "run", "compare", "annotate"];
 
-rmSync(OUT, { recursive: true, force: true });
-const { metafile } = await build({
-  entryPoints: PAGES.map((page) => `src/${page}/page.tsx`),
-  entryNames: "[dir]",
+const OPTIONS = {
   outbase: "src",
   outdir: OUT,
   bundle: true,
   format: "esm",
-  splitting: true,
-  chunkNames: "part-[hash]",
   minify: true,
   target: ["es2022"],
-  jsx: "automatic",
-  jsxImportSource: "preact",
-  loader: { ".svg": "dataurl" },
   legalComments: "none",
   metafile: true,
   logLevel: "warning",
+};
+
+rmSync(OUT, { recursive: true, force: true });
+// Named after what is in it: tabs that are still open after an update have a hub of their own.
+const hub = await build({
+  ...OPTIONS,
+  format: "iife",
+  entryPoints: ["src/hub/page.ts"],
+  entryNames: "[dir]-[hash]",
+});
+const { metafile } = await build({
+  ...OPTIONS,
+  entryPoints: PAGES.map((page) => `src/${page}/page.tsx`),
+  entryNames: "[dir]",
+  splitting: true,
+  chunkNames: "part-[hash]",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  loader: { ".svg": "dataurl" },
+  define: { HUB: JSON.stringify(`/static/${basename(Object.keys(hub.metafile.outputs)[0])}`) },
 });
 
 copyFileSync("src/base/favicon.svg", `${OUT}/favicon.svg`);

@@ -1,7 +1,8 @@
 // What the server tells of a run as it is committed, as server-sent events.
 import { useEffect, useState } from "preact/hooks";
 
-import { apiUrl } from "./api";
+import { listenToRun } from "./sharing";
+import type { Said } from "./watched";
 
 /** Where a run stands; `version` grows with each commit that this browser was told of. */
 export interface LiveState {
@@ -30,56 +31,31 @@ export interface Live {
 
 const UNKNOWN: Live = { state: null, connected: false, gone: null };
 
-/** Told of a run as long as the tab is looked at; a browser has few connections for all its tabs. */
+/** Told of a run as long as the tab is looked at. */
 export function watchRun(run: string, changed: (live: Live) => void): () => void {
-  return watchUrl(apiUrl(["runs", run, "live"]), [run], (lives) => changed(lives.get(run)!));
+  return watchRuns([run], (lives) => changed(lives.get(run)!));
 }
 
-/** As `watchRun`, of several runs on one connection. */
+/** As `watchRun`, of several runs. */
 export function watchRuns(
   runs: string[],
   changed: (lives: Map<string, Live>) => void,
 ): () => void {
-  return watchUrl(apiUrl(["live"], { run: runs }), runs, changed);
+  let lives = new Map(runs.map((run) => [run, UNKNOWN]));
+  const leave = runs.map((run) =>
+    listenToRun(run, (said) => {
+      lives = new Map(lives).set(run, { ...lives.get(run)!, ...partOf(said) });
+      changed(lives);
+    }),
+  );
+  return () => leave.forEach((call) => call());
 }
 
-function watchUrl(
-  url: string,
-  runs: string[],
-  changed: (lives: Map<string, Live>) => void,
-): () => void {
-  let lives = new Map(runs.map((run) => [run, UNKNOWN]));
-  let source: EventSource | null = null;
-  const say = (named: string | undefined, part: Partial<Live>) => {
-    const whom = named === undefined ? runs : [named];
-    lives = new Map(lives);
-    for (const run of whom) lives.set(run, { ...(lives.get(run) ?? UNKNOWN), ...part });
-    changed(lives);
-  };
-  const open = () => {
-    source = new EventSource(url);
-    source.addEventListener("open", () => say(undefined, { connected: true, gone: null }));
-    source.addEventListener("error", () => say(undefined, { connected: false }));
-    source.addEventListener("state", (event) => {
-      const { run, ...state } = JSON.parse(event.data);
-      say(run ?? runs[0], { connected: true, gone: null, state });
-    });
-    source.addEventListener("gone", (event) => {
-      const { run, error } = JSON.parse(event.data);
-      say(run ?? runs[0], { gone: error });
-    });
-  };
-  const look = () => {
-    source?.close();
-    source = null;
-    if (!document.hidden) open();
-  };
-  look();
-  document.addEventListener("visibilitychange", look);
-  return () => {
-    document.removeEventListener("visibilitychange", look);
-    source?.close();
-  };
+function partOf(said: Said): Partial<Live> {
+  if ("up" in said) return said.up ? { connected: true, gone: null } : { connected: false };
+  const { run: _, ...content } = JSON.parse(said.data);
+  if (said.event === "gone") return { gone: content.error };
+  return { connected: true, gone: null, state: content };
 }
 
 export function useLive(run: string): Live {

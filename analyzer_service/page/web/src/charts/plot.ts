@@ -12,8 +12,9 @@ import "uplot/dist/uPlot.min.css";
 
 const FEW = 80;
 const SEARCH = 400;
-/** Points a pixel beyond which lines are thin: a thick one hides its own ups and downs there. */
+/** While all charts move, lines of more points a pixel than this are thin, and quickly drawn. */
 const DENSE = 1 / 3;
+const RESTS_MS = 200;
 const NO_POINT = undefined as unknown as HTMLElement;
 const lines = uPlot.paths.linear!();
 
@@ -34,6 +35,7 @@ export class Plot {
   table: Table;
   private u: uPlot;
   private emphasized: number | null = null;
+  private moving = 0;
 
   constructor(
     private root: HTMLElement,
@@ -52,6 +54,7 @@ export class Plot {
   }
 
   destroy(): void {
+    clearTimeout(this.moving);
     this.u.destroy();
   }
 
@@ -63,6 +66,11 @@ export class Plot {
 
   /** Show the view that all charts show, with the points that are here. */
   follow(): void {
+    clearTimeout(this.moving);
+    this.moving = window.setTimeout(() => {
+      this.moving = 0;
+      this.u.redraw();
+    }, RESTS_MS);
     const [min, max] = this.stepRange();
     this.u.setScale("x", { min, max });
   }
@@ -113,6 +121,12 @@ export class Plot {
     const [from, to] = [x[0] ?? 0, x[x.length - 1] ?? 1];
     return to > from ? [from, to] : [from - 1, to + 1];
   }
+
+  private line: uPlot.Series.PathBuilder = (u, series, first, last) => {
+    const made = lines(u, series, first, last);
+    const dense = last - first > (DENSE * u.bbox.width) / devicePixelRatio;
+    return made && this.moving && dense ? { ...made, _width: 1 } : made;
+  };
 
   private showAll = () => this.view.set(null);
 
@@ -185,7 +199,7 @@ export class Plot {
     const plain: uPlot.Series = {
       stroke: () => faint(curve.color, this.alpha(i, smoothing > 0 ? 0.3 : 1)),
       width: smoothing > 0 ? 1 : curve.width,
-      paths: thinned,
+      paths: this.line,
       dash: curve.dash,
       points: {
         show: (u) => smoothing === 0 && this.isSparse(u, i),
@@ -197,7 +211,7 @@ export class Plot {
     const smooth: uPlot.Series = {
       stroke: () => faint(curve.color, this.alpha(i, 1)),
       width: curve.width + 0.4,
-      paths: lines,
+      paths: this.line,
       dash: curve.dash,
       points: { show: (u) => smoothing > 0 && this.isSparse(u, i), size: 5 },
     };
@@ -257,10 +271,3 @@ export class Plot {
     ctx.restore();
   }
 }
-
-/** A line, no wider than a pixel where its points are close; that is drawn in half the time, too. */
-const thinned: uPlot.Series.PathBuilder = (u, series, first, last) => {
-  const made = lines(u, series, first, last);
-  const dense = last - first > (DENSE * u.bbox.width) / devicePixelRatio;
-  return made && dense ? { ...made, _width: Math.min(1, u.series[series]!.width ?? 1) } : made;
-};

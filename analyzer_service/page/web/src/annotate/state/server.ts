@@ -69,8 +69,8 @@ export class Server {
   }
 
   /** Where the server tells of changes that other tabs made. */
-  live(): EventSource {
-    return new EventSource(this.url(["live"], { reader: this.reader }));
+  liveUrl(): string {
+    return this.url(["live"], { reader: this.reader });
   }
 
   private url(path: string[], query: Parameters<typeof apiUrl>[1] = {}): string {

@@ -1,4 +1,5 @@
 // One reader at work: the tiles, the document of the open one, and all that is on its way.
+import { listenTo } from "../../base/sharing";
 import { applied, inverse, recognized, statusOf } from "./document";
 import { History } from "./history";
 import { Outbox } from "./outbox";
@@ -7,7 +8,6 @@ import { Signal } from "./signal";
 import type { MarkClass, Marks, Op, OtherMarks, Overview, Status, TileFacts } from "./types";
 
 const OVERVIEW_EVERY_MS = 500;
-const RECONNECT_MS = 3000;
 const REFRESH_MS = 30;
 const OTHER_TAB_MS = 1500;
 
@@ -30,10 +30,9 @@ export class Session {
   private readonly known = new Map<string, Marks>();
   private readonly histories = new Map<string, History>();
   private readonly local = new Map<string, { status: Status; regions: number }>();
-  private live: EventSource | null = null;
   private stopWatching: () => void = () => {};
+  private stopListening: () => void = () => {};
   private overviewTimer: number | undefined;
-  private liveTimer: number | undefined;
   private refreshTimer: number | undefined;
   private wakeTimer: number | undefined;
 
@@ -55,8 +54,7 @@ export class Session {
 
   close(): void {
     this.outbox.close();
-    this.live?.close();
-    clearTimeout(this.liveTimer);
+    this.stopListening();
     this.stopWatching();
     const timers = [this.overviewTimer, this.refreshTimer, this.wakeTimer];
     timers.forEach((timer) => clearTimeout(timer));
@@ -212,23 +210,29 @@ export class Session {
   }
 
   private listenToServer(): void {
-    const live = (this.live = this.server.live());
-    let lost = false;
-    live.addEventListener("error", () => {
-      lost = true;
-      // A browser comes back by itself where the connection was lost, but not from an answer 404.
-      if (live.readyState !== EventSource.CLOSED) return;
-      this.liveTimer = setTimeout(() => this.listenToServer(), RECONNECT_MS);
+    // What was said while the tab was hidden, or nobody answered, is asked for.
+    let missed = false;
+    const looked = () => (missed ||= document.hidden);
+    document.addEventListener("visibilitychange", looked);
+    const leave = listenTo(this.server.liveUrl(), (said) => {
+      if (!("up" in said)) this.said(said.event, said.data);
+      else if (!said.up) missed = true;
+      else if (missed) {
+        missed = false;
+        this.outbox.wake();
+        void this.loadOverview();
+        void this.refresh();
+      }
     });
-    live.addEventListener("open", () => {
-      if (!lost) return;
-      lost = false;
-      this.outbox.wake();
-      void this.loadOverview();
-      void this.refresh();
-    });
-    live.addEventListener("marks", (event) => this.heard(JSON.parse(event.data)));
-    live.addEventListener("overview", () => this.overviewSoon());
+    this.stopListening = () => {
+      document.removeEventListener("visibilitychange", looked);
+      leave();
+    };
+  }
+
+  private said(event: string, data: string): void {
+    if (event === "marks") this.heard(JSON.parse(data));
+    else if (event === "overview") this.overviewSoon();
   }
 
   private heard({ tile, revision }: { tile: string; revision: number }): void {
