@@ -15,6 +15,7 @@ from analyzer_service.alerts.engine import AlertEngine, Change
 from analyzer_service.alerts.reading import SeenRow
 from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.alerts.titles import title
+from analyzer_service.commit.run_rows import RUN
 from analyzer_service.commit.store import Store
 from analyzer_service.commit.views import AlertRecord
 from shared.codec import decode_payload
@@ -170,7 +171,7 @@ class RunAlerts:
         query = (
             "SELECT b.release, b.origin, b.name_list, b.metrics, r.payload FROM batches b "
             "JOIN records r ON r.origin = b.origin AND r.cseq = b.cseq WHERE b.superseded = 0 "
-            f"AND b.release > ? ORDER BY b.release LIMIT {_PAGE}"
+            f"AND b.rank > {RUN} AND b.release > ? ORDER BY b.release LIMIT {_PAGE}"
         )
         while page := self._store.connection.execute(query, (after,)).fetchall():
             for release, origin, names, blob, payload in page:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_service.commit.packing import NameLists, Names, unpack
+from analyzer_service.commit.run_rows import RUN
 from shared.messages import Phase
 
 _PAGE: Final = 1024
@@ -54,7 +55,7 @@ class TileBlock:
 
 
 def count_rows(connection: sqlite3.Connection, phase: str, upto: int) -> int:
-    """How many rows `phase` has up to release `upto`, superseded ones left out.
+    """How many rows of the run `phase` has up to release `upto`, superseded ones left out.
 
     They are numbered in the order of their releases, so a few of them tell.
     """
@@ -75,7 +76,7 @@ def count_rows(connection: sqlite3.Connection, phase: str, upto: int) -> int:
 def read_names(
     connection: sqlite3.Connection,
     lists: NameLists,
-    of: Literal["batches", "tiles"],
+    of: Literal["batches", "ranks", "tiles"],
     upto: int,
     *,
     prefix: str = "",
@@ -87,9 +88,10 @@ def read_names(
     if prefix and not any(_holds(names, prefix) for names in _every_list(connection, lists)):
         return []
     join = " JOIN samples s ON s.frame = b.frame" if of == "tiles" else ""
+    whose = {"batches": " AND ordinal IS NOT NULL", "ranks": f" AND rank > {RUN}"}.get(of, "")
     query = (
         f"SELECT DISTINCT {'s' if join else 'b'}.name_list FROM batches b{join} "
-        "WHERE b.superseded = 0 AND b.release <= ?"
+        f"WHERE b.superseded = 0{whose} AND b.release <= ?"
     )
     found = [lists.names(number) for (number,) in connection.execute(query, (upto,))]
     every = dict.fromkeys(name for names in found for name in names)
@@ -106,10 +108,11 @@ def _holds(names: Names, prefix: str) -> bool:
 
 
 def read_blocks(connection: sqlite3.Connection, lists: NameLists, upto: int) -> Iterator[Block]:
-    """Rows up to release `upto`, superseded ones left out: of each 1,024 a block for each phase."""
+    """Rows of the run up to release `upto`: of each 1,024 a block for each phase."""
     query = (
         "SELECT release, phase, name_list, metrics FROM batches "
-        f"WHERE superseded = 0 AND release > ? AND release <= ? ORDER BY release LIMIT {_PAGE}"
+        "WHERE superseded = 0 AND ordinal IS NOT NULL AND release > ? AND release <= ? "
+        f"ORDER BY release LIMIT {_PAGE}"
     )
     after = 0
     while page := connection.execute(query, (after, upto)).fetchall():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from analyzer_service.commit.packing import NameLists
+from analyzer_service.commit.run_rows import RUN
 from shared.messages import Phase
 
 # Few frames are kept of many rows. Without the two words of order SQLite reads all rows.
@@ -103,7 +104,7 @@ class KeptSteps:
         query = (
             "SELECT b.release, b.phase, b.phase_step, b.global_step, b.epoch, b.rank, "
             "b.superseded, b.frame, f.file FROM batches b LEFT JOIN frames f ON f.id = b.frame "
-            "WHERE b.phase = ? AND b.phase_step = ? "
+            f"WHERE b.phase = ? AND b.phase_step = ? AND b.rank > {RUN} "
             "ORDER BY b.superseded, f.file IS NULL, b.rank, b.release DESC"
         )
         found = self._connection.execute(query, (phase, number))

@@ -8,11 +8,11 @@ from typing import Final
 _LOOKED_BACK: Final = 64
 _LAST: Final = (
     "SELECT ordinal, epoch, global_step, timestamp, loss FROM batches "
-    "WHERE phase = ? AND superseded = 0 ORDER BY ordinal DESC LIMIT 1"
+    "WHERE phase = ? AND superseded = 0 AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1"
 )
 _LAST_ANALYZED: Final = (
     "SELECT ssim FROM (SELECT ordinal, ssim, samples FROM batches WHERE phase = ? "
-    f"AND superseded = 0 ORDER BY ordinal DESC LIMIT {_LOOKED_BACK}) "
+    f"AND superseded = 0 AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT {_LOOKED_BACK}) "
     "WHERE samples > 0 ORDER BY ordinal DESC LIMIT 1"
 )
 
@@ -24,7 +24,7 @@ class LatestRow:
     Attributes
     ----------
     rows : int
-        Rows of the phase, superseded ones left out.
+        Rows of the run in the phase, superseded ones left out.
     epoch, global_step : int
         Of the last row.
     timestamp : float

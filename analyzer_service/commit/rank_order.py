@@ -19,7 +19,7 @@ Place = tuple[int, int, int, int]
 AT_ONCE: Final[Place] = (-1, 0, 0, 0)
 """Of records that make no row: they need not wait for the other ranks."""
 
-_PHASES: Final = {"train": 0, "val": 1}
+PHASES: Final = {"train": 0, "val": 1}
 _EPOCH_END: Final = 2
 
 
@@ -37,7 +37,7 @@ def place_of(message: CriticalMessage) -> Place:
     """
     if isinstance(message, BatchMetrics):
         step = message.phase_step
-        return (message.global_step, _PHASES[message.phase], step, message.rank)
+        return (message.global_step, PHASES[message.phase], step, message.rank)
     if isinstance(message, EpochEnded):
         return (message.global_step, _EPOCH_END, message.epoch, message.rank)
     return AT_ONCE

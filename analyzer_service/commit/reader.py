@@ -29,7 +29,7 @@ from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.rollup_views import RollupReader
-from analyzer_service.commit.tile_rows import PAGE, read_tiles, row_filters
+from analyzer_service.commit.tile_rows import PAGE, RowsOf, read_tiles, row_filters, rows_of
 from analyzer_service.commit.views import (
     AlertRecord,
     DashboardRecord,
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 _WHOLE: Final = frozenset(
-    ("epoch", "batch_idx", "global_step", "phase_step", "rank", "batch_size", "samples")
+    ("epoch", "batch_idx", "global_step", "phase_step", "rank", "ranks", "batch_size", "samples")
 )
 
 
@@ -126,6 +126,10 @@ class RunReader:
         latest = dict(self._connection.execute(query).fetchall())
         return [RunStarted.model_validate_json(text) for text in latest.values()]
 
+    def most_ranks(self) -> int:
+        """How many ranks trained at once; where more than one did, the run has rows of its own."""
+        return max((start.world_size for start in self.incarnations()), default=1)
+
     def state(self) -> RunState:
         """Where the run stands; "running" until every producer has ended."""
         values = dict(self._connection.execute("SELECT key, value FROM state"))
@@ -146,19 +150,23 @@ class RunReader:
         epoch: int | None = None,
         after: int = 0,
         upto: int | None = None,
+        of: RowsOf = "run",
     ) -> Iterator[Row]:
         """Rows in release order, superseded ones left out.
 
-        `after` and `upto` are release numbers: rows beyond `after`, up to and with `upto`.
+        `after` and `upto` are release numbers: rows beyond `after`, up to and with `upto`. Where
+        several ranks train, the run's own rows are means over them, one for each step; those of
+        the `ranks` have ``rank``, those of the run ``ranks`` instead.
         """
         tests, given = row_filters(phase, epoch, upto)
         query = (
-            "SELECT release, phase, name_list, metrics FROM batches "
-            f"WHERE superseded = 0 AND release > ?{tests} ORDER BY release LIMIT {PAGE}"
+            "SELECT release, ordinal IS NOT NULL, phase, name_list, metrics FROM batches "
+            f"WHERE superseded = 0{rows_of(of)} AND release > ?{tests} "
+            f"ORDER BY release LIMIT {PAGE}"
         )
         while page := self._connection.execute(query, (after, *given)).fetchall():
-            for release, of_phase, number, blob in page:
-                yield Row(release, self._values(of_phase, number, blob))
+            for release, of_run, *found in page:
+                yield Row(release, self._values(*found), bool(of_run))
             after = page[-1][0]
 
     def row(self, release: int) -> Row:
@@ -169,15 +177,18 @@ class RunReader:
             raise KeyError(f"row {release} is not released")
         return Row(release, self._values(*found))
 
-    def names(self, of: Literal["batches", "tiles"], *, upto: int, prefix: str = "") -> list[str]:
+    def names(
+        self, of: Literal["batches", "ranks", "tiles"], *, upto: int, prefix: str = ""
+    ) -> list[str]:
         """Names of every number of the rows up to release `upto`, or of their tiles.
 
-        With `prefix` only those that begin so; where nothing does, no row is read.
+        ``batches`` are the rows of the run, ``ranks`` those of its ranks. With `prefix` only those
+        that begin so; where nothing does, no row is read.
         """
         return read_names(self._connection, self._lists, of, upto, prefix=prefix)
 
     def count(self, phase: str, *, upto: int) -> int:
-        """How many rows `phase` has up to release `upto`."""
+        """How many rows of the run `phase` has up to release `upto`."""
         return count_rows(self._connection, phase, upto)
 
     def latest(self, phase: str) -> LatestRow | None:
@@ -187,7 +198,7 @@ class RunReader:
     def history(
         self, *, phase: str, upto: int, names: Sequence[str], points: int = 1000
     ) -> dict[str, NDArray[np.float64]]:
-        """Columns over the rows of `phase` up to release `upto`, and "global_step" with them.
+        """Columns over the run's rows of `phase` up to release `upto`, and "global_step" with them.
 
         With more than `points` rows each value is the mean of the finite ones in a bucket of
         equally many rows, a power of two; the last bucket may hold fewer.
@@ -230,7 +241,7 @@ class RunReader:
         return read_tiles(self._connection, self._lists, row_filters(phase, epoch, upto), after)
 
     def blocks(self, *, upto: int) -> Iterator[Block]:
-        """Rows up to release `upto` as matrices, for sums over long runs."""
+        """Rows of the run up to release `upto` as matrices, for sums over long runs."""
         return read_blocks(self._connection, self._lists, upto)
 
     def tile_blocks(self, *, upto: int) -> Iterator[TileBlock]:

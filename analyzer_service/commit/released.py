@@ -1,6 +1,6 @@
 """What is derived from the facts, in release order: batches, epochs and the files they make due."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
@@ -9,10 +9,11 @@ from analyzer_service.commit.alerts import RunAlerts
 from analyzer_service.commit.own_results import FAILED, OFF, OwnResults
 from analyzer_service.commit.probe_tiles import ProbeTiles
 from analyzer_service.commit.rows import build_row
+from analyzer_service.commit.run_rows import RUN, OpenStep, Source
 from analyzer_service.commit.store import FoundFrame, Store
 from analyzer_service.commit.temporal import TemporalConsistency
 from analyzer_service.sinks.frames import is_detailed
-from shared.messages import BatchMetrics, EpochEnded, RunStarted
+from shared.messages import BatchMetrics, EpochEnded, Phase
 
 _DERIVED: Final = (
     *("batches", "recent_frames", "probe_tiles", "rollups", "epochs", "jobs", "dashboards"),
@@ -30,15 +31,6 @@ _INSERT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Which record a row comes from: its producer's start, its cseq and its fixed facts."""
-
-    origin: int
-    cseq: int
-    started: RunStarted
-
-
 class Released:
     """Writes released rows; every method runs inside a transaction of the store.
 
@@ -54,31 +46,35 @@ class Released:
         self._ordinals: dict[str, int] = {}
         self._temporal = TemporalConsistency(store)
         self._probes = ProbeTiles(store)
+        self._step = OpenStep()
         self.load()
 
     def load(self) -> None:
         """Find the last release and the rows of each phase in the database."""
         (last,) = self._connection.execute("SELECT max(release) FROM batches").fetchone()
-        query = "SELECT phase, max(ordinal) FROM batches WHERE superseded = 0 GROUP BY phase"
+        query = (
+            "SELECT phase, max(ordinal) FROM batches WHERE superseded = 0 "
+            "AND ordinal IS NOT NULL GROUP BY phase"
+        )
         self.release, self._ordinals = last or 0, dict(self._connection.execute(query).fetchall())
+        self._step.load(self._connection, self._store.lists)
         self._temporal.forget()
         self.own.load()
         self.alerts.load()
 
     def add_batch(self, source: Source, batch: BatchMetrics, frame: FoundFrame | None) -> None:
         """Release the row of `batch`, and what it makes due."""
+        several = source.started.world_size > 1
+        if self._step.ends_before(source.started.incarnation, batch):
+            self.end_step()
         self.release += 1
         part = None if frame is None else self._temporal.fill(batch, frame, self.release)
         part = None if frame is None else self.own.fill(batch, frame, part)
         row = build_row(batch, part, source.started)
-        ordinal = self._ordinals[batch.phase] = self._ordinals.get(batch.phase, 0) + 1
-        lists = self._store.lists
-        keys = (self.release, source.origin, source.cseq, frame and frame.id, batch.phase, ordinal)
-        values = (*keys, *(row[name] for name in _COLUMNS), *lists.pack(row))
-        self._connection.execute(_INSERT, values)
+        at = (source.origin, source.cseq, frame and frame.id, batch.phase)
+        self._insert(at, row, of_run=not several)
         if frame is not None and batch.phase == "val":
             self._probes.keep(batch, frame.id)
-        rollups.add_row(self._connection, lists, batch.phase, ordinal)
         self.alerts.row(self.release, source.origin, source.started, batch, row)
         detailed = is_detailed(
             batch.phase,
@@ -88,11 +84,22 @@ class Released:
         )
         if detailed and batch.rank == 0:
             self.due("dashboard", batch.phase_step, batch.global_step, phase=batch.phase)
+        if several and self._step.add(source, batch, row):
+            self.end_step()
+
+    def end_step(self) -> None:
+        """Release the run's own row of the ranks' rows at a step, if one is open."""
+        row = self._step.close()
+        if row is not None:
+            self.release += 1
+            at = (row.origin, row.cseq, None, row.phase)
+            self._insert(at, row.values, of_run=True)
 
     def add_epoch(self, message: EpochEnded) -> None:
         """Note the end of an epoch; its file is due with the first rank's word."""
         if message.rank != 0:
             return
+        self.end_step()
         self._connection.execute(
             "INSERT INTO epochs (epoch, global_step, release, ended_at_ns) VALUES (?, ?, ?, ?)",
             (message.epoch, message.global_step, self.release, message.captured_at_ns),
@@ -113,6 +120,7 @@ class Released:
 
         Returns the paths, inside the run's folder, of files to delete once this is committed.
         """
+        self.end_step()
         files = self._files_beyond(incarnation, step)
         first = self._first_beyond(incarnation, step)
         self._connection.execute(
@@ -157,6 +165,19 @@ class Released:
         self._connection.execute(f"DELETE FROM failures WHERE kind IN ({marks})", kinds)
         self._store.put(status=None, reason=None, ended_at_ns=None, rebuild_due=None)
         self.load()
+
+    def _insert(
+        self, at: tuple[int, int, int | None, Phase], row: Mapping[str, float], *, of_run: bool
+    ) -> None:
+        """Write row `release`; those of the run are counted, and summed."""
+        phase, ordinal = at[-1], None
+        if of_run:
+            ordinal = self._ordinals[phase] = self._ordinals.get(phase, 0) + 1
+        lists = self._store.lists
+        columns = (row.get(name, RUN) for name in _COLUMNS)  # it lacks a rank alone
+        self._connection.execute(_INSERT, (self.release, *at, ordinal, *columns, *lists.pack(row)))
+        if ordinal is not None:
+            rollups.add_row(self._connection, lists, phase, ordinal)
 
     def _first_beyond(self, incarnation: int, step: int) -> int | None:
         """The first row that is to be superseded; None where there is none."""

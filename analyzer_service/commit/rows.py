@@ -33,13 +33,15 @@ _MEASURED: Final = (
     "data_time_ms",
     "memory_mb",
 )
-_TAKEN: Final = frozenset(
+_OF_FRAME: Final = frozenset(
     (
-        *(*CORE, "phase", "release", "num_attention_peaks", "peak_coverage"),
+        *("ssim", "psnr", "num_attention_peaks", "peak_coverage"),
         *("spatial_consistency", "temporal_consistency"),
     )
 )
-_TAKEN_STARTS: Final = ("attention_", "activation_", "user_", OWN, *pathology_names.STARTS)
+_OF_FRAME_STARTS: Final = ("attention_", "activation_", OWN, *pathology_names.STARTS)
+_TAKEN: Final = _OF_FRAME | {*CORE, "phase", "release", "ranks"}
+_TAKEN_STARTS: Final = ("user_", *_OF_FRAME_STARTS)
 _COUNTS: Final = frozenset(("undefined", "flat", "low_contrast"))
 _NAN: Final = float("nan")
 
@@ -94,6 +96,17 @@ def short_names(part: Mapping[str, float], started: RunStarted) -> dict[str, flo
         if key.startswith(start) and not key.startswith(others) and key[len(start) :] not in _COUNTS
     }
     return short | {name: part[key] for name, key in pathology if key in part}
+
+
+def is_of_frame(name: str) -> bool:
+    """Tell whether a row's number was measured on the tiles of its frame.
+
+    Examples
+    --------
+    >>> [is_of_frame(name) for name in ("loss", "ssim", "attention_entropy", "learning_rate")]
+    [False, True, True, False]
+    """
+    return name in _OF_FRAME or name.startswith(_OF_FRAME_STARTS)
 
 
 def _keys_of(batch: BatchMetrics) -> dict[str, float]:

@@ -110,15 +110,17 @@ CREATE TABLE IF NOT EXISTS drops (
 
 -- Derived ----------------------------------------------------------------------------------
 
--- A row per released batch. `ordinal` counts the rows of a phase that are not superseded.
--- `metrics` holds every number of the row; the columns are there for people and SQL.
+-- A row per released batch; where several ranks train, also one per step, the mean over its ranks,
+-- of rank -1. The rows of the run are these means, or of one rank all: `ordinal` counts those of a
+-- phase that are not superseded, and is null for the rows of several ranks. `metrics` holds every
+-- number of the row; the columns are there for people and SQL.
 CREATE TABLE IF NOT EXISTS batches (
     release INTEGER PRIMARY KEY,
     origin INTEGER NOT NULL REFERENCES producers (id),
     cseq INTEGER NOT NULL,
     frame INTEGER REFERENCES frames (id),
     phase TEXT NOT NULL,
-    ordinal INTEGER NOT NULL,
+    ordinal INTEGER,
     superseded INTEGER NOT NULL DEFAULT 0,
     epoch INTEGER NOT NULL,
     batch_idx INTEGER NOT NULL,

@@ -227,6 +227,7 @@ class Sequencer:
         reason = next((why for how, why, _ in ends if how == status and why), None)
         ended_at_ns = max(at for _, _, at in ends)
         self.store.put(status=status, reason=reason, ended_at_ns=ended_at_ns)
+        self.released.end_step()
         for kind in ("final", "report"):
             self.released.due(kind, 0, _AT_THE_END)
         self.store.say(logging.INFO, f"run ended: {status} after {self.released.release} rows")

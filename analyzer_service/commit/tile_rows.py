@@ -3,9 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from analyzer_service.commit.packing import NameLists
+from analyzer_service.commit.run_rows import RUN
 from analyzer_service.commit.views import SampleRow
 from shared.messages import Sample
 
@@ -13,6 +14,14 @@ PAGE: Final = 512
 
 Tests = tuple[str, list[str | int]]
 """Conditions of a query, and what stands for their question marks."""
+
+RowsOf = Literal["run", "ranks", "both"]
+"""Whose rows: the run's own, those of its ranks (of one rank the same ones), or all of them."""
+
+
+def rows_of(of: RowsOf) -> str:
+    """Condition on `batches`, to follow others."""
+    return {"run": " AND ordinal IS NOT NULL", "ranks": f" AND rank > {RUN}", "both": ""}[of]
 
 
 def row_filters(phase: str | None, epoch: int | None, upto: int | None) -> Tests:

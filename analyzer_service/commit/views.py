@@ -15,10 +15,14 @@ Status = Literal["running", "finished", "failed", "interrupted"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A released batch: its number and its values as docs/architecture.md lists them."""
+    """A released batch: its number and its values as docs/architecture.md lists them.
+
+    `of_run` is False for a row of one rank of several, of which the run's own is a mean.
+    """
 
     release: int
     values: dict[str, Any]
+    of_run: bool = True
 
 
 @dataclass(frozen=True, slots=True)

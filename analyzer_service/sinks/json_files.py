@@ -22,7 +22,6 @@ from analyzer_service.sinks.plain import (
     tile_statistics,
     utc,
 )
-from analyzer_service.sinks.rank_means import by_step, mean_over_ranks
 from analyzer_service.sinks.replacing import replacing
 
 FINAL_NAME = "final_training_metrics.json"
@@ -75,8 +74,9 @@ def write_final(folder: Path, release: int) -> Path:
 
     Rows are streamed, so memory does not grow with the run. ``batch_metrics`` is a list of
     flat rows that ``pandas.DataFrame`` takes; ``evolution`` holds the means of each epoch, and
-    ``alerts`` what `alert_list.listed_alerts` lists; ``metadata`` counts all of them. A run of
-    several ranks has ``steps`` besides: the run's own rows, of `rank_means.mean_over_ranks`.
+    ``alerts`` what `alert_list.listed_alerts` lists; ``metadata`` counts all of them. Where
+    several ranks trained, all of these are of the run's own rows, which are means over the ranks;
+    ``rank_metrics`` lists those of each rank.
 
     Raises
     ------
@@ -96,8 +96,8 @@ def write_final(folder: Path, release: int) -> Path:
             tables[row.values["phase"]].add(metrics)
             evolution.add(row.values["phase"], row.values["epoch"], metrics)
         summary = {phase: _statistics_of(table) for phase, table in tables.items()}
-        if reader.started().world_size > 1:
-            _write_steps(file, reader, release)
+        if reader.most_ranks() > 1:
+            _write_ranks(file, reader, release)
         file.write(f'\n],\n"summary": {as_json(summary)}')
         file.write(f',\n"evolution": {as_json(evolution.means())}')
         file.write(f',\n"alerts": {as_json(list(listed_alerts(reader, release)))}')
@@ -107,13 +107,12 @@ def write_final(folder: Path, release: int) -> Path:
     return path
 
 
-def _write_steps(file: TextIO, reader: RunReader, release: int) -> None:
-    """End the list of rows, and begin that of the run's steps."""
-    file.write('\n],\n"steps": [')
+def _write_ranks(file: TextIO, reader: RunReader, release: int) -> None:
+    """End the list of the run's rows, and begin that of its ranks'."""
+    file.write('\n],\n"rank_metrics": [')
     separator = "\n"
-    for step in by_step(reader.rows(upto=release)):
-        mean = mean_over_ranks([row.values for row in step])
-        file.write(separator + as_json(plain_row(mean)))
+    for row in reader.rows(upto=release, of="ranks"):
+        file.write(separator + as_json(plain_row(row.values)))
         separator = ",\n"
 
 

@@ -15,6 +15,7 @@ KEYS: Final = (
     "global_step",
     "phase_step",
     "rank",
+    "ranks",
     "timestamp",
     "batch_size",
     "samples",

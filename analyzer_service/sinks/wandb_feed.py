@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final
 
 from analyzer_service.commit.reader import AlertRecord, DashboardRecord, EpochRecord, Row, RunReader
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import metrics_of
-from analyzer_service.sinks.rank_means import mean_over_ranks, whole_steps
 from analyzer_service.sinks.replacing import replacing
 from analyzer_service.sinks.wandb_rows import log_epoch, log_image, log_row
 from analyzer_service.sinks.wandb_summary import fold_row
@@ -34,7 +33,7 @@ class Position:
     alert_moment : int
         Moment of the last alert.
     rows, images : int
-        How many rows and dashboards were logged.
+        How many rows of the run and dashboards were logged.
     summary : dict
         What goes to the run's summary at the end, so far.
     directories : tuple of str
@@ -96,7 +95,7 @@ def next_portion(reader: RunReader, position: Position) -> Portion:
     means over its ranks, and those of each rank under keys of its own.
     """
     started = reader.started()
-    steps, full = _next_steps(reader, position, ranks=started.world_size)
+    steps, full = _next_steps(reader, position)
     entries = [Entry(_step_values(step, started)) for step in steps]
     reached = _after_steps(position, steps)
     for epoch in _epochs_due(reader, reached):
@@ -113,25 +112,26 @@ def next_portion(reader: RunReader, position: Position) -> Portion:
     return Portion(entries, reached, more, alerts)
 
 
-def _next_steps(
-    reader: RunReader, position: Position, *, ranks: int
-) -> tuple[list[list[Row]], bool]:
-    """Rows after `position` by step, and whether there may be more at once."""
+def _next_steps(reader: RunReader, position: Position) -> tuple[list[list[Row]], bool]:
+    """Rows after `position` by step, the run's own one with them; whether more may be there."""
     ended = reader.state().status != "running"  # asked first: no row comes after it
-    limit = max(ROWS_AT_ONCE, 2 * ranks)
-    rows = list(islice(reader.rows(after=position.release), limit))
+    limit = max(ROWS_AT_ONCE, 2 * (reader.most_ranks() + 1))
+    rows = list(islice(reader.rows(after=position.release, of="both"), limit))
     full = len(rows) == limit
-    if ranks == 1:
-        return [[row] for row in rows], full
-    return whole_steps(rows, ranks=ranks, ended=ended and not full), full
+    steps = [list(step) for _, step in groupby(rows, key=_step_of)]
+    if steps and not steps[-1][-1].of_run and (full or not ended):
+        steps.pop()
+    return steps, full
+
+
+def _step_of(row: Row) -> tuple[Any, ...]:
+    return tuple(row.values[name] for name in ("phase", "global_step", "phase_step"))
 
 
 def _step_values(step: list[Row], started: RunStarted) -> dict[str, float]:
-    if started.world_size == 1:
-        return log_row(step[0].values, started.layers)
-    logged = log_row(mean_over_ranks([row.values for row in step]), started.layers)
+    logged: dict[str, float] = {}
     for row in step:
-        logged |= log_row(row.values, started.layers, several=True)
+        logged |= log_row(row.values, started.layers, several=not row.of_run)
     return logged
 
 
@@ -139,12 +139,11 @@ def _after_steps(position: Position, steps: list[list[Row]]) -> Position:
     if not steps:
         return position
     summary = dict(position.summary)
-    for step in steps:
-        rows = [row.values for row in step]
-        fold_row(summary, rows[0] if len(rows) == 1 else mean_over_ranks(rows))
-    count = sum(map(len, steps))
+    rows = [row for step in steps for row in step if row.of_run]
+    for row in rows:
+        fold_row(summary, row.values)
     last = steps[-1][-1].release
-    return replace(position, release=last, rows=position.rows + count, summary=summary)
+    return replace(position, release=last, rows=position.rows + len(rows), summary=summary)
 
 
 def _epochs_due(reader: RunReader, position: Position) -> list[EpochRecord]:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections import defaultdict
 
+from analyzer_service.commit.run_rows import RUN
 from analyzer_service.verify.findings import Findings, numbers, without
 from analyzer_service.verify.producers import ProducerFacts
 from shared.sequences import RangeSet
@@ -20,7 +21,7 @@ def check_rows(
 def _check_origin(connection: sqlite3.Connection, facts: ProducerFacts, findings: Findings) -> None:
     """One row each batch that is released, and no other; superseded rows count, too."""
     rows, twice = RangeSet(), RangeSet()
-    query = "SELECT cseq FROM batches WHERE origin = ? ORDER BY cseq"
+    query = f"SELECT cseq FROM batches WHERE origin = ? AND rank > {RUN} ORDER BY cseq"
     for (cseq,) in connection.execute(query, (facts.id,)):
         if not rows.add(cseq):
             twice.add(cseq)
@@ -39,7 +40,10 @@ def _check_steps(connection: sqlite3.Connection, findings: Findings) -> None:
     """Batches of a phase and rank by number: none twice, none left out."""
     steps: defaultdict[tuple[str, int], RangeSet] = defaultdict(RangeSet)
     twice: defaultdict[tuple[str, int], RangeSet] = defaultdict(RangeSet)
-    query = "SELECT phase, rank, phase_step FROM batches WHERE superseded = 0 ORDER BY phase_step"
+    query = (
+        "SELECT phase, rank, phase_step FROM batches WHERE superseded = 0 AND rank > "
+        f"{RUN} ORDER BY phase_step"
+    )
     for phase, rank, step in connection.execute(query):
         if not steps[phase, rank].add(step):
             twice[phase, rank].add(step)

@@ -55,7 +55,8 @@ def _describe(
     status: str | None,
     findings: Findings,
 ) -> None:
-    (rows,) = connection.execute("SELECT count(*) FROM batches WHERE superseded = 0").fetchone()
+    query = "SELECT count(*) FROM batches WHERE superseded = 0 AND ordinal IS NOT NULL"
+    (rows,) = connection.execute(query).fetchone()
     names = {facts.started.run_name for facts in producers}
     findings.facts.append(f"{', '.join(sorted(names))}: {status or 'running'}, {rows:,} batches")
     for kind, count, last in connection.execute("SELECT kind, count, last FROM failures"):

@@ -172,7 +172,8 @@ def _steps(connection: sqlite3.Connection) -> list[int]:
 
 def _rows(connection: sqlite3.Connection) -> Iterator[tuple[int]]:
     return connection.execute(
-        "SELECT global_step FROM batches WHERE phase = 'train' AND superseded = 0 ORDER BY release"
+        "SELECT global_step FROM batches WHERE phase = 'train' AND superseded = 0 AND rank >= 0 "
+        "ORDER BY release"
     )
 
 

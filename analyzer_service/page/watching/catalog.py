@@ -65,7 +65,7 @@ _LABELS: Final = {
 }
 _COUNTS: Final = ("undefined", "flat", "low_contrast")
 _KEYS: Final = frozenset(
-    ("epoch", "batch_idx", "global_step", "phase_step", "rank", "timestamp", "batch_size")
+    ("epoch", "batch_idx", "global_step", "phase_step", "rank", "ranks", "timestamp", "batch_size")
 ) | {"samples"}
 _STARTS: Final = {"attention": "attention", "activation": "activation"}
 _LAST: Final = 10_000

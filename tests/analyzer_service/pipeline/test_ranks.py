@@ -1,15 +1,19 @@
 """Several ranks of one run: the order of their rows, ranks that are late, lost, or never come."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import pytest
 
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.commit.tile_rows import RowsOf
 from analyzer_service.pipeline import Origin, PipelineSettings, RunPipeline
 from analyzer_service.workers import InlineWorkers, Workers
-from shared.messages import Totals
+from shared.messages import CriticalMessage, Totals
 from tests.analyzer_service.pipeline.driving import (
     SETTINGS,
     Said,
@@ -21,7 +25,7 @@ from tests.analyzer_service.pipeline.driving import (
     open_run,
     rows_of,
 )
-from tests.builders import make_run_ended
+from tests.builders import make_batch, make_run_ended, make_run_started
 
 
 @pytest.fixture
@@ -53,8 +57,43 @@ def feed(pipeline: RunPipeline, said: Said, *, upto: int | None = None) -> None:
     feed_frames(pipeline, said.frames[:upto], origin=said.origin)
 
 
+def rows(folder: Path, of: RowsOf = "ranks") -> list[dict[str, Any]]:
+    with RunReader(folder) as reader:
+        return [row.values for row in reader.rows(of=of)]
+
+
 def places(folder: Path) -> list[tuple[str, int, int]]:
-    return [(row["phase"], row["phase_step"], row["rank"]) for row in rows_of(folder)]
+    return [(row["phase"], row["phase_step"], row["rank"]) for row in rows(folder)]
+
+
+def expect_a_row_each_step(folder: Path) -> None:
+    """The run's own rows are one for each step that any rank has, a mean over those that have it.
+
+    Numbered without a gap, in the order of the steps; the rollups hold them and nothing else.
+    """
+    steps = defaultdict(list)
+    for row in rows(folder):
+        steps[row["phase"], row["phase_step"]].append(row["loss"])
+    own = rows(folder, "run")
+    assert [(row["phase"], row["phase_step"]) for row in own] == list(steps)
+    assert [row["ranks"] for row in own] == [len(losses) for losses in steps.values()]
+    means = [fmean(losses) for losses in steps.values()]
+    assert [row["loss"] for row in own] == pytest.approx(means, rel=1e-12)
+    with RunReader(folder) as reader:
+        for phase in ("train", "val"):
+            wanted = [row for row in own if row["phase"] == phase]
+            count = reader.count(phase, upto=reader.state().released)
+            drawn = reader.history(phase=phase, upto=reader.state().released, names=["loss"])
+            latest = reader.latest(phase)
+            assert count == len(wanted)
+            assert drawn["loss"].tolist() == [row["loss"] for row in wanted]
+            assert drawn["global_step"].tolist() == [row["global_step"] for row in wanted]
+            assert latest is not None
+            assert (latest.rows, latest.loss) == (count, wanted[-1]["loss"])
+            rollups = reader.rollups(phase, ["loss"])
+            assert rollups.read(3, 0, 9).means[0, 0] == pytest.approx(
+                fmean(row["loss"] for row in wanted[:8]), rel=1e-12
+            )
 
 
 def expected(ranks: int) -> list[tuple[str, int, int]]:
@@ -88,8 +127,9 @@ def test_the_order_of_rows_does_not_depend_on_which_rank_is_faster(
         for number, order in enumerate([[0, 1, 2], [2, 1, 0], [1, 2, 0]])
     ]
     assert places(found[0]) == expected(3)
-    rows = [repr(rows_of(folder)) for folder in found]  # words: NaN is no other number than NaN
-    assert rows[1:] == rows[:1] * 2
+    expect_a_row_each_step(found[0])
+    every = [repr(rows(folder, "both")) for folder in found]  # words: NaN is no other than NaN
+    assert every[1:] == every[:1] * 2
     kept = [{k: v for k, v in files_of(f).items() if not k.startswith("frames")} for f in found]
     assert all(files == kept[0] for files in kept[1:])
 
@@ -133,11 +173,13 @@ def test_a_rank_that_comes_after_the_wait_gets_its_place_in_the_end(
     feed(pipeline, said_by(0))
     drain(pipeline)
     assert len(rows_of(pipeline.folder)) == 24
+    expect_a_row_each_step(pipeline.folder)
     feed(pipeline, said_by(1))
     drain(pipeline)
     assert pipeline.rebuild()
     drain(pipeline)
     assert places(pipeline.folder) == expected(2)
+    expect_a_row_each_step(pipeline.folder)
     assert not pipeline.rebuild()
     pipeline.close()
 
@@ -154,6 +196,7 @@ def test_a_rank_that_is_lost_ends_the_run_as_failed_and_keeps_the_rows_of_the_ot
     assert places(pipeline.folder) == [
         place for place in expected(2) if place[2] == 0 or (place[0] == "train" and place[1] <= 7)
     ]
+    expect_a_row_each_step(pipeline.folder)
     with RunReader(pipeline.folder) as reader:
         state = reader.state()
         books = reader.books()
@@ -166,19 +209,21 @@ def test_a_rank_that_is_lost_ends_the_run_as_failed_and_keeps_the_rows_of_the_ot
 def test_the_order_is_the_same_across_a_restart_of_the_analyzer(
     tmp_path: Path, workers: Workers
 ) -> None:
+    """The first analyzer ends between the ranks of a step: two starts and seven rows are out."""
     first, second = said_by(0), said_by(1)
-    pipeline = open_run(tmp_path, workers, started=first.started, settings=PATIENT)
+    settings = replace(PATIENT, release_limit=9)
+    pipeline = open_run(tmp_path, workers, started=first.started, settings=settings)
     feed(pipeline, first)
-    feed(pipeline, second, upto=6)
-    for _ in range(3):
-        pipeline.commit()
-    assert 0 < len(rows_of(pipeline.folder)) < 48
+    feed(pipeline, second)
+    pipeline.commit()
+    assert places(pipeline.folder) == expected(2)[:7]
     pipeline.close()
     again = open_run(tmp_path, workers, started=second.started, settings=PATIENT)
     feed(again, second)
     feed(again, first)
     drain(again)
     assert places(again.folder) == expected(2)
+    expect_a_row_each_step(again.folder)
     again.close()
 
 
@@ -198,3 +243,33 @@ def test_the_last_frames_of_one_rank_do_not_hold_the_others_up(
     assert places(pipeline.folder) == expected(2)
     assert pipeline.status is None
     pipeline.close()
+
+
+@pytest.mark.parametrize("ranks", [(1, 2), (2, 1)])
+def test_a_resume_with_another_number_of_ranks_goes_on_with_the_run_s_rows(
+    tmp_path: Path, workers: Workers, ranks: tuple[int, int]
+) -> None:
+    before, after = ranks
+    pipeline = open_run(tmp_path, workers, started=said_by(0, ranks=before).started)
+    for rank in range(before):
+        feed(pipeline, said_by(rank, ranks=before), upto=16)
+    for _ in range(3):
+        pipeline.commit()
+    for rank in range(after):
+        feed_records(pipeline, resumed(rank, ranks=after), origin=Origin(f"rank{rank}", 2))
+    drain(pipeline)
+    found = [(row["phase_step"], row.get("ranks", 1)) for row in rows(pipeline.folder, "run")]
+    assert found == [(step, before) for step in range(1, 9)] + [(9, after), (10, after)]
+    with RunReader(pipeline.folder) as reader:
+        assert reader.count("train", upto=reader.state().released) == 10
+        assert reader.state().status == "finished"
+    pipeline.close()
+
+
+def resumed(rank: int, *, ranks: int) -> list[CriticalMessage]:
+    """What a rank says that goes on at step 8 with two more."""
+    started = make_run_started(
+        producer=f"rank{rank}", world_size=ranks, incarnation=2, resumed_from_step=8
+    )
+    batches = [make_batch(step, rank=rank, loss=1.0 + rank, frame=None) for step in (9, 10)]
+    return [started, *batches, make_run_ended(totals={})]
