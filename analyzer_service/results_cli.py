@@ -63,17 +63,25 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file.  [default: batch_metrics or tile_metrics in the run's folder]"
+            help="The file.  [default: batch_, rank_ or tile_metrics in the run's folder]"
         ),
     ] = None,
     tiles: Annotated[
         bool, typer.Option("--tiles", help="A row for each analyzed tile, instead of each batch.")
     ] = False,
+    ranks: Annotated[
+        bool,
+        typer.Option("--ranks", help="The rows of each rank, in place of their means."),
+    ] = False,
 ) -> None:
     """Write a run's rows for other programs; the run is only read."""
-    from analyzer_service.export import export_run
+    from analyzer_service.export import Exported, export_run
+    from shared.errors import ConfigurationError
 
-    path, rows = export_run(run, to, out=out, tiles=tiles)
+    if tiles and ranks:
+        raise ConfigurationError("--tiles and --ranks contradict each other: give one of them")
+    what: Exported = "tile" if tiles else "rank" if ranks else "batch"
+    path, rows = export_run(run, to, out=out, what=what)
     typer.echo(f"{path}: {rows:,} rows")
 
 

@@ -16,6 +16,9 @@ from shared.messages import BatchMetrics, CriticalMessage, EpochEnded
 Place = tuple[int, int, int, int]
 """Training step, what it is of that step, number within the phase, rank."""
 
+Awaited = tuple[str, int]
+"""A producer's name, and which of its records has not come."""
+
 AT_ONCE: Final[Place] = (-1, 0, 0, 0)
 """Of records that make no row: they need not wait for the other ranks."""
 
@@ -81,6 +84,22 @@ class RankOrder:
     def hold(self, state: ProducerState) -> None:
         """Its last record has to wait for frames: no other rank waits for that."""
         self._held.add(state.id)
+
+    def waits_for(self) -> tuple[Awaited, ...]:
+        """Records that have not come, and that keep one of another rank back; mostly none."""
+        places = {state.id: self._place(state) for state in self._open()}
+        if not any(places.values()):
+            return ()
+        awaited = [
+            (state.origin.producer, state.next_release)
+            for state in self.states
+            if state.id in places and places[state.id] is None and not state.gone
+        ]
+        if self.awaited:
+            known = {state.origin.producer for state in self.states}
+            every = (f"rank{n}" for n in range(self.states[0].started.world_size))
+            awaited += [(name, 1) for name in every if name not in known]
+        return tuple(awaited)
 
     def _open(self) -> Iterable[ProducerState]:
         return (s for s in self.states if not s.drained and s.id not in self._held)

@@ -71,7 +71,8 @@ class Released:
         part = None if frame is None else self._temporal.fill(batch, frame, self.release)
         part = None if frame is None else self.own.fill(batch, frame, part)
         row = build_row(batch, part, source.started)
-        at = (source.origin, source.cseq, frame and frame.id, batch.phase)
+        framed = None if frame is None else frame.id
+        at = (source.origin, source.cseq, framed, batch.phase)
         self._insert(at, row, of_run=not several)
         if frame is not None and batch.phase == "val":
             self._probes.keep(batch, frame.id)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from analyzer_service.commit.failing import Failures
 from analyzer_service.commit.producers import ProducerState
-from analyzer_service.commit.rank_order import RankOrder
-from analyzer_service.commit.released import Released, Source
+from analyzer_service.commit.rank_order import Awaited, RankOrder
+from analyzer_service.commit.released import Released
+from analyzer_service.commit.run_rows import Source
 from analyzer_service.commit.store import FoundFrame, Store
 from shared.messages import (
     BatchMetrics,
@@ -42,7 +43,8 @@ class Sequencer:
 
     `is_in_work` tells whether a frame (producer's number, stream, fseq) is being analyzed, and
     `is_joining` whether more ranks of a start are waited for than are known.
-    `stale_files` grows by files that are to be deleted once the transaction has ended.
+    `stale_files` grows by files that are to be deleted once the transaction has ended; `waits_for`
+    names the records of ranks that the next row of another one waited for at last.
     """
 
     store: Store
@@ -51,10 +53,11 @@ class Sequencer:
     is_in_work: Callable[[int, str, int], bool]
     is_joining: Callable[[list[ProducerState]], bool]
     stale_files: list[str] = field(default_factory=list)
+    waits_for: tuple[Awaited, ...] = ()
 
     def release(self, producers: list[ProducerState], *, limit: int) -> int:
         """Release at most `limit` records of `producers`; return how many."""
-        released = 0
+        released, self.waits_for = 0, ()
         for group in _by_incarnation(producers):
             joining = self.is_joining(group)
             if len(group) == 1 and not joining:
@@ -81,6 +84,7 @@ class Sequencer:
                 order.hold(state)
             else:
                 break
+        self.waits_for = order.waits_for()
         return released
 
     def _advance(self, state: ProducerState, limit: int) -> int:

@@ -1,5 +1,5 @@
 """A run's rows as files for other programs: CSV, Parquet, JSON."""
 
-from analyzer_service.export.files import FORMATS, export_run
+from analyzer_service.export.files import FORMATS, Exported, export_run
 
-__all__ = ["FORMATS", "export_run"]
+__all__ = ["FORMATS", "Exported", "export_run"]

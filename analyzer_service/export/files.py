@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.commit.tile_rows import RowsOf
 from analyzer_service.export.parquet import check_parquet, write_parquet
 from analyzer_service.export.tables import Table, batch_table, tile_table
 from analyzer_service.export.text import write_csv, write_json
@@ -19,13 +20,16 @@ FORMATS: Final[dict[str, Writer]] = {
     "json": write_json,
 }
 
-_EXPORTED: Final = ("batch_metrics.", "tile_metrics.")
+Exported = Literal["batch", "rank", "tile"]
+
+_OF: Final[dict[Exported, RowsOf]] = {"batch": "run", "rank": "ranks"}
+_EXPORTED: Final = tuple(f"{what}_metrics." for what in get_args(Exported))
 
 
 def export_run(
-    folder: Path, to: str, *, out: Path | None = None, tiles: bool = False
+    folder: Path, to: str, *, out: Path | None = None, what: Exported = "batch"
 ) -> tuple[Path, int]:
-    """Write the released rows of a run, or its tiles, for other programs.
+    """Write the released rows of a run, those of its ranks, or its tiles, for other programs.
 
     Rows are streamed: memory does not grow with the run. Of a run that is still going, the rows
     that are released at the start are written. Nothing of the run is changed.
@@ -37,9 +41,10 @@ def export_run(
     to : str
         One of `FORMATS`.
     out : Path, optional
-        The file; ``batch_metrics.{to}`` or ``tile_metrics.{to}`` in `folder` if it is None.
-    tiles : bool
-        Whether to write a row each analyzed tile in place of a row each batch.
+        The file; ``{what}_metrics.{to}`` in `folder` if it is None.
+    what : {"batch", "rank", "tile"}
+        What there is a row of: each batch of the run, each batch of each of its ranks (of one rank
+        the same), each analyzed tile.
 
     Returns
     -------
@@ -58,10 +63,10 @@ def export_run(
         raise ConfigurationError(f"--to {to}: choose one of {', '.join(FORMATS)}")
     if to == "parquet":
         check_parquet()
-    path = out or folder / f"{'tile' if tiles else 'batch'}_metrics.{to}"
+    path = out or folder / f"{what}_metrics.{to}"
     _check_not_the_runs(path, folder)
     with RunReader(folder) as reader, replacing_path(path) as temporary:
-        table = (tile_table if tiles else batch_table)(reader)
+        table = tile_table(reader) if what == "tile" else batch_table(reader, of=_OF[what])
         rows = FORMATS[to](table, temporary)
     return path, rows
 

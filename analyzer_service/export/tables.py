@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from analyzer_service.commit.reader import RunReader, SampleRow
+from analyzer_service.commit.tile_rows import RowsOf
 from analyzer_service.sinks.plain import in_order
 from shared.errors import SinkError
 
@@ -17,6 +18,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "global_step": "whole",
     "phase_step": "whole",
     "rank": "whole",
+    "ranks": "whole",
     "batch_size": "whole",
     "samples": "whole",
 }
@@ -51,12 +53,13 @@ class Table:
     rows: Iterator[list[Any]]
 
 
-def batch_table(reader: RunReader) -> Table:
-    """A row each batch, as ``final_training_metrics.json`` lists them."""
+def batch_table(reader: RunReader, of: RowsOf = "run") -> Table:
+    """A row each batch of the run or of its ranks, as ``final_training_metrics.json`` has them."""
     upto = reader.state().released
-    names = in_order(dict.fromkeys(("phase", *reader.names("batches", upto=upto))))
+    found = reader.names("batches" if of == "run" else "ranks", upto=upto)
+    names = in_order(dict.fromkeys(("phase", *found)))
     columns = tuple(Column(name, _KINDS.get(name, "real")) for name in names)
-    rows = (row.values for row in reader.rows(upto=upto))
+    rows = (row.values for row in reader.rows(upto=upto, of=of))
     return Table(columns, _in_columns(names, rows))
 
 

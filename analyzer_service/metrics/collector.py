@@ -135,6 +135,19 @@ def _runs(runs: tuple[RunCounts, ...]) -> Iterator[Metric]:
             failures.add_metric((run.name, kind), run.failures.get(kind, 0))
     yield failures
     yield _alerts(runs)
+    yield _rank_waits(runs)
+
+
+def _rank_waits(runs: tuple[RunCounts, ...]) -> Metric:
+    waited = family(
+        "sidelight_rank_waited_seconds",
+        "How long rows of other ranks have waited for this one; 0 while they do not.",
+        ("run", "producer"),
+    )
+    for run in runs:
+        for name in {**dict.fromkeys(each.name for each in run.producers), **run.waits_for}:
+            waited.add_metric((run.name, name), run.waits_for.get(name, 0.0))
+    return waited
 
 
 def _alerts(runs: tuple[RunCounts, ...]) -> Metric:

@@ -145,6 +145,7 @@ def run_facts(run: RunCounts) -> dict[str, Any]:
         "waiting_bytes": sum(each.waiting_bytes for each in producers),
         "records_uncommitted": run.records_uncommitted,
         "store_failing": run.store_failing,
+        "waits_for": {name: _rounded(waited) for name, waited in run.waits_for.items()},
         "connected": sum(each.connected for each in producers),
         "heard_at": _rounded(min(heard, default=None)),
         "trainer_waiting_bytes": sum(each.waiting_bytes for each in said) if said else None,

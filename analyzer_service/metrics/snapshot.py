@@ -55,7 +55,8 @@ class ProducerCounts:
 class RunCounts:
     """One run; lags in seconds, sizes in bytes, alerts that go on by name.
 
-    `over` tells that it has ended and is not written any more.
+    `waits_for` tells for which ranks rows of the others wait, and how many seconds already; `over`
+    that it has ended and is not written any more.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class RunCounts:
     alerts: Mapping[str, int] = field(default_factory=dict)
     database_bytes: int = 0
     frames_bytes: int = 0
+    waits_for: Mapping[str, float] = field(default_factory=dict)
     over: bool = False
 
 

@@ -1,9 +1,17 @@
 """How long is waited: for frames once their producer has ended, for ranks that never spoke."""
 
+import logging
 import time
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from analyzer_service.commit.producers import Origin, ProducerState
+from analyzer_service.commit.rank_order import Awaited
+
+logger = logging.getLogger(__name__)
+
+SAID_AFTER_S: Final = 5.0
+"""A rank that is waited for longer than this is named in the log, and on the page."""
 
 
 class EndGrace:
@@ -72,6 +80,37 @@ class JoinGrace:
         now = time.monotonic()
         since = self._since.setdefault(ranks[0].origin.incarnation, now)
         return now - since < self._grace_s
+
+
+class RankWaits:
+    """Remembers for which ranks rows of the others wait, and since when; says so in the log.
+
+    Parameters
+    ----------
+    run : str
+        What the run is called in the log.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._since: dict[Awaited, float] = {}
+        self._said: set[str] = set()
+
+    def look(self, awaited: Collection[Awaited]) -> None:
+        """Note who is waited for now."""
+        now = time.monotonic()
+        self._since = {each: self._since.get(each, now) for each in awaited}
+        waited = {name: s for name, s in self.waited_s().items() if s >= SAID_AFTER_S}
+        for name in sorted(waited.keys() - self._said):
+            logger.warning("%s: results wait for %s (%.0f s)", self._run, name, waited[name])
+        for name in sorted(self._said - {name for name, _ in awaited}):
+            logger.info("%s: results wait for %s no more", self._run, name)
+        self._said = {name for name in self._said | waited.keys() if name in dict(awaited)}
+
+    def waited_s(self) -> dict[str, float]:
+        """Seconds by producer's name, of those that are waited for now."""
+        now = time.monotonic()
+        return {name: now - since for (name, _), since in self._since.items()}
 
 
 def _is_complete(state: ProducerState) -> bool:

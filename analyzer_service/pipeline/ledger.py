@@ -11,6 +11,7 @@ from analyzer_service.commit.database import StoreError
 from analyzer_service.commit.failing import Failures
 from analyzer_service.commit.own_results import OwnResults
 from analyzer_service.commit.producers import Origin, ProducerState, load_producers
+from analyzer_service.commit.rank_order import Awaited
 from analyzer_service.commit.released import Released
 from analyzer_service.commit.restoring import restore_maps
 from analyzer_service.commit.sequencer import Sequencer
@@ -89,6 +90,11 @@ class Ledger:
     def own(self) -> OwnResults:
         """What the user's own analyses came to."""
         return self._released.own
+
+    @property
+    def waits_for(self) -> tuple[Awaited, ...]:
+        """Records of ranks that the next row of another one waits for."""
+        return self._sequencer.waits_for
 
     @property
     def frames_bytes(self) -> int:

@@ -10,24 +10,23 @@ from analyzer_service.commit.producers import Origin, ProducerState
 from analyzer_service.commit.restoring import leave_restored
 from analyzer_service.commit.store import Store
 from analyzer_service.pipeline.committed import Committed
-from analyzer_service.pipeline.counts import PipelineCounts, count
 from analyzer_service.pipeline.due import DueFiles
 from analyzer_service.pipeline.folder import FolderLock, claim_folder
 from analyzer_service.pipeline.frames import FrameWork
-from analyzer_service.pipeline.grace import EndGrace, JoinGrace
+from analyzer_service.pipeline.grace import EndGrace, JoinGrace, RankWaits
 from analyzer_service.pipeline.ledger import Intake, Ledger, TakenRecord
 from analyzer_service.pipeline.own_turns import OwnTurns
 from analyzer_service.pipeline.settings import PipelineSettings
 from analyzer_service.pipeline.staining import RunStaining
+from analyzer_service.pipeline.telling import TellingPipeline
 from analyzer_service.workers import Workers
 from shared.codec import Buffer, encode, join, size_of
-from shared.messages import CriticalMessage, RunEnded, RunStarted, RunStatus
-from shared.sequences import RangeSet
+from shared.messages import CriticalMessage, RunStarted
 
 logger = logging.getLogger(__name__)
 
 
-class RunPipeline:
+class RunPipeline(TellingPipeline):
     """Driven by the ingest loop or by a replay, on one thread; made by `open`.
 
     `record` and `frame` only take in; `commit` does everything else and must be called again
@@ -59,6 +58,7 @@ class RunPipeline:
         self._held_already: dict[Origin, dict[str, list[int]]] = {}
         self._returned: defaultdict[Origin, int] = defaultdict(int)
         self._grace = EndGrace(settings.end_grace_s)
+        self._rank_waits = RankWaits(folder.name)
         self._stirred = True
 
     @classmethod
@@ -96,73 +96,6 @@ class RunPipeline:
             pipeline.close()
             raise
         return pipeline
-
-    @property
-    def frames_waiting(self) -> int:
-        """Frames that are being analyzed or wait for a worker."""
-        return len(self._work)
-
-    @property
-    def held_bytes(self) -> int:
-        """Size of the frames that wait until it is known what to measure them with."""
-        return self._work.held_bytes
-
-    @property
-    def at_work(self) -> bool:
-        """Whether workers have frames to analyze, or files to write."""
-        return self._work.at_work or self._due.at_work
-
-    @property
-    def work_lag_ms(self) -> float:
-        """Age of the oldest frame at work."""
-        return self._work.oldest_ms
-
-    @property
-    def status(self) -> RunStatus | None:
-        """How the run ended, as far as it is released; None while it runs."""
-        status: RunStatus | None = self._store.get("status")
-        return status
-
-    def counts(self) -> PipelineCounts:
-        """What is committed, in numbers; raises `StoreError` or `sqlite3.Error`."""
-        return count(self._ledger)
-
-    def committed_cseq(self, producer: str, incarnation: int) -> int:
-        """Every record up to this one is committed."""
-        state = self._ledger.producers.get(Origin(producer, incarnation))
-        return 0 if state is None else state.committed_cseq
-
-    def first_records(self) -> list[tuple[Origin, bytes]]:
-        """What each start of each producer said first, as it came, if it is committed."""
-        states = self._ledger.producers
-        found = [(origin, self._store.record(state.id, 1)) for origin, state in states.items()]
-        return [(origin, payload) for origin, payload in found if payload is not None]
-
-    def delivered(self, producer: str, incarnation: int) -> dict[str, RangeSet]:
-        """Frames by stream that need not be sent (again).
-
-        Those that are committed, and all whose batches are released, frame or not.
-        """
-        state = self._ledger.producers.get(Origin(producer, incarnation))
-        books = {} if state is None else state.books
-        return {stream: RangeSet(of.arrived.ranges) for stream, of in books.items() if of.arrived}
-
-    def open_origins(self) -> list[Origin]:
-        """Producers' starts of which more is to come: neither ended nor lost nor replaced.
-
-        The database knows them, so those that an earlier analyzer heard of are among them.
-        """
-        return [
-            origin
-            for origin, state in self._ledger.producers.items()
-            if not (state.gone or origin in self._intake.lost or self.has_ended(origin))
-        ]
-
-    def has_ended(self, origin: Origin) -> bool:
-        """Tell whether a producer has said how the run ended."""
-        state = self._ledger.producers.get(origin)
-        said = (t.origin for t in self._intake.records if isinstance(t.message, RunEnded))
-        return (state is not None and state.ended is not None) or origin in said
 
     def record(
         self, origin: Origin, cseq: int, message: CriticalMessage, payload: bytes | None = None
@@ -226,6 +159,7 @@ class RunPipeline:
         self._workers.poll()
         self._end_waiting()
         self._let_held_go()
+        self._rank_waits.look(self._ledger.waits_for)
         if self._nothing_new():
             self._own.advance(self._ledger.producers, self._grace.is_over)
             self._due.start(busy=len(self._work) > 0)

@@ -61,6 +61,7 @@ def without_store(run: LiveRun) -> RunCounts:
         records_uncommitted=run.uncommitted_records,
         store_failing=run.failing,
         wandb=run.sink.standing(),
+        waits_for=run.pipeline.waits_for,
     )
 
 

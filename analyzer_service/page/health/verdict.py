@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 LOOP_STOOD_S: Final = 5.0
 LATE_S: Final = 10.0
+RANK_LATE_S: Final = 5.0
 WORK_LATE_S: Final = 60.0
 UNHEARD_S: Final = 15.0
 LITTLE_ROOM_BYTES: Final = 2 << 30
@@ -229,6 +230,17 @@ def _of_the_trainer(facts: Facts) -> Iterator[Finding]:
             "trainer",
             f"A trainer was last heard {_time(unheard_s or 0)} ago.",
             "It may be stopped, or the network between may be cut.",
+        )
+    waited = _part(line, "waits_for")
+    late = [f"{name} ({_time(s)})" for name, s in waited.items() if _above(s, RANK_LATE_S)]
+    if late:
+        yield Finding(
+            "warn",
+            "trainer",
+            f"Results wait for {', '.join(late)}.",
+            "Rows are released step by step, and what this rank has to say of the next one has "
+            "not come. It is late, cut off, or gone; one that stays silent is given up after the "
+            "analyzer's --producer-timeout. What the others said is committed.",
         )
     if _above(line.get("ingest_lag_s"), LATE_S):
         yield Finding(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analyzer_service.annotations import Region, write_geojson
 from analyzer_service.annotations.tile_names import tile_name
-from analyzer_service.commit.released import Source
+from analyzer_service.commit.run_rows import Source
 from analyzer_service.commit.store import StoredFrame
 from analyzer_service.sinks.frames import write_frame
 from shared.messages import BatchMetrics, Sample

@@ -42,8 +42,10 @@ def test_what_was_measured_on_frames_is_weighted_by_their_tiles() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["attention_bam_undefined", "activation_kan_flat", "tiles_without_nuclei"]
-    + ["nuclear_attention_undefined_bam", "attention_bam_low_contrast"],
+    [
+        *("attention_bam_undefined", "activation_kan_flat", "tiles_without_nuclei"),
+        *("nuclear_attention_undefined_bam", "attention_bam_low_contrast"),
+    ],
 )
 def test_counts_of_tiles_are_added_up(name: str) -> None:
     mean = mean_over_ranks([row(0, **{name: 1.0}), row(1, **{name: 2.0}), row(2)])

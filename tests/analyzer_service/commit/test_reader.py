@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from analyzer_service.commit.reader import RunReader, run_database
-from analyzer_service.commit.released import Released, Source
+from analyzer_service.commit.released import Released
+from analyzer_service.commit.run_rows import Source
 from analyzer_service.commit.store import FoundFrame, Store
 from shared.errors import ConfigurationError
 from shared.messages import BatchMetrics

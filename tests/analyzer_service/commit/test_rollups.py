@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.commit.released import Source
 from analyzer_service.commit.rollup_views import lowest_level
+from analyzer_service.commit.run_rows import Source
 from analyzer_service.commit.store import Store
 from tests.analyzer_service.sinks.runs import RunWriter
 from tests.builders import make_batch

@@ -66,7 +66,7 @@ def test_undefined_is_missing_and_whole_numbers_are_whole(run: RunWriter, to: st
 
 
 def test_tiles_name_their_batch_and_their_place(run: RunWriter, to: str) -> None:
-    path, rows = export_run(run.folder, to, tiles=True)
+    path, rows = export_run(run.folder, to, what="tile")
 
     found = load(path)
     assert (path.name, len(found)) == (f"tile_metrics.{to}", rows)

@@ -119,6 +119,13 @@ def test_every_number_of_the_snapshot_stands_there(
     assert value(make_board(), name, **labels) == expected
 
 
+def test_a_rank_that_is_waited_for_stands_there_whether_it_was_ever_heard_or_not() -> None:
+    board = make_board(make_run(waits_for={"rank1": 12.5}))
+    name = "sidelight_rank_waited_seconds"
+    assert value(board, name, **DEMO, producer="rank1") == 12.5
+    assert value(board, name, **RANK0) == 0.0
+
+
 def test_this_process_and_this_sidelight_stand_there() -> None:
     samples = read(make_board())
     names = {name for name, _ in samples}

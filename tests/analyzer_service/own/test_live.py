@@ -327,7 +327,7 @@ def test_each_rank_has_a_row_of_failures_of_its_own(tmp_path: Path, pool: PoolWo
         feed_frames(pipeline, frames, origin=origin)
     drain(pipeline)
     pipeline.close()
-    has_own = {(row["rank"], "own_loss" in row) for row in rows_of(pipeline.folder)}
+    has_own = {(row["rank"], "own_loss" in row) for row in rows_of(pipeline.folder, "ranks")}
     assert has_own == {(0, True), (1, False)}
     found = failures_of(pipeline.folder)
     assert found["own_analysis"][0] == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.commit.tile_rows import RowsOf
 from analyzer_service.pipeline import Origin, PipelineSettings, RunPipeline
 from analyzer_service.workers import Workers
 from shared.codec import encode
@@ -114,9 +115,9 @@ def run_whole(output: Path, workers: Workers, said: Said, **options: Any) -> Pat
     return pipeline.folder
 
 
-def rows_of(folder: Path) -> list[dict[str, Any]]:
+def rows_of(folder: Path, of: RowsOf = "run") -> list[dict[str, Any]]:
     with RunReader(folder) as reader:
-        return [row.values for row in reader.rows()]
+        return [row.values for row in reader.rows(of=of)]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

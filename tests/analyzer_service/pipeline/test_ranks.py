@@ -1,16 +1,15 @@
 """Several ranks of one run: the order of their rows, ranks that are late, lost, or never come."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pytest
 
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.commit.tile_rows import RowsOf
 from analyzer_service.pipeline import Origin, PipelineSettings, RunPipeline
 from analyzer_service.workers import InlineWorkers, Workers
 from shared.messages import CriticalMessage, Totals
@@ -57,13 +56,8 @@ def feed(pipeline: RunPipeline, said: Said, *, upto: int | None = None) -> None:
     feed_frames(pipeline, said.frames[:upto], origin=said.origin)
 
 
-def rows(folder: Path, of: RowsOf = "ranks") -> list[dict[str, Any]]:
-    with RunReader(folder) as reader:
-        return [row.values for row in reader.rows(of=of)]
-
-
 def places(folder: Path) -> list[tuple[str, int, int]]:
-    return [(row["phase"], row["phase_step"], row["rank"]) for row in rows(folder)]
+    return [(row["phase"], row["phase_step"], row["rank"]) for row in rows_of(folder, "ranks")]
 
 
 def expect_a_row_each_step(folder: Path) -> None:
@@ -72,9 +66,9 @@ def expect_a_row_each_step(folder: Path) -> None:
     Numbered without a gap, in the order of the steps; the rollups hold them and nothing else.
     """
     steps = defaultdict(list)
-    for row in rows(folder):
+    for row in rows_of(folder, "ranks"):
         steps[row["phase"], row["phase_step"]].append(row["loss"])
-    own = rows(folder, "run")
+    own = rows_of(folder)
     assert [(row["phase"], row["phase_step"]) for row in own] == list(steps)
     assert [row["ranks"] for row in own] == [len(losses) for losses in steps.values()]
     means = [fmean(losses) for losses in steps.values()]
@@ -128,7 +122,7 @@ def test_the_order_of_rows_does_not_depend_on_which_rank_is_faster(
     ]
     assert places(found[0]) == expected(3)
     expect_a_row_each_step(found[0])
-    every = [repr(rows(folder, "both")) for folder in found]  # words: NaN is no other than NaN
+    every = [repr(rows_of(folder, "both")) for folder in found]  # words: NaN is no other than NaN
     assert every[1:] == every[:1] * 2
     kept = [{k: v for k, v in files_of(f).items() if not k.startswith("frames")} for f in found]
     assert all(files == kept[0] for files in kept[1:])
@@ -258,7 +252,7 @@ def test_a_resume_with_another_number_of_ranks_goes_on_with_the_run_s_rows(
     for rank in range(after):
         feed_records(pipeline, resumed(rank, ranks=after), origin=Origin(f"rank{rank}", 2))
     drain(pipeline)
-    found = [(row["phase_step"], row.get("ranks", 1)) for row in rows(pipeline.folder, "run")]
+    found = [(row["phase_step"], row.get("ranks", 1)) for row in rows_of(pipeline.folder)]
     assert found == [(step, before) for step in range(1, 9)] + [(9, after), (10, after)]
     with RunReader(pipeline.folder) as reader:
         assert reader.count("train", upto=reader.state().released) == 10
@@ -273,3 +267,38 @@ def resumed(rank: int, *, ranks: int) -> list[CriticalMessage]:
     )
     batches = [make_batch(step, rank=rank, loss=1.0 + rank, frame=None) for step in (9, 10)]
     return [started, *batches, make_run_ended(totals={})]
+
+
+def test_a_rank_that_the_others_rows_wait_for_is_named_with_how_long(
+    tmp_path: Path,
+    workers: Workers,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    ranks = [said_by(rank, ranks=3, frames=False) for rank in range(3)]
+    pipeline = open_run(tmp_path, workers, started=ranks[0].started, settings=PATIENT)
+    feed(pipeline, ranks[0])
+    feed(pipeline, ranks[1], upto=4)
+    pipeline.commit()
+    assert pipeline.waits_for == {}, "noted with the next look"
+    pipeline.commit()
+    assert pipeline.waits_for == {"rank2": 0.0}  # of rank 1 there is a record yet
+    clock[0] += 4.0
+    feed(pipeline, ranks[2], upto=6)
+    for _ in range(3):
+        pipeline.commit()
+    assert pipeline.waits_for == {"rank1": 0.0}
+    clock[0] += 12.0
+    pipeline.commit()
+    assert pipeline.waits_for == {"rank1": 12.0}
+    assert [record.getMessage() for record in caplog.records] == [
+        "auto_analysis_demo: results wait for rank1 (12 s)"
+    ]
+    feed(pipeline, ranks[1])
+    feed(pipeline, ranks[2])
+    for _ in range(5):
+        pipeline.commit()
+    assert pipeline.waits_for == {}
+    pipeline.close()

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from analyzer_service.commit.books import StreamBooks
-from analyzer_service.commit.released import Released, Source
+from analyzer_service.commit.released import Released
+from analyzer_service.commit.run_rows import Source
 from analyzer_service.commit.store import FoundFrame, Store, StoredFrame
 from shared.codec import encode, join
 from shared.messages import BatchMetrics, CriticalMessage, RunStarted

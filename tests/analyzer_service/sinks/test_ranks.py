@@ -14,7 +14,6 @@ from analyzer_service.page.listing.standing import read_standing
 from analyzer_service.sinks.json_files import write_epoch, write_final
 from analyzer_service.sinks.report_batches import read_batches
 from analyzer_service.sinks.wandb_feed import Position, next_portion
-from analyzer_service.verify.run_folder import verify_run
 from tests.analyzer_service.sinks.runs import RunWriter
 
 STEPS = range(1, 121)

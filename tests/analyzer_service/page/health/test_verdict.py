@@ -19,6 +19,7 @@ WELL: dict[str, Any] = {
     "workers": {"size": 2, "processes": 2, "busy": 1, "calls": 1, "lost": 0},
     "wandb": {"state": "offline", "rows": 10, "images": 1},
     "alerts": {},
+    "waits_for": {"rank1": 0.2},
 }
 FRAMES = {"offered": 100, "delivered": 98, "dropped": 2, "pending": 0, "balances": True}
 RECORDS = {"lost": 0, "balances": True}
@@ -54,6 +55,7 @@ def test_a_run_that_goes_well_has_nothing_to_say() -> None:
         ({"connected": 0, "heard_at": NOW - 40}, "warn", "No trainer has been heard for 40 s"),
         ({"connected": 0, "heard_at": None}, "warn", "No trainer has been heard."),
         ({"heard_at": NOW - 20}, "warn", "last heard 20 s ago"),
+        ({"waits_for": {"rank1": 12.2, "rank2": 0.3}}, "warn", "Results wait for rank1 (12 s)."),
         ({"workers": {"lost": 3}}, "warn", "3 worker processes were lost"),
         ({"wandb": {"state": "given_up"}}, "warn", "W&B fails"),
         ({"workers": {"cluster_lost": True, "cluster_slots": 0}}, "warn", "The cluster is lost"),

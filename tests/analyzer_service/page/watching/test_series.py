@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.commit.released import Source
+from analyzer_service.commit.run_rows import Source
 from analyzer_service.page.answers import PageError
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.watching.live import Watchers
