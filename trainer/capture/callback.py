@@ -4,26 +4,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as pl
 
-from shared.messages import RunStatus, Stain
-from trainer.capture.containment import Containment
-from trainer.capture.counters import RunCounters
+from shared.messages import Stain
+from trainer.capture.fit_watch import FitWatch
 from trainer.capture.options import FramesFrom, SidecarOptions
-from trainer.capture.run_results import results_of
 from trainer.limits import Limits
-from trainer.results import RunResults
-
-if TYPE_CHECKING:  # with the sidecar off, none of this is imported
-    from trainer.capture.session import FitSession
-    from trainer.publish import Publisher, PublishOutcome
-    from trainer.publish.local import LocalAnalyzer
 
 
-class SidecarCallback(pl.Callback):
+class SidecarCallback(FitWatch):
     """Publishes every training and validation batch of a fit; never slows or fails it.
 
     The step must show its images: by returning a dict with ``input`` (the clean target),
@@ -104,7 +95,7 @@ class SidecarCallback(pl.Callback):
         keys: str | Path | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.options = SidecarOptions(
+        options = SidecarOptions(
             attention=dict(attention),
             activation=dict(activation or {}),
             primary=primary,
@@ -126,26 +117,7 @@ class SidecarCallback(pl.Callback):
             keys=None if keys is None else Path(keys),
             limits=limits or Limits(),
         )
-        self.counters = RunCounters()
-        if run_name is not None:
-            self.counters.run_name = run_name
-        self.outcome: PublishOutcome | None = None
-        self._contained = Containment()
-        self._scales_loss = True
-        self._session: FitSession | None = None
-        self._publisher: Publisher | None = None
-        self._analyzer: LocalAnalyzer | None = None
-
-    @property
-    def results(self) -> RunResults:
-        """What the analyzer has found so far, wherever that is known."""
-        said = None if self.outcome is None else self.outcome.run_folder
-        return results_of(self.options, self.counters.run_name, said)
-
-    @property
-    def failures(self) -> int:
-        """How many times watching a step failed; training went on."""
-        return self._contained.failures
+        super().__init__(options)
 
     def log_scalar(self, name: str, value: Any) -> None:
         """Add a scalar to the batch that ends next: a number, or a tensor of one element.
@@ -177,7 +149,7 @@ class SidecarCallback(pl.Callback):
             started = start_session(self.options, self.counters, trainer, pl_module)
             if started is not None:
                 self._session, self._publisher, self._analyzer = started
-                put_aside_in_children(self, SidecarCallback._put_aside)
+                put_aside_in_children(self, FitWatch._put_aside)
                 self._scales_loss = pl_module.automatic_optimization
                 self._wait_for_data(trainer)
 
@@ -285,49 +257,3 @@ class SidecarCallback(pl.Callback):
 
             status, limit_s = ending_of(exception)
             self._close(status, reason_of(exception), min(limit_s, self.options.drain_s))
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint carries over to the run's next start."""
-        return self.counters.state_dict() if self.options.enabled else {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting where the checkpoint was saved."""
-        if state_dict:
-            self.counters = RunCounters.of_state(state_dict)
-            if self.options.run_name is not None:
-                self.counters.run_name = self.options.run_name
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy, for a worker or by ``copy``, watches nothing: what runs belongs to this one.
-        return self.__dict__ | {"_session": None, "_publisher": None, "_analyzer": None}
-
-    def _put_aside(self) -> Any:
-        """Forget a run that another process, of which this is a fork, goes on with."""
-        running = self._session, self._publisher, self._analyzer
-        if self._session is not None:
-            self._session.unhook()
-        self._session = self._publisher = self._analyzer = None
-        return running
-
-    def _wait_for_data(self, trainer: pl.Trainer) -> None:
-        if self._session is not None:
-            self._session.epoch = trainer.current_epoch
-            self._session.timer.idle_since_s = perf_counter()
-
-    def _close(self, status: RunStatus, reason: str | None, timeout_s: float) -> None:
-        session, publisher, analyzer = self._session, self._publisher, self._analyzer
-        self._session = self._publisher = self._analyzer = None
-        if session is None or publisher is None:
-            return
-        from trainer.capture.closing import close_run
-
-        with self._contained:
-            session.remove_hooks()
-        with self._contained:
-            try:
-                self.outcome = close_run(
-                    publisher, analyzer, status, reason=reason, timeout_s=timeout_s
-                )
-            except BaseException:  # interrupted, say
-                self.outcome = publisher.close()
-                raise
