@@ -69,7 +69,7 @@ def final(folder: Path) -> dict[str, Any]:
 
 def places(folder: Path, phase: str = "train") -> list[tuple[int, int]]:
     """Step and rank of each row, in their order."""
-    rows = final(folder)["batch_metrics"]
+    rows = final(folder)["rank_metrics"]
     return [(row["phase_step"], row["rank"]) for row in rows if row["phase"] == phase]
 
 
@@ -121,12 +121,12 @@ def test_two_ranks_are_one_run_and_their_recordings_give_the_same_again(scene: S
     folder = folder_of(scene)
     expect_one_run(folder, steps=8, ranks=2)
     document = final(folder)
-    assert {row["rank"] for row in document["batch_metrics"] if row["samples"]} == {0}
+    assert {row["rank"] for row in document["rank_metrics"] if row["samples"]} == {0}
     losses = [
-        [row["loss"] for row in document["batch_metrics"] if row["rank"] == r] for r in (0, 1)
+        [row["loss"] for row in document["rank_metrics"] if row["rank"] == r] for r in (0, 1)
     ]
     assert all(a != b for a, b in zip(*losses, strict=True)), "each rank has tiles of its own"
-    means = [step["loss"] for step in document["steps"]]
+    means = [step["loss"] for step in document["batch_metrics"]]
     assert means == pytest.approx([(a + b) / 2 for a, b in zip(*losses, strict=True)], rel=1e-12)
     (directory,) = (folder / "wandb").glob("offline-run-*")
     logged = history(directory)
@@ -150,7 +150,7 @@ def test_four_ranks_that_all_show_frames_go_on_after_a_resume(scene: Scene) -> N
     run("trainer", *flags(*more, "--max-steps", "4", ranks=4), cwd=scene.home)
     folder = folder_of(scene)
     expect_one_run(folder, steps=4, ranks=4)
-    assert {row["rank"] for row in final(folder)["batch_metrics"] if row["samples"]} == {0, 1, 2, 3}
+    assert {row["rank"] for row in final(folder)["rank_metrics"] if row["samples"]} == {0, 1, 2, 3}
     last = str(scene.home / "runs" / "training_tiny" / "checkpoints" / "last.ckpt")
     run("trainer", *flags(*more, "--max-steps", "7", "--resume", last, ranks=4), cwd=scene.home)
     found = audit(folder)
