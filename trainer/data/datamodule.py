@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from shared.errors import ConfigurationError
 from shared.messages import Stain
@@ -17,7 +17,7 @@ from trainer.data.open import open_data
 from trainer.data.source import Collection
 from trainer.data.split import Split, anchors, split
 from trainer.data.tiles import (
-    DealtSampler,
+    DealtBatches,
     EpochSampler,
     FixedTiles,
     RandomTiles,
@@ -123,17 +123,20 @@ class TissueTiles(pl.LightningDataModule):
         least = self.batch_size * self.ranks
         length = max(_LEAST_TILES_PER_EPOCH, len(self._train), least)
         sampler = EpochSampler(length, rank=self._rank, ranks=self.ranks)
-        return self._loader(dataset, self.batch_size, sampler, drop_last=True)
+        return self._loader(dataset, batch_size=self.batch_size, sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Fixed tiles, always in the same order."""
         dataset = FixedTiles(self._sources, self._val, self._tile_size)
-        dealt = DealtSampler(len(self._val), rank=self._rank, ranks=self.ranks)
-        return self._loader(dataset, self.val_batch_size, dealt if self.ranks > 1 else None)
+        if self.ranks == 1:
+            return self._loader(dataset, batch_size=self.val_batch_size)
+        size = self.val_batch_size
+        dealt = DealtBatches(len(self._val), size, rank=self._rank, ranks=self.ranks)
+        return self._loader(dataset, batch_sampler=dealt)
 
     @property
     def val_batch_size(self) -> int:
-        """The largest that gives at least five validation batches, at most `batch_size`."""
+        """The largest that gives a rank at least five batches, at most `batch_size`."""
         tiles = -(-len(self._val) // self.ranks)
         largest = -(-tiles // (LEAST_VAL_BATCHES - 1)) - 1
         return max(1, min(self.batch_size, largest))
@@ -142,20 +145,11 @@ class TissueTiles(pl.LightningDataModule):
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
 
-    def _loader(
-        self,
-        dataset: Any,
-        batch_size: int,
-        sampler: Sampler[int] | None = None,
-        *,
-        drop_last: bool = False,
-    ) -> DataLoader[TileBatch]:
+    def _loader(self, dataset: Any, **batches: Any) -> DataLoader[TileBatch]:
         context = _fork_server() if self._workers else None
         return DataLoader(
             dataset,
-            batch_size=batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
+            **batches,
             num_workers=self._workers,
             persistent_workers=self._workers > 0,
             multiprocessing_context=context,

@@ -1,6 +1,7 @@
 """Tiles for the model: random crops to train on, fixed ones to validate on."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final, TypedDict
 
 import numpy as np
@@ -128,23 +129,26 @@ class EpochSampler(Sampler[int]):
         return iter(numbers[self._rank :: self._ranks])
 
 
-class DealtSampler(Sampler[int]):
-    """Each rank's share of `length` tiles: every so many-th, in order.
+class DealtBatches(Sampler[list[int]]):
+    """Each rank's share of `length` tiles, every so many-th, in batches of `batch_size` at most.
 
-    All ranks get equally many, as they wait for each other: the first tiles come twice where the
-    number does not come out even.
+    All ranks have equally many batches, as they wait for each other, and no tile comes twice: where
+    one rank has a tile more than another, one of its batches is larger by it. (By more than
+    `batch_size` only where that is 1.) A rank that would have none shows one of another's.
     """
 
-    def __init__(self, length: int, *, rank: int, ranks: int) -> None:
-        self._length = length
-        self._rank, self._ranks = rank, ranks
+    def __init__(self, length: int, batch_size: int, *, rank: int, ranks: int) -> None:
+        least, most = max(1, length // ranks), -(-length // ranks)
+        self._own = range(rank, length, ranks) or [rank % length]
+        self._count = min(-(-most // batch_size), least)
 
     def __len__(self) -> int:
-        return -(-self._length // self._ranks)
+        return self._count
 
-    def __iter__(self) -> Iterator[int]:
-        numbers = range(self._rank, len(self) * self._ranks, self._ranks)
-        return (number % self._length for number in numbers)
+    def __iter__(self) -> Iterator[list[int]]:
+        own, count = self._own, self._count
+        ends = [len(own) * i // count for i in range(count + 1)]
+        return (list(own[first:last]) for first, last in pairwise(ends))
 
 
 def collate(tiles: list[Tile]) -> TileBatch:

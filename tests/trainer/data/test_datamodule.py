@@ -1,5 +1,6 @@
 """What a run trains and validates on, for each kind of data."""
 
+from itertools import zip_longest
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from shared.errors import ConfigurationError
 from tests.trainer.data.builders import DAB, TISSUE, make_folder, save, stained, white
 from trainer.data.datamodule import TissueTiles
-from trainer.data.tiles import EpochSampler
+from trainer.data.tiles import DealtBatches, EpochSampler
 
 
 def covered(loader):
@@ -131,12 +132,27 @@ def test_ranks_train_on_tiles_of_their_own_and_validate_all_between_them(ranks):
     numbers = [list(data.train_dataloader().sampler) for data in parts]
     together = [number for each in zip(*numbers, strict=True) for number in each]
     assert together == list(range(640 // ranks * ranks))
-    least = min(5, -(-len(every) // ranks))
-    assert all(len(data.val_dataloader()) >= least for data in parts)
+    assert len({len(data.val_dataloader()) for data in parts}) == 1, "they wait for each other"
+    assert len(parts[0].val_dataloader()) >= min(5, len(every) // ranks)
     shares = [covered(data.val_dataloader()) for data in parts]
-    dealt = [place for each in zip(*shares, strict=True) for place in each]
-    assert dealt[: len(every)] == every
-    assert dealt[len(every) :] == every[: len(dealt) - len(every)]
+    dealt = [place for each in zip_longest(*shares) for place in each if place is not None]
+    assert dealt == every, "each tile once: a mean over all is the mean of a single rank"
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 7])
+@pytest.mark.parametrize("length", [1, 2, 5, 8, 9, 10, 41])
+def test_validation_tiles_are_dealt_out_in_equally_many_batches(length, batch_size, ranks):
+    dealt = [DealtBatches(length, batch_size, rank=rank, ranks=ranks) for rank in range(ranks)]
+    batches = [list(each) for each in dealt]
+    assert {len(each) for each in batches} == {len(dealt[0])}
+    assert all(batch for of_rank in batches for batch in of_rank)
+    # Of one tile each there cannot be equally many where one rank has a tile more.
+    most = batch_size + (batch_size == 1 and length % ranks > 0)
+    assert max(len(batch) for of_rank in batches for batch in of_rank) <= most
+    numbers = sorted(number for of_rank in batches for batch in of_rank for number in batch)
+    assert sorted(set(numbers)) == list(range(length))
+    assert len(numbers) == max(length, ranks), "one comes twice only where a rank would have none"
 
 
 def test_each_epoch_of_each_rank_has_numbers_of_its_own():
