@@ -14,6 +14,7 @@ import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from shared.books import books_in_words
 from trainer.batch_size import choose_batch_size
@@ -54,7 +55,7 @@ def fit(settings: TrainSettings) -> Finished:
     """
     if settings.tile_size is not None:
         check_tile_size(settings.tile_size)
-    chosen = chosen_by_first()
+    chosen = chosen_by_first(settings.devices)
     plan = make_plan(settings, chosen)
     earlier = report_stamp(plan.run_folder)  # of the run's last start, when it is resumed
     with _quiet_lightning():
@@ -154,13 +155,10 @@ def _make_trainer(settings: TrainSettings, plan: Plan, data: TissueTiles) -> pl.
     on_terminal = sys.stdout.isatty()
     callbacks.append(ProgressBar() if on_terminal else EpochLines())
     steps_per_epoch = len(data.train_dataloader())
-    several = settings.devices > 1
     short = 0 < settings.max_steps < steps_per_epoch
     return pl.Trainer(
         accelerator="cpu" if plan.gpu is None else "gpu",
-        devices=settings.devices if several or plan.gpu is None else [plan.gpu],
-        strategy="ddp" if several else "auto",
-        use_distributed_sampler=not several,  # `TissueTiles` deals its tiles out by itself
+        **ranks_here(settings.devices, gpu=plan.gpu),
         max_epochs=settings.epochs,
         max_steps=settings.max_steps,
         val_check_interval=settings.max_steps if short else None,
@@ -172,6 +170,21 @@ def _make_trainer(settings: TrainSettings, plan: Plan, data: TissueTiles) -> pl.
         enable_progress_bar=on_terminal,
         enable_model_summary=False,
     )
+
+
+def ranks_here(devices: int, *, gpu: int | None = None) -> dict[str, Any]:
+    """Arguments of `pl.Trainer` for so many ranks, all of which this process starts.
+
+    Where a scheduler has started it, too: Lightning by itself would wait for ranks of that.
+    """
+    if devices == 1:
+        return {"devices": 1 if gpu is None else [gpu], "strategy": "auto"}
+    return {
+        "devices": devices,
+        "strategy": "ddp",
+        "plugins": [LightningEnvironment()],
+        "use_distributed_sampler": False,  # `TissueTiles` deals its tiles out by itself
+    }
 
 
 def _checkpoints(plan: Plan) -> ModelCheckpoint:

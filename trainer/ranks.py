@@ -38,23 +38,41 @@ def this_rank() -> int:
     return int(os.environ.get("LOCAL_RANK") or 0)
 
 
-def chosen_by_first() -> Chosen | None:
-    """What rank 0 chose; None in rank 0 itself.
+def chosen_by_first(devices: int) -> Chosen | None:
+    """What rank 0 chose; None in rank 0 itself, which starts the others of `devices`.
 
     Raises
     ------
     ConfigurationError
-        If this is a further rank that rank 0 of this trainer did not start.
+        If another program started several of this trainer.
     """
-    if this_rank() == 0:
+    launcher = None if VARIABLE in os.environ else _launcher(devices)
+    if launcher is None and this_rank() == 0:
         return None
     try:
         return Chosen.model_validate_json(os.environ.get(VARIABLE, ""))
     except ValidationError:
         raise ConfigurationError(
-            f"LOCAL_RANK is {this_rank()}, but no rank 0 of this trainer started this process: "
-            "start it once, with --devices N, and it starts its ranks by itself"
+            f"{launcher or f'LOCAL_RANK is {this_rank()}'}, but no rank 0 of this trainer started "
+            "this process: start it once, with --devices N, and it starts its ranks by itself"
         ) from None
+
+
+def _launcher(devices: int) -> str | None:
+    """What tells that another program started several of this trainer, or wants to."""
+    tasks, world = (_number(name) for name in ("SLURM_STEP_NUM_TASKS", "WORLD_SIZE"))
+    if tasks > 1 or _number("SLURM_PROCID") > 0:
+        return f"srun started {tasks or 'several'} tasks"
+    if "TORCHELASTIC_RUN_ID" in os.environ and world > 1:
+        return f"torchrun started {world} processes"
+    if "LOCAL_RANK" in os.environ and devices > 1:  # Lightning would start none, and wait for them
+        return f"LOCAL_RANK is {os.environ['LOCAL_RANK']}"
+    return None
+
+
+def _number(name: str) -> int:
+    value = os.environ.get(name, "")
+    return int(value) if value.isdigit() else 0
 
 
 @contextmanager
