@@ -171,7 +171,7 @@ def test_ranks_are_compared_each_with_itself(tmp_path: Path, workers: Workers) -
     feed_frames(pipeline, frames, origin=other)
     drain(pipeline)
     pipeline.close()
-    rows = [row for row in rows_of(pipeline.folder) if row["phase"] == "val"]
+    rows = [row for row in rows_of(pipeline.folder, "ranks") if row["phase"] == "val"]
     by_rank = [[r["temporal_consistency"] for r in rows if r["rank"] == n] for n in (0, 1)]
     assert by_rank[0] == approx(by_rank[1])
     assert not math.isnan(by_rank[0][-1])

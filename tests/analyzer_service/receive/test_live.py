@@ -158,7 +158,7 @@ def test_a_rank_that_stays_away_after_the_analyzer_started_again_is_lost(
             running.join()
     with RunReader(tmp_path / "auto_analysis_demo") as reader:
         state = reader.state()
-    assert (state.status, state.released) == ("failed", 2)
+    assert (state.status, state.released) == ("failed", 3), "a row each, and the run's own"
     assert state.reason == "rank1 went away without ending the run"
 
 
@@ -271,7 +271,7 @@ def test_a_run_of_two_ranks_ends_when_both_have(
             client.close()
     with RunReader(tmp_path / "auto_analysis_demo") as reader:
         assert reader.state().status == "finished"
-        assert sum(1 for _ in reader.rows()) == 2
+        assert [len(list(reader.rows(of=of))) for of in ("ranks", "run")] == [2, 1]
 
 
 def test_an_alert_is_handed_on_once_as_its_row_is_committed(
