@@ -31,10 +31,12 @@ def opening(started: RunStarted, state: RunState, batches: RunBatches) -> str:
     train, val = batches.phases["train"], batches.phases["val"]
     epochs = len(batches.epoch_numbers("train"))
     planned = f" of {started.max_epochs} planned" if started.max_epochs else ""
+    ranks = started.world_size
+    together = f" A batch is that of {ranks} ranks together; its numbers are means over them."
     return (
         f"{heads[state.status]}{reason}.\n\n"
         f"It trained {plural(train.batches, 'batch')} in {plural(epochs, 'epoch')}{planned} and "
-        f"validated {plural(val.batches, 'batch')}."
+        f"validated {plural(val.batches, 'batch')}.{together if ranks > 1 else ''}"
     )
 
 

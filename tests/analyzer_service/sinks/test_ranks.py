@@ -13,6 +13,7 @@ from analyzer_service.own.summary import summary_of_run
 from analyzer_service.page.listing.standing import read_standing
 from analyzer_service.sinks.json_files import write_epoch, write_final
 from analyzer_service.sinks.report_batches import read_batches
+from analyzer_service.sinks.report_training import opening
 from analyzer_service.sinks.wandb_feed import Position, next_portion
 from tests.analyzer_service.sinks.runs import RunWriter
 
@@ -98,6 +99,11 @@ def test_whoever_reads_the_run_sees_one_row_a_step(ended: RunWriter) -> None:
         assert read_histories(reader, release).rows == {"train": 121, "val": 0}
         report = read_batches(reader, release, ())
         assert report.phases["train"].batches == 121
+        words = opening(reader.started(), reader.state(), report)
+        assert words.endswith(
+            "It trained 121 batches in 13 epochs of 2 planned and validated 0 batches. "
+            "A batch is that of 2 ranks together; its numbers are means over them."
+        )
         exported = batch_table(reader)
         assert [column.name for column in exported.columns if "rank" in column.name] == ["ranks"]
         assert len(list(exported.rows)) == 121
@@ -112,6 +118,6 @@ def test_whoever_reads_the_run_sees_one_row_a_step(ended: RunWriter) -> None:
     standing = read_standing(folder)
     assert standing is not None
     assert (standing.batches["train"], standing.loss) == (121, 1.0)
-    in_epoch = epoch["summary"]["train"]["loss"]["n"]
-    assert 0 < in_epoch <= 121
-    assert last.moments("train", "loss").n <= 121
+    assert epoch["summary"]["train"]["loss"]["n"] == 10, "ten steps an epoch"
+    assert epoch["summary"]["train"]["loss"]["mean"] == pytest.approx(sum(MEANS[:10]) / 10)
+    assert (last.epoch, last.moments("train", "loss").n) == (12, 1)
