@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -60,7 +60,7 @@ def places(folder: Path) -> list[tuple[str, int, int]]:
     return [(row["phase"], row["phase_step"], row["rank"]) for row in rows_of(folder, "ranks")]
 
 
-def expect_a_row_each_step(folder: Path) -> None:
+def expect_a_row_each_step(folder: Path, *, phases: Sequence[str] = ("train", "val")) -> None:
     """The run's own rows are one for each step that any rank has, a mean over those that have it.
 
     Numbered without a gap, in the order of the steps; the rollups hold them and nothing else.
@@ -74,7 +74,7 @@ def expect_a_row_each_step(folder: Path) -> None:
     means = [fmean(losses) for losses in steps.values()]
     assert [row["loss"] for row in own] == pytest.approx(means, rel=1e-12)
     with RunReader(folder) as reader:
-        for phase in ("train", "val"):
+        for phase in phases:
             wanted = [row for row in own if row["phase"] == phase]
             count = reader.count(phase, upto=reader.state().released)
             drawn = reader.history(phase=phase, upto=reader.state().released, names=["loss"])
@@ -200,6 +200,20 @@ def test_a_rank_that_is_lost_ends_the_run_as_failed_and_keeps_the_rows_of_the_ot
     pipeline.close()
 
 
+def test_the_last_step_is_the_run_s_own_even_if_one_rank_never_came_to_it(
+    tmp_path: Path, workers: Workers
+) -> None:
+    first, second = said_by(0, frames=False), said_by(1, frames=False)
+    pipeline = open_run(tmp_path, workers, started=first.started, settings=PATIENT)
+    feed(pipeline, second, upto=3)
+    feed_records(pipeline, [*first.records[:4], make_run_ended(status="failed", totals={})])
+    pipeline.lost(second.origin)
+    drain(pipeline)
+    assert places(pipeline.folder) == expected(2)[:5]
+    expect_a_row_each_step(pipeline.folder, phases=("train",))
+    pipeline.close()
+
+
 def test_the_order_is_the_same_across_a_restart_of_the_analyzer(
     tmp_path: Path, workers: Workers
 ) -> None:
@@ -213,6 +227,9 @@ def test_the_order_is_the_same_across_a_restart_of_the_analyzer(
     assert places(pipeline.folder) == expected(2)[:7]
     pipeline.close()
     again = open_run(tmp_path, workers, started=second.started, settings=PATIENT)
+    # What the alerts go by is read again as it was: without the run's own rows.
+    seen = [(row.phase, row.step, row.rank) for row, _ in again._ledger.alerts._rows(0)]
+    assert seen == expected(2)[:7]
     feed(again, second)
     feed(again, first)
     drain(again)
