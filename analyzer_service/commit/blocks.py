@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_service.commit.packing import NameLists, Names, unpack
-from analyzer_service.commit.run_rows import RUN
 from shared.messages import Phase
 
 _PAGE: Final = 1024
@@ -76,7 +75,7 @@ def count_rows(connection: sqlite3.Connection, phase: str, upto: int) -> int:
 def read_names(
     connection: sqlite3.Connection,
     lists: NameLists,
-    of: Literal["batches", "ranks", "tiles"],
+    of: Literal["batches", "tiles"],
     upto: int,
     *,
     prefix: str = "",
@@ -88,7 +87,7 @@ def read_names(
     if prefix and not any(_holds(names, prefix) for names in _every_list(connection, lists)):
         return []
     join = " JOIN samples s ON s.frame = b.frame" if of == "tiles" else ""
-    whose = {"batches": " AND ordinal IS NOT NULL", "ranks": f" AND rank > {RUN}"}.get(of, "")
+    whose = "" if join else " AND b.ordinal IS NOT NULL"
     query = (
         f"SELECT DISTINCT {'s' if join else 'b'}.name_list FROM batches b{join} "
         f"WHERE b.superseded = 0{whose} AND b.release <= ?"

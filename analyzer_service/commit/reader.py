@@ -29,7 +29,14 @@ from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.rollup_views import RollupReader
-from analyzer_service.commit.tile_rows import PAGE, RowsOf, read_tiles, row_filters, rows_of
+from analyzer_service.commit.tile_rows import (
+    PAGE,
+    RowsOf,
+    read_rank_names,
+    read_tiles,
+    row_filters,
+    rows_of,
+)
 from analyzer_service.commit.views import (
     AlertRecord,
     DashboardRecord,
@@ -177,15 +184,16 @@ class RunReader:
             raise KeyError(f"row {release} is not released")
         return Row(release, self._values(*found))
 
-    def names(
-        self, of: Literal["batches", "ranks", "tiles"], *, upto: int, prefix: str = ""
-    ) -> list[str]:
-        """Names of every number of the rows up to release `upto`, or of their tiles.
+    def names(self, of: Literal["batches", "tiles"], *, upto: int, prefix: str = "") -> list[str]:
+        """Names of every number of the run's rows up to release `upto`, or of their tiles.
 
-        ``batches`` are the rows of the run, ``ranks`` those of its ranks. With `prefix` only those
-        that begin so; where nothing does, no row is read.
+        With `prefix` only those that begin so; where nothing does, no row is read.
         """
         return read_names(self._connection, self._lists, of, upto, prefix=prefix)
+
+    def rank_names(self, *, upto: int) -> list[str]:
+        """Names of every number of the ranks' rows up to release `upto`."""
+        return read_rank_names(self._connection, self._lists, upto)
 
     def count(self, phase: str, *, upto: int) -> int:
         """How many rows of the run `phase` has up to release `upto`."""

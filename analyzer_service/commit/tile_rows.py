@@ -24,6 +24,16 @@ def rows_of(of: RowsOf) -> str:
     return {"run": " AND ordinal IS NOT NULL", "ranks": f" AND rank > {RUN}", "both": ""}[of]
 
 
+def read_rank_names(connection: sqlite3.Connection, lists: NameLists, upto: int) -> list[str]:
+    """Names of every number of the ranks' rows up to release `upto`."""
+    query = (
+        "SELECT DISTINCT name_list FROM batches "
+        f"WHERE superseded = 0{rows_of('ranks')} AND release <= ?"
+    )
+    found = [lists.names(number) for (number,) in connection.execute(query, (upto,))]
+    return list(dict.fromkeys(name for names in found for name in names))
+
+
 def row_filters(phase: str | None, epoch: int | None, upto: int | None) -> Tests:
     """Conditions on `batches` for what is given."""
     wanted = {" AND phase = ?": phase, " AND epoch = ?": epoch, " AND release <= ?": upto}

@@ -56,7 +56,7 @@ class Table:
 def batch_table(reader: RunReader, of: RowsOf = "run") -> Table:
     """A row each batch of the run or of its ranks, as ``final_training_metrics.json`` has them."""
     upto = reader.state().released
-    found = reader.names("batches" if of == "run" else "ranks", upto=upto)
+    found = reader.names("batches", upto=upto) if of == "run" else reader.rank_names(upto=upto)
     names = in_order(dict.fromkeys(("phase", *found)))
     columns = tuple(Column(name, _KINDS.get(name, "real")) for name in names)
     rows = (row.values for row in reader.rows(upto=upto, of=of))
