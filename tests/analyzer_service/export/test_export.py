@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import tracemalloc
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 from analyzer_service.export import export_run
 from analyzer_service.export import files as export_files
+from analyzer_service.results_cli import export
 from analyzer_service.sinks.json_files import write_final
 from shared.errors import ConfigurationError, SinkError
 from tests.analyzer_service.sinks.runs import RunWriter, repeat_rows, write_run
@@ -52,6 +54,27 @@ def test_batches_are_those_of_the_final_file(run: RunWriter, to: str) -> None:
     # Every bit is kept: no tolerance.
     pd.testing.assert_frame_equal(found[frame.columns], frame, check_dtype=False, rtol=0, atol=0)
     assert set(found["phase"]) == {"train", "val"}
+
+
+def test_the_rows_of_several_ranks_are_those_of_the_final_file(tmp_path: Path, to: str) -> None:
+    run = RunWriter(tmp_path / "auto_analysis_demo", world_size=2)
+    for step, rank in product(range(1, 6), range(2)):
+        run.batch(step, rank=rank, framed=rank == 0, batch_size=4)
+    run.close()
+    final = json.loads(write_final(run.folder, run.release).read_text("utf-8"))
+    for what, rows in (("batch", 5), ("rank", 10)):
+        path, count = export_run(run.folder, to, what=what)
+        assert (path.name, count) == (f"{what}_metrics.{to}", rows)
+        found, frame = load(path), pd.DataFrame(final[f"{what}_metrics"])
+        assert sorted(found.columns) == sorted(frame.columns)
+        pd.testing.assert_frame_equal(
+            found[frame.columns], frame, check_dtype=False, rtol=0, atol=0
+        )
+
+
+def test_tiles_and_ranks_at_once_are_refused(run: RunWriter) -> None:
+    with pytest.raises(ConfigurationError, match="--tiles and --ranks"):
+        export(run.folder, "csv", tiles=True, ranks=True)
 
 
 def test_undefined_is_missing_and_whole_numbers_are_whole(run: RunWriter, to: str) -> None:
