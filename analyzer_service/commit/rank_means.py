@@ -5,16 +5,23 @@ What is said of a step depends on the rows of its ranks only, not on their order
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_service.analyses import pathology_names
 from analyzer_service.commit.rows import is_of_frame
-from analyzer_service.sinks.plain import metrics_of
+from analyzer_service.sinks.plain import KEYS
 
 _SHARED: Final = ("epoch", "batch_idx", "global_step", "phase_step")
 _COUNTS: Final = ("_undefined", "_flat", "_low_contrast")
 _LAYERS: Final = ("attention_", "activation_")
 
+_KEYS: Final = frozenset(KEYS)
+
+Floats = NDArray[np.float64]
 Numbers = Mapping[str, float]
 
 
@@ -47,30 +54,37 @@ def mean_over_ranks(rows: Sequence[Numbers]) -> dict[str, float]:
     >>> mean["loss"], mean["batch_size"], mean["ranks"]
     (1.25, 4, 2)
     """
-    metrics = [metrics_of(row) for row in rows]
-    names = dict.fromkeys(name for each in metrics for name in each)
+    ordered = sorted(rows, key=lambda row: row["rank"])
+    names = tuple(dict.fromkeys(name for row in ordered for name in row if name not in _KEYS))
     return {
-        **{name: rows[0][name] for name in _SHARED},
+        **{name: ordered[0][name] for name in _SHARED},
         "ranks": len(rows),
         "timestamp": max(row["timestamp"] for row in rows),
         "batch_size": sum(row["batch_size"] for row in rows),
-        **{name: _together(name, rows) for name in names},
+        **dict(zip(names, _together(ordered, names).tolist(), strict=True)),
         "samples": sum(row["samples"] for row in rows),
     }
 
 
-def _together(name: str, rows: Sequence[Numbers]) -> float:
-    having = [row for row in rows if math.isfinite(row.get(name, math.nan))]
-    values = [row[name] for row in having]
-    if not values:
-        return math.nan
-    if _is_count(name):
-        return math.fsum(values)
-    weights = [row["samples" if is_of_frame(name) else "batch_size"] for row in having]
-    if not all(math.isfinite(weight) and weight > 0 for weight in weights):
-        weights = [1] * len(values)
-    total = math.fsum(value * weight for value, weight in zip(values, weights, strict=True))
-    return total / math.fsum(weights)
+def _together(rows: Sequence[Numbers], names: tuple[str, ...]) -> Floats:
+    values = np.array([[row.get(name, math.nan) for name in names] for row in rows])
+    known, (of_frame, counts) = np.isfinite(values), _kinds(names)
+    sizes = np.array([[row["batch_size"], row["samples"]] for row in rows])
+    weights = np.where(known, sizes[:, of_frame.astype(int)], 0.0)
+    unsaid = (known & ~(np.isfinite(weights) & (weights > 0))).any(axis=0)
+    weights[:, unsaid] = known[:, unsaid]
+    kept = np.where(known, values, 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shares = np.where(counts, 1.0, weights / weights.sum(axis=0))
+        together: Floats = np.where(known.any(axis=0), (kept * shares).sum(axis=0), np.nan)
+    return together
+
+
+@lru_cache(maxsize=64)
+def _kinds(names: tuple[str, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which numbers were measured on frames, and which are counts of tiles."""
+    of_frame = np.fromiter(map(is_of_frame, names), bool)
+    return of_frame, np.fromiter(map(_is_count, names), bool)
 
 
 def _is_count(name: str) -> bool:

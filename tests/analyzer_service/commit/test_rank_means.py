@@ -83,3 +83,16 @@ def test_the_order_of_the_ranks_changes_no_bit() -> None:
         source.shuffle(rows)
         means.append(mean_over_ranks(rows)["loss"])
     assert len(set(means)) == 1
+
+
+@pytest.mark.parametrize(("losses", "mean"), [((1e308, 1e308), 1e308), ((1e308, -1e308), 0.0)])
+def test_the_largest_numbers_there_are_make_no_trouble(
+    losses: tuple[float, float], mean: float
+) -> None:
+    rows = [row(rank, loss=loss, batch_size=4) for rank, loss in enumerate(losses)]
+    assert mean_over_ranks(rows)["loss"] == mean
+
+
+def test_what_one_rank_alone_knows_is_its_own_to_the_last_bit() -> None:
+    rows = [row(0, ssim=0.7, samples=3), *(row(rank, samples=0) for rank in (1, 2))]
+    assert mean_over_ranks(rows)["ssim"] == 0.7
