@@ -16,6 +16,8 @@ those of the table in docs/scale.md.
 """
 
 import os
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -36,8 +38,8 @@ from measure.published import run_of
 from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.receive.inventory import Inventory
-from analyzer_service.receive.machines import make_workers
-from analyzer_service.receive.replay import BUDGET_BYTES, Replay
+from analyzer_service.receive.machines import budget_bytes, make_workers
+from analyzer_service.receive.replay import Replay
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.workers import PoolWorkers
 from trainer.publish import Publisher, PublishSettings
@@ -66,7 +68,7 @@ class Contestant:
                 Inventory([recording]),
                 self.workers,
                 RunsSettings(Path(name)),
-                budget_bytes=getattr(self.workers, "budget_bytes", BUDGET_BYTES),
+                budget_bytes=budget_bytes(self.workers),
             ).run()
             seconds = time.perf_counter() - began
             self.rows.add(digest_of_rows(Path(name) / "auto_analysis_timed"))
@@ -126,6 +128,7 @@ def compete(
         for place in range(len(made)):
             each = made[(number + place) % len(made)]
             each.rounds.append(each.replay(recording, batches))
+            _say(f"round {number + 1}, {each.name}: {each.rounds[-1]['seconds']:.1f} s")
         if time.monotonic() + (time.monotonic() - began) > until_s:
             return
 
@@ -157,6 +160,10 @@ def measure_idle_runs(folder: Path, runs: int, seconds: float) -> dict[str, floa
     return {"runs": runs, "cores_without": shares[0], "cores": shares[1]}
 
 
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
 def measure(given: Any) -> dict[str, Any]:
     about, until_s = machine(), time.monotonic() + given.limit_s
     batches, rounds = (QUICK_BATCHES, 2) if given.quick else (given.batches, given.rounds)
@@ -167,7 +174,7 @@ def measure(given: Any) -> dict[str, Any]:
         record(short, 30)
         made = contestants(stack, folder, given.workers)
         for each in made:  # every process is started and warm, how long a frame takes is known
-            each.replay(short, 30)
+            _say(f"{each.name}: warm after {each.replay(short, 30)['seconds']:.1f} s")
             each.rows.clear()
         run_s = measure_replayed_run(folder, made[0].workers)  # type: ignore[arg-type]
         smallest = next(each.cluster for each in made if each.cluster is not None)
@@ -198,6 +205,7 @@ def main() -> None:
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     options.add_argument("--quick", action="store_true", help="40 batches, 2 rounds, few chunks")
     given = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave no process
     show(measure(given), table, given.json)
 
 

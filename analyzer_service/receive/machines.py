@@ -3,6 +3,7 @@
 from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.pipeline.remote_calls import REMOTE
+from analyzer_service.receive.replay import BUDGET_BYTES
 from analyzer_service.workers import PoolWorkers
 
 
@@ -22,3 +23,9 @@ def make_workers(count: int, cluster: ClusterSettings | None) -> PoolWorkers | C
     except BaseException:
         local.close()
         raise
+
+
+def budget_bytes(workers: PoolWorkers | ClusterWorkers) -> int:
+    """Frames that a replay may have in work now: a cluster's workers come and go."""
+    there = workers.budget_bytes if isinstance(workers, ClusterWorkers) else 0
+    return max(BUDGET_BYTES, there)

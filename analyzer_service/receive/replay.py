@@ -69,8 +69,8 @@ class Replay:
         Where runs are written.
     speed : float or None
         How much faster than captured; None takes no time between messages.
-    budget_bytes : int
-        Frames that may be in work at once.
+    budget_bytes : int or callable
+        Frames that may be in work at once; asked anew each time if it may change.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Replay:
         settings: RunsSettings,
         *,
         speed: float | None = None,
-        budget_bytes: int = BUDGET_BYTES,
+        budget_bytes: int | Callable[[], int] = BUDGET_BYTES,
     ) -> None:
         self.inventory = inventory
         self._workers = workers
@@ -160,11 +160,11 @@ class Replay:
 
     def _wait_for_room(self) -> None:
         # What is held waits for messages that are yet to be fed: waiting would last for ever.
-        while sum(map(_bytes_at_work, self._runs)) > self._budget_bytes:
+        while sum(map(_bytes_at_work, self._runs)) > self._budget():
             self._step(_LONGEST_WAIT_S)
-            # What is held may wait for messages that are yet to be fed: it would for ever.
-            if sum(map(_bytes_at_work, self._runs)) <= self._budget_bytes:
-                return
+
+    def _budget(self) -> int:
+        return self._budget_bytes() if callable(self._budget_bytes) else self._budget_bytes
 
     def _finish(self) -> None:
         for live in self._live.values():

@@ -25,8 +25,8 @@ from analyzer_service.cluster.workers import ClusterWorkers
 from analyzer_service.own.source import OwnSource
 from analyzer_service.pipeline.settings import FRAMES_LIMIT_BYTES, PipelineSettings
 from analyzer_service.receive.inventory import Inventory
-from analyzer_service.receive.machines import make_workers
-from analyzer_service.receive.replay import BUDGET_BYTES, Replay, Replayed
+from analyzer_service.receive.machines import budget_bytes, make_workers
+from analyzer_service.receive.replay import Replay, Replayed
 from analyzer_service.receive.runs import RunsSettings, check_folder
 from analyzer_service.settings import check_output_dir
 from analyzer_service.sinks.wandb_outcome import Mode
@@ -96,13 +96,14 @@ def _replay_parts(
     speed: float | None,
 ) -> Replayed:
     """Some runs at a time, so that of thousands few files and databases are open."""
-    budget_bytes = workers.budget_bytes if isinstance(workers, ClusterWorkers) else BUDGET_BYTES
     parts = inventory.split(RUNS_AT_ONCE) if speed is None else [inventory]
     done, replayed = 0, Replayed([])
     with _progress() as progress:
         task = progress.add_task("replaying", total=inventory.items)
         for part in parts:
-            replay = Replay(part, workers, runs, speed=speed, budget_bytes=budget_bytes)
+            replay = Replay(
+                part, workers, runs, speed=speed, budget_bytes=partial(budget_bytes, workers)
+            )
             found = replay.run(partial(_show, progress, task, done))
             done += part.items
             progress.update(task, completed=done)

@@ -14,7 +14,7 @@ from distributed import Client
 
 from measure.analyzer import ROOT
 
-_START_S: Final = 60.0
+_START_S: Final = 180.0
 _END_S: Final = 10.0
 
 
@@ -27,8 +27,11 @@ class DaskCluster:
         self._file = folder / "scheduler.json"
         self._processes: list[psutil.Popen] = []
         scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        self._start([*scheduler, "--no-show", "--scheduler-file", str(self._file)])
+        # Should the benchmark be killed, they end by themselves.
+        scheduler += ["--no-show", "--idle-timeout", "10 min"]
+        self._start([*scheduler, "--scheduler-file", str(self._file)])
         options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0"]
+        options += ["--death-timeout", "60"]
         where = ["--scheduler-file", str(self._file), "--local-directory", str(folder)]
         for _ in range(workers):
             self._start(["dask_worker", *options, *where, "--host", "127.0.0.1"])

@@ -12,8 +12,11 @@ from analyzer_service.cluster import link
 from analyzer_service.cluster.chunks import AnsweredCall, AnsweredChunk, pack_answered
 from analyzer_service.cluster.connection import Answer, Connection, Listener
 from analyzer_service.cluster.link import Answered, Link, Lost
+from analyzer_service.cluster.outbox import BYTES_A_SLOT, MOST_BYTES
 from analyzer_service.cluster.settings import ClusterSettings
 from analyzer_service.cluster.workers import ClusterWorkers
+from analyzer_service.receive.machines import budget_bytes
+from analyzer_service.receive.replay import BUDGET_BYTES
 from analyzer_service.workers import Outcome, PoolWorkers
 from shared.errors import ConfigurationError
 from tests.analyzer_service.workers import tasks
@@ -247,6 +250,16 @@ def test_a_call_that_cannot_be_packed_runs_here(pauses: Pauses) -> None:
     with closing(ClusterWorkers(SETTINGS, PoolWorkers(1), REMOTE, wait=pauses)) as workers:
         assert outcome_of(workers, tasks.add, 1 << 70, 1).value == (1 << 70) + 1
         assert workers.counts().brought_back == 1
+
+
+def test_a_replay_may_have_more_in_work_as_workers_join(pauses: Pauses) -> None:
+    with closing(PoolWorkers(4)) as here:
+        assert budget_bytes(here) == BUDGET_BYTES
+    with closing(ClusterWorkers(SETTINGS, PoolWorkers(1), REMOTE, wait=pauses)) as workers:
+        found = []
+        for FakeConnection.made[0].slots in (0, 8, 1000):
+            found.append(budget_bytes(workers))
+        assert found == [BUDGET_BYTES, 8 * BYTES_A_SLOT, MOST_BYTES]
 
 
 def test_without_a_worker_everything_runs_here_at_once(pauses: Pauses) -> None:
