@@ -14,10 +14,11 @@ from starlette.routing import Route
 from analyzer_service.page.answers import PageError, answer
 from analyzer_service.page.folders import RunFolders, open_regular
 from analyzer_service.page.memory import BoundedMemory
-from analyzer_service.page.pictures import cached, tag, thumbnail, unchanged
+from analyzer_service.page.pictures import cached, size_of, tag, thumbnail, unchanged
 from analyzer_service.page.tiles.reading import whole_number
 
 WIDTHS: Final = (64, 1280)
+MOST_PIXELS: Final = 50_000_000
 _BUDGET_BYTES: Final = 24 << 20
 _DECODERS: Final = 2
 """A dashboard is 20 MiB once decoded: so many at a time, whoever asks."""
@@ -74,8 +75,17 @@ def _smaller(picture: bytes, width: int, decoders: threading.BoundedSemaphore) -
     low, high = WIDTHS
     if not low <= width <= high:
         raise PageError(400, f"width must be {low} to {high} pixels.")
-    with decoders:
-        body = thumbnail(picture, width)
+    size = size_of(picture)
+    if size is not None and size[0] * size[1] > MOST_PIXELS:
+        raise PageError(
+            413,
+            f"This dashboard has {size[0]:,} x {size[1]:,} pixels; what has more than "
+            f"{MOST_PIXELS // 1_000_000} million is not made smaller here. Download it instead.",
+        )
+    body = None
+    if size is not None:
+        with decoders:
+            body = thumbnail(picture, width)
     if body is None:
         raise PageError(410, "This dashboard's file is damaged.")
     return body

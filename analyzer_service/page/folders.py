@@ -25,6 +25,14 @@ NOT_UNDERSTOOD: Final = (ValueError, TypeError, LookupError, ArithmeticError, At
 """What comes of a database that can be read and holds something else than was written into it."""
 
 
+def closed(folder: Path) -> str:
+    """What to say of a folder that may not be entered."""
+    return (
+        "The page's user may not enter this folder. Its owner can let everybody read it "
+        f"(chmod -R a+rX {folder.name}), or start the page."
+    )
+
+
 def not_understood(error: BaseException) -> str:
     """What to say of one of those errors."""
     return (
@@ -80,6 +88,8 @@ class RunFolders:
         folder = self.find(name)
         try:
             reader, opened = self._readers.take(folder)
+        except PermissionError as error:
+            raise PageError(409, f"This run cannot be read: {closed(folder)}") from error
         except (ConfigurationError, OSError) as error:
             raise PageError(409, f"This run cannot be read: {error}") from error
         try:
@@ -145,6 +155,8 @@ def _is_run(entry: os.DirEntry[str], root: Path) -> bool:
     database = f"{entry.path}{os.sep}{_DATABASE}"
     try:
         kind = os.lstat(database).st_mode
+    except PermissionError:
+        return entry.is_dir(follow_symlinks=False)  # nobody is to miss it: whoever reads it is told
     except OSError:
         return False
     if stat.S_ISREG(kind) and not entry.is_symlink():

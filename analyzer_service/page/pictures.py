@@ -1,7 +1,9 @@
 """Pictures for the browser, with what it needs to ask for each only once."""
 
+import struct
 from email.utils import formatdate
 from os import stat_result
+from typing import Final
 
 import cv2
 import numpy as np
@@ -10,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
+_IHDR: Final = struct.Struct(">8s4x4sII")
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 3)
 
 
@@ -19,8 +23,16 @@ def png(image: NDArray[np.uint8]) -> bytes:
     return encoded.tobytes()
 
 
+def size_of(picture: bytes) -> tuple[int, int] | None:
+    """Width and height that a PNG says to have, before any of it is decoded; None if it is none."""
+    if len(picture) < _IHDR.size:
+        return None
+    signature, chunk, width, height = _IHDR.unpack_from(picture)
+    return (width, height) if (signature, chunk) == (_SIGNATURE, b"IHDR") else None
+
+
 def thumbnail(picture: bytes, width: int) -> bytes | None:
-    """A picture of any format as JPEG of at most `width` pixels; None where it is not whole."""
+    """A picture as JPEG of at most `width` pixels; None where it is not whole."""
     try:
         image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # it is empty, or says that it is larger than any picture

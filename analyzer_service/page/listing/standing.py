@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from analyzer_service.commit.latest import LatestRow
 from analyzer_service.commit.reader import RunReader, run_database
-from analyzer_service.page.folders import NOT_UNDERSTOOD
+from analyzer_service.page.folders import NOT_UNDERSTOOD, closed
 from shared.errors import SidelightError
 from shared.messages import RunStarted
 
@@ -52,6 +52,8 @@ def read_standing(folder: Path) -> RunStanding | None:
     try:
         with RunReader(folder, unchanged=True) as reader:
             return _read(reader)
+    except PermissionError:
+        return RunStanding("unreadable", error=closed(folder))
     except (SidelightError, sqlite3.Error, OSError, *NOT_UNDERSTOOD) as error:
         if not run_database(folder).exists():
             return None  # it was deleted meanwhile

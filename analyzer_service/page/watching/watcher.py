@@ -2,8 +2,8 @@
 
 ``PRAGMA data_version`` takes microseconds and tells a connection whether another one committed, so
 the writer needs to know nothing of the page. News come at once after a pause, and at most every
-`REST_S` seconds while rows come faster: what they cost is what viewers do on them. A viewer that is slow gets the latest state when it
-is ready for it, never a queue of old ones.
+`REST_S` seconds while rows come faster: what they cost is what viewers do on them. A viewer that is
+slow gets the latest state when it is ready for it, never a queue of old ones.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Any, Final
 from analyzer_service.commit.database import open_unchanged
 from analyzer_service.commit.standing import Standing, Standings
 from analyzer_service.page.answers import PageError
-from analyzer_service.page.folders import RunFolders
+from analyzer_service.page.folders import RunFolders, closed
 from analyzer_service.page.opened import Opened
 from shared.errors import SidelightError
 
@@ -80,6 +80,8 @@ class Watcher:
                 self._tell("gone", {"error": error.sentence})
             except SidelightError as error:
                 self._tell("gone", {"error": f"This run cannot be read: {error}"})
+            except PermissionError:
+                self._tell("gone", {"error": closed(self._folders.find(self._run))})
             except (sqlite3.Error, OSError) as error:
                 self._tell("gone", {"error": f"This run cannot be read now: {error}"})
             except Exception as error:  # viewers of other runs, and the next try, are not concerned

@@ -1,5 +1,7 @@
 """Dashboards as pictures: only those that the run lists, and each sent once."""
 
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +98,14 @@ def test_a_file_that_is_no_picture_has_no_thumbnail(
     said = client.get(f"{RUN}/val_batch_000001.png", params={"width": 64})
     assert said.status_code == 410
     assert "damaged" in said.json()["error"]
+
+
+def test_a_picture_of_huge_dimensions_is_not_decoded(client: TestClient, run: RunWriter) -> None:
+    path = run.folder / "val_batch_000001.png"
+    head = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 20_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    said = client.get(f"{RUN}/{path.name}", params={"width": 320})
+    assert said.status_code == 413
+    assert "30,000 x 20,000" in said.json()["error"]
+    assert client.get(f"{RUN}/{path.name}").content == path.read_bytes()

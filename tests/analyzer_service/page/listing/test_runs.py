@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +17,7 @@ from starlette.testclient import TestClient
 
 from analyzer_service.commit.database import BUSY_TIMEOUT_S
 from analyzer_service.commit.reader import RunReader
+from analyzer_service.page.answers import PageError
 from analyzer_service.page.app import build_app
 from analyzer_service.page.folders import RunFolders
 from analyzer_service.page.listing import standing
@@ -320,3 +323,34 @@ def test_a_run_that_a_program_keeps_for_itself_holds_up_no_other(
     assert said.status_code == 409
     assert "locked" in said.json()["error"]
     assert took_s < BUSY_TIMEOUT_S / 2  # that long a writer waits for another one
+
+
+def test_a_folder_that_may_not_be_entered_says_so() -> None:
+    with tempfile.TemporaryDirectory() as made:  # pytest's own is for its user alone
+        root, folder = Path(made), Path(made) / "auto_analysis_closed"
+        finished(folder)
+        os.chmod(root, 0o755)
+        os.chmod(folder, 0)
+        folders = RunFolders(root)
+        try:
+            with _nobody_special():
+                (entry,) = RunList(folders).entries()
+                with pytest.raises(PageError, match="may not enter"), folders.open("closed"):
+                    pass
+        finally:
+            os.chmod(folder, 0o755)
+        assert (entry["run"], entry["status"]) == ("closed", "unreadable")
+        assert "chmod -R a+rX auto_analysis_closed" in entry["error"]
+
+
+@contextmanager
+def _nobody_special() -> Iterator[None]:
+    """Root may enter every folder: go without its rights meanwhile."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -1,7 +1,6 @@
 """Many tabs of one browser: they share a stream, and go on where the hub that holds it dies."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect

@@ -21,7 +21,7 @@ export function Toolbar({ bench }: { bench: Bench }) {
   useSignals(desk.changes, session.changes, attention.changes);
   const { undoable, redoable } = session.history;
   return (
-    <div class="tools" role="group" aria-label="Tools">
+    <section class="tools" aria-label="Tools">
       <div class="group">
         {TOOLS.map(([tool, key]) => (
           <Tool
@@ -34,7 +34,7 @@ export function Toolbar({ bench }: { bench: Bench }) {
           />
         ))}
       </div>
-      <div class="group">
+      <div class="group familiar">
         <Tool
           icon="remove"
           name="Delete"
@@ -81,7 +81,7 @@ export function Toolbar({ bench }: { bench: Bench }) {
         />
         <Tool icon="help" name="Keys" hotkey="?" act={() => bench.ask("help")} />
       </div>
-    </div>
+    </section>
   );
 }
 
