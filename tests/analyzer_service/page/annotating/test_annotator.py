@@ -71,6 +71,25 @@ def test_a_polygon_lands_where_it_was_drawn_near_and_far(tab: Page, served: Serv
     assert len(near["coordinates"][0]) == 4
 
 
+def test_a_polygon_is_drawn_without_a_pointer(tab: Page, served: Served) -> None:
+    work = AtWork(tab, served.url, "keys")
+    x, y, resolution = work.sight
+    side = 100 * resolution
+    work.press("p")
+    tab.locator(".canvas").focus()
+    for arrow in ("ArrowUp", "ArrowRight", "ArrowDown", "ArrowLeft"):
+        work.press(*[arrow] * 10, "Enter")
+    with work.saved() as said:
+        work.press("Enter")
+    (drawn,) = said["features"]
+    corners = [(x, y - side), (x + side, y - side), (x + side, y), (x, y)]
+    assert iou(drawn["geometry"], polygon_of(corners)) >= 0.99
+    work.press("o", "ArrowRight")
+    with work.saved() as said:
+        work.press("Enter")
+    assert [each["geometry"]["type"] for each in said["features"]] == ["Polygon", "Point"]
+
+
 def test_a_freehand_circle_is_a_circle(tab: Page, served: Served) -> None:
     work = AtWork(tab, served.url, "freehand")
     work.press("f", "2")

@@ -6,6 +6,7 @@ import { useSignals } from "../state/signal";
 import type { Feature, Rgb } from "../state/types";
 import { nameOf, type Work } from "../state/work";
 import { Failed } from "../../base/frame";
+import { Pen } from "./pen";
 import { ScaleBar } from "./scale_bar";
 import { UNKNOWN } from "./style";
 import { TileMap, type Sight } from "./tile_map";
@@ -39,6 +40,7 @@ export function Stage({ bench }: { bench: Bench }) {
       corner: (at, reach) => work.corner(at, reach),
       picked: (id, more) => work.picked(id, more),
     });
+    new Pen(element.current!, canvas, tools, (words) => desk.say(words));
     bench.easel = { canvas, tools };
     setEasel(bench.easel);
     return () => {
@@ -86,7 +88,7 @@ export function Stage({ bench }: { bench: Bench }) {
         class="canvas"
         tabIndex={0}
         role="application"
-        aria-label="The tile. Press ? for all keys."
+        aria-label="The tile. Press ? for all keys. With a tool, arrow keys move a cross, Enter sets a corner."
         data-tool={desk.tool}
         data-sight={sight ? `${sight.x} ${sight.y} ${sight.resolution}` : ""}
       />

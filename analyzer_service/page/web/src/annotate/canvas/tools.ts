@@ -3,6 +3,7 @@ import type MapBrowserEvent from "ol/MapBrowserEvent";
 import Collection from "ol/Collection";
 import type OlFeature from "ol/Feature";
 import type OlGeometry from "ol/geom/Geometry";
+import Point from "ol/geom/Point";
 import DragPan from "ol/interaction/DragPan";
 import Draw from "ol/interaction/Draw";
 import Modify from "ol/interaction/Modify";
@@ -154,6 +155,18 @@ export class Tools {
     return (this.polygon.getOverlay().getSource()?.getFeatures() ?? []).some(
       (feature) => feature.getGeometry()?.getType() === "Polygon",
     );
+  }
+
+  /** Whether what is drawn now is drawn corner by corner, or is a point. */
+  get setsCorners(): boolean {
+    return this.polygon.getActive() || this.point.getActive();
+  }
+
+  /** Set a corner, or the point, at a pixel of the screen. */
+  setCorner(pixel: number[]): void {
+    const at = this.canvas.map.getCoordinateFromPixel(pixel);
+    if (this.polygon.getActive()) this.polygon.appendCoordinates([at]);
+    else this.hand.drawn(fromOl(new Point(at)));
   }
 
   /** Remove the corner under the pointer; whether there was one. */

@@ -9,6 +9,7 @@ const KEYS: [string, [string, string][]][] = [
       ["F", "Freehand: press, draw, let go"],
       ["O", "Point"],
       ["Enter", "End the polygon (or double-click)"],
+      ["Tab, arrows", "With the tile in focus: move a cross (Shift: finely); Enter sets a corner, a second one ends"],
       ["Backspace", "Take the polygon's last corner back"],
       ["Escape", "Give up what is being drawn; deselect"],
     ],
