@@ -13,6 +13,8 @@ import typer
 from analyzer_service import results_cli, setup_cli
 from analyzer_service.flag_groups import AnalysisFlags, WhereFlags, spread
 from analyzer_service.options import (
+    Grace,
+    LeastFree,
     Logs,
     Output,
     Project,
@@ -21,20 +23,24 @@ from analyzer_service.options import (
 from analyzer_service.page.settings import TOKEN_VARIABLE, check_built, page_settings
 from analyzer_service.settings import (
     DEFAULT_BIND,
+    DEFAULT_GRACE_S,
+    DEFAULT_LEAST_FREE,
     ServeSettings,
     check_bind,
+    check_grace,
     check_metrics,
     check_output_dir,
     check_producers,
     check_record_limit,
     default_wandb_mode,
     has_wandb_key,
+    parse_size,
     parse_speed,
 )
 from analyzer_service.sinks.wandb_outcome import Mode
 from shared.errors import ConfigurationError, RecordingError, SidelightError
-from shared.flags import PREFIX, Config
-from shared.logs import log_to
+from shared.flags import PREFIX, Config, strange_variables
+from shared.logs import log_to, say, say_error
 from shared.transport.keys import load_server_keys
 
 logger = logging.getLogger(__name__)
@@ -46,8 +52,6 @@ app = typer.Typer(
     context_settings={"auto_envvar_prefix": PREFIX},
 )
 
-_INTERRUPTED = 130
-
 
 def _hidden() -> Any:
     """Option for processes that start this one: not in the help, nor from the environment."""
@@ -58,6 +62,7 @@ def _hidden() -> Any:
 @spread
 def serve(
     *,
+    ctx: typer.Context,
     bind: Annotated[
         str, typer.Option(help="tcp://HOST:PORT (the next port is used too) or ipc://PATH.")
     ] = DEFAULT_BIND,
@@ -97,8 +102,8 @@ def serve(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="HOST:PORT of /metrics and /healthz, or off.  [default: 127.0.0.1:9464, or the "
-            "next of ten ports that is free]"
+            help="HOST:PORT of /metrics, /healthz and /readyz, or off.  [default: "
+            "127.0.0.1:9464, or the next of ten ports that is free]"
         ),
     ] = None,
     allow_plaintext_metrics: Annotated[
@@ -109,6 +114,8 @@ def serve(
             "read them.",
         ),
     ] = False,
+    least_free: LeastFree = DEFAULT_LEAST_FREE,
+    grace: Grace = DEFAULT_GRACE_S,
     page: Annotated[
         bool, typer.Option("--page", help="Show the runs in the browser meanwhile.")
     ] = False,
@@ -127,7 +134,7 @@ def serve(
     """Receive runs from trainers and analyze them."""
     from analyzer_service.receive.serve import serve as run
 
-    _log_to(log_file, log_format, config)
+    _log_to(ctx, log_file, log_format, config)
     address = check_bind(
         bind, secured=keys is not None, allow_plaintext_network=allow_plaintext_network
     )
@@ -143,9 +150,11 @@ def serve(
         once=once,
         parent_pid=parent_pid,
         producer_timeout_s=producer_timeout,
+        grace_s=check_grace(grace),
         keys=None if keys is None else load_server_keys(keys),
         max_producers=check_producers(max_trainers),
         metrics=served_at,
+        least_free_bytes=parse_size(least_free, option="--least-free"),
         **analysis.settings(),
     )
     if not (page or page_bind):
@@ -163,6 +172,7 @@ def serve(
 @spread
 def replay(
     *,
+    ctx: typer.Context,
     files: Annotated[list[Path], typer.Argument(help="Recordings (.mcap) and journals.")],
     output_dir: Output = Path(),
     speed: Annotated[
@@ -177,8 +187,9 @@ def replay(
 ) -> None:
     """Analyze recordings as if they were live."""
     from analyzer_service.receive.replaying import ReplaySettings, replay_files
+    from analyzer_service.receive.signals import Stopped, interrupted_by_signals
 
-    _log_to(None, log_format, config)
+    _log_to(ctx, None, log_format, config)
     settings = ReplaySettings(
         output_dir=output_dir,
         wandb_mode=_wandb_mode(wandb),
@@ -188,16 +199,18 @@ def replay(
         **analysis.settings(),
     )
     try:
-        lines = replay_files(files, settings)
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        with interrupted_by_signals():
+            lines = replay_files(files, settings)
+    except Stopped as stopped:
+        logger.warning("stopped; the same command goes on from here")
+        raise typer.Exit(128 + stopped.number) from None
     for line in lines:
-        typer.echo(line)
+        say(line)
 
 
 @app.command()
 def page(
+    ctx: typer.Context,
     output_dir: Annotated[
         Path, typer.Option(help="Folder that the run folders are in; only it is read.")
     ] = Path(),
@@ -224,7 +237,7 @@ def page(
     check_built()
     from analyzer_service.page.serving import serve_page
 
-    _log_to(None, log_format, config)
+    _log_to(ctx, None, log_format, config)
     settings = page_settings(output_dir, bind, option="--bind", token=token)
     claimed = None if listener is None else socket.socket(fileno=listener)
     serve_page(replace(settings, parent_pid=parent_pid), claimed)
@@ -250,10 +263,10 @@ def main() -> None:
     try:
         app()
     except (ConfigurationError, RecordingError) as error:
-        typer.echo(f"error: {error}", err=True)
+        say_error(str(error))
         sys.exit(2)
     except SidelightError as error:
-        typer.echo(f"error: {error}", err=True)
+        say_error(str(error))
         sys.exit(1)
 
 
@@ -269,7 +282,9 @@ def _wandb_mode(asked: str | None) -> Mode:
     raise ConfigurationError(f"--wandb {asked}: choose one of {', '.join(get_args(Mode))}")
 
 
-def _log_to(path: Path | None, asked: str, config: Path | None) -> None:
+def _log_to(ctx: typer.Context, path: Path | None, asked: str, config: Path | None) -> None:
     log_to(path, asked)
+    for words in strange_variables(ctx, os.environ).values():
+        logger.warning("%s", words)
     if config is not None:
         logger.info("flags that are not given are those of %s", config)

@@ -69,6 +69,21 @@ FramesLimit = Annotated[
         envvar="SIDELIGHT_FRAMES_LIMIT",
     ),
 ]
+LeastFree = Annotated[
+    str,
+    typer.Option(
+        help="Room in the output folder below which /readyz says no.",
+        metavar="SIZE",
+    ),
+]
+Grace = Annotated[
+    float,
+    typer.Option(
+        help="Seconds within which it has ended after SIGTERM: less than whoever sends it waits "
+        "before it kills.",
+        metavar="SECONDS",
+    ),
+]
 Logs = Annotated[
     str,
     typer.Option(

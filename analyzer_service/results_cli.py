@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from shared.flags import Config
+
 _WIDTH_OF_A_FILE = 120
 Run = Annotated[Path, typer.Argument(help="A run's folder; it may still be going.")]
 
@@ -45,6 +47,7 @@ def validate(
     tolerance: Annotated[
         float, typer.Option(help="Pixels by which two readers' outlines may differ and be one.")
     ] = 2.0,
+    config: Config = None,  # noqa: ARG001 - has been read before the others
 ) -> None:
     """Compare a run's attention with what pathologists marked. Evidence, never a verdict."""
     from analyzer_service.clinical import generate_clinical_validation_report
@@ -73,6 +76,7 @@ def export(
         bool,
         typer.Option("--ranks", help="The rows of each rank, in place of their means."),
     ] = False,
+    config: Config = None,  # noqa: ARG001 - has been read before the others
 ) -> None:
     """Write a run's rows for other programs; the run is only read."""
     from analyzer_service.export import Exported, export_run
@@ -90,6 +94,7 @@ def report(
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw paper_figures/, as PDF and PNG, too.")
     ] = False,
+    config: Config = None,  # noqa: ARG001 - has been read before the others
 ) -> None:
     """Write a run's report as it stands; the run is only read."""
     from analyzer_service.commit.reader import RunReader
@@ -113,6 +118,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the first is the base.")],
     html: Annotated[Path | None, typer.Option(help="Write it as a page, too.")] = None,
     md: Annotated[Path | None, typer.Option(help="Write it as Markdown, too.")] = None,
+    config: Config = None,  # noqa: ARG001 - has been read before the others
 ) -> None:
     """Put runs side by side: what differs, then their last epochs.
 

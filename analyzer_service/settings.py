@@ -24,6 +24,9 @@ from shared.transport.keys import ServerKeys
 DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
 DEFAULT_METRICS_PORT: Final = 9464
 LEAST_RECORD_BYTES: Final = 16 << 20
+DEFAULT_LEAST_FREE: Final = "256MiB"
+DEFAULT_GRACE_S: Final = 8.0
+"""Below the 10 s after which `docker stop` kills."""
 _WANDB_HOST: Final = "api.wandb.ai"
 _SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
@@ -55,13 +58,15 @@ class ServeSettings:
     producer_timeout_s : float
         A producer silent for so long, without a farewell, is lost: its run failed.
     grace_s : float
-        Longest time that SIGTERM and SIGINT leave for writing what can be written.
+        Seconds after SIGTERM or SIGINT within which this process has ended by itself.
     keys : ServerKeys or None
         With them, only authorized trainers get in, and all is encrypted.
     max_producers : int
         Trainers' processes heard at a time; a further one is refused, and records to a file.
     metrics : HttpAddress or None
-        Where /metrics and /healthz are served, if at all.
+        Where /metrics, /healthz and /readyz are served, if at all.
+    least_free_bytes : int
+        Room in the output folder below which /readyz says no.
     stain_vectors, nuclei_outline, alerts, own, own_timeout_s
         As of `PipelineSettings`.
     keep_dashboards, frames_limit_bytes
@@ -79,10 +84,11 @@ class ServeSettings:
     once: bool = False
     parent_pid: int | None = None
     producer_timeout_s: float = 30.0
-    grace_s: float = 10.0
+    grace_s: float = DEFAULT_GRACE_S
     keys: ServerKeys | None = None
     max_producers: int = 256
     metrics: HttpAddress | None = None
+    least_free_bytes: int = 0
     stain_vectors: VectorChoice = "ruifrok"
     nuclei_outline: bool = True
     alerts: AlertSettings = DEFAULT
@@ -155,6 +161,13 @@ def check_producers(count: int) -> int:
     if count < 1:
         raise ConfigurationError(f"--max-trainers {count}: at least one must be heard")
     return count
+
+
+def check_grace(seconds: float) -> float:
+    """`seconds`, if they are a grace period; raises `ConfigurationError` if not."""
+    if not 0 <= seconds < float("inf"):
+        raise ConfigurationError(f"--grace {seconds:g}: give seconds, 0 or more")
+    return seconds
 
 
 def check_every(count: int | None) -> int | None:

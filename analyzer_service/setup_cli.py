@@ -1,12 +1,16 @@
 """Commands that get an analyzer ready: ``keys``, ``doctor``, and ``alerts``."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from analyzer_service.alerts.settings import default_file
 from analyzer_service.options import Output
+from shared.flags import COMMANDS, Config, strange_variables
 from shared.transport.keys import make_keys
 
 
@@ -30,10 +34,12 @@ def keys(
 
 
 def doctor(
+    ctx: typer.Context,
     output_dir: Output = Path(),
     keys: Annotated[
         Path | None, typer.Option(help="Folder of keys to look at, too.", metavar="DIR")
     ] = None,
+    config: Config = None,  # noqa: ARG001 - has been read before the others
 ) -> None:
     """Check installation, ports, keys, disk, GPU and W&B, and say what to do.
 
@@ -41,9 +47,10 @@ def doctor(
     """
     from analyzer_service.doctor.examining import examine
 
-    findings = examine(output_dir, keys)
+    findings = examine(output_dir, keys, _strange_variables(ctx))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for finding in findings:
-        for line in finding.lines():
+        for line in finding.lines(width):
             typer.echo(line)
     problems = sum(finding.level == "problem" for finding in findings)
     typer.echo("ready" if not problems else f"{problems} problem(s), see above")
@@ -54,3 +61,17 @@ def doctor(
 def alerts() -> None:
     """Print the default settings of alerts: a file for --alerts."""
     typer.echo(default_file(), nl=False)
+
+
+def _strange_variables(ctx: typer.Context) -> list[str]:
+    """What `strange_variables` says of any command of this program, of each variable once."""
+    commands: dict[str, Any] = {} if ctx.parent is None else ctx.parent.command.commands  # type: ignore[attr-defined]
+    contexts = [
+        type(ctx)(command, info_name=name)
+        for name, command in commands.items()
+        if name in COMMANDS and name != ctx.info_name
+    ]
+    said = strange_variables(ctx, os.environ)
+    for each in contexts:
+        said = {**strange_variables(each, os.environ), **said}
+    return list(said.values())

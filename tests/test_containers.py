@@ -69,7 +69,10 @@ def test_only_the_trainers_image_has_torch() -> None:
 @pytest.mark.parametrize("name", ["analyzer", "page"])
 def test_who_serves_is_watched_and_given_time_to_end(name: str) -> None:
     service = SERVICES[name]
-    assert "healthz" in " ".join(service["healthcheck"]["test"])
+    *probe, url = service["healthcheck"]["test"]
+    assert probe == ["CMD", "python", "-m", "analyzer_service.metrics.probe"]
+    port = {"analyzer": 9464, "page": 8080}[name]
+    assert url == f"http://127.0.0.1:{port}/readyz"
     assert service["init"] is True
     assert int(service["stop_grace_period"].removesuffix("s")) >= 10
 
@@ -84,6 +87,15 @@ def test_variables_that_the_host_does_not_have_are_not_passed_on_empty() -> None
     for name in ("analyzer", "page"):
         for variable, value in SERVICES[name]["environment"].items():
             assert value is None, f"{variable} would be there without a value"
+
+
+@pytest.mark.parametrize("compose", [COMPOSE, GPU])
+@pytest.mark.parametrize("name", ["analyzer", "trainer"])
+def test_who_drains_is_through_before_it_is_killed(compose: dict[str, Any], name: str) -> None:
+    command = compose["services"].get(name, SERVICES[name])["command"]
+    (grace_s,) = (flag.partition("=")[2] for flag in command if flag.startswith("--grace="))
+    longest_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+    assert longest_s - 10 <= float(grace_s) <= longest_s - 5
 
 
 def test_ports_are_open_to_this_machine_alone() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -40,6 +41,34 @@ def test_commands_are_understood() -> None:
     trainer: Any = get_command(trainer_app)
     (container,) = POD["containers"]
     assert trainer.make_context("trainer", list(container["args"])).params["sidecar"]
+
+
+def path_of(probe: dict[str, Any]) -> str:
+    if "httpGet" in probe:
+        return str(probe["httpGet"]["path"])
+    *program, url = probe["exec"]["command"]
+    assert program == ["python", "-m", "analyzer_service.metrics.probe"]
+    return urlsplit(url).path
+
+
+def test_a_restart_is_for_what_it_helps_alone() -> None:
+    for sidecar in POD["initContainers"]:
+        assert path_of(sidecar["startupProbe"]) == "/readyz"
+        assert path_of(sidecar["readinessProbe"]) == "/readyz"
+        assert path_of(sidecar["livenessProbe"]) == "/healthz"
+
+
+def test_all_are_through_before_they_are_killed() -> None:
+    """The pod has one grace period, in which the trainer ends first, then its sidecars."""
+    commands = [each["args"] for each in (*POD["initContainers"], *POD["containers"])]
+    graces = [
+        float(flag.partition("=")[2])
+        for command in commands
+        for flag in command
+        if flag.startswith("--grace=")
+    ]
+    assert len(graces) == 2
+    assert sum(graces) <= POD["terminationGracePeriodSeconds"] - 10
 
 
 def test_nothing_runs_as_root_or_may_become_it() -> None:

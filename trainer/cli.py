@@ -1,15 +1,17 @@
 """``python -m trainer``: the guide's flags, and what became of a run."""
 
 import logging
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from shared.errors import ConfigurationError
-from shared.flags import PREFIX, Config
-from shared.logs import log_to
+from shared.flags import PREFIX, Config, strange_variables
+from shared.logs import log_to, say, say_error
 from trainer.finished import describe
 from trainer.help_sections import SectionedCommand
 from trainer.limits import Limits
@@ -18,6 +20,7 @@ from trainer.settings import TrainSettings, read_settings
 
 _LIMITS = "Limits of the sidecar, in MiB (training goes on, what is dropped is counted)"
 
+log = logging.getLogger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
@@ -28,6 +31,7 @@ def _limit(help: str) -> Any:
 
 @app.command(cls=SectionedCommand, context_settings={"auto_envvar_prefix": f"{PREFIX}_TRAINER"})
 def train(
+    ctx: typer.Context,
     gpu: Annotated[int | None, typer.Option(help="GPU to use.  [default: 0]")] = None,
     devices: Annotated[
         int, typer.Option(help="Processes that train together (DDP), each on its own device.")
@@ -91,6 +95,13 @@ def train(
             help="Seconds to wait for the analyzer at the end.  [default: 600 if local, else 10]"
         ),
     ] = None,
+    grace: Annotated[
+        float,
+        typer.Option(
+            help="Seconds within which it has ended after SIGTERM: less than whoever sends it "
+            "waits before it kills."
+        ),
+    ] = 25.0,
     wandb: Annotated[
         str | None, typer.Option(help="online, offline or disabled, for a local analyzer.")
     ] = None,
@@ -140,9 +151,10 @@ def train(
 ) -> None:
     """Train DAE-KAN on tissue while another process analyzes it."""
     given = locals()
+    del given["ctx"]
     del given["config"]  # what it says stands in the others
     del given["log_format"]
-    _run(read_settings(**given), log_format)
+    _run(read_settings(**given), log_format, list(strange_variables(ctx, os.environ).values()))
 
 
 def main() -> None:
@@ -150,15 +162,17 @@ def main() -> None:
     try:
         app()
     except ConfigurationError as error:
-        typer.echo(f"error: {error}", err=True)
+        say_error(str(error))
         sys.exit(2)
 
 
-def _run(settings: TrainSettings, log_format: str) -> None:
+def _run(settings: TrainSettings, log_format: str, strange: Sequence[str]) -> None:
     first = this_rank() == 0  # the others say only what goes wrong
     log_to(None, log_format, text="%(message)s", level=logging.INFO if first else logging.WARNING)
+    for words in strange if first else ():
+        log.warning("%s", words)
     from trainer.fit import fit  # with torch and Lightning, which --help does without
 
     finished = fit(settings)
     for line in describe(finished) if first else ():
-        typer.echo(line)
+        say(line)

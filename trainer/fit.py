@@ -25,6 +25,7 @@ from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
 from trainer.ranks import Chosen, chosen_by_first, files_of_others, telling_the_others, wait_for
 from trainer.settings import TrainSettings, flags_to_go_on
+from trainer.signals import EndedBySignals
 
 if TYPE_CHECKING:  # with the sidecar off, it is not imported
     from trainer.publish import PublishOutcome
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 _GRADIENT_CLIP = 1.0
 _BEST_KEPT = 3
 _LOG_EVERY = 10
+_OF_THIS_START = {"output_dir", "resume", "record", "keys", "grace"}
 # What Lightning says about choices that are made on purpose here.
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
@@ -41,6 +43,7 @@ _EXPECTED_WARNINGS = (
     ".*GPU available but not used.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*dirpath has changed from.*",
+    ".*callbacks used to create the checkpoint.*SidecarCallback.*",  # it may be off, or on, now
     ".*your dataloader is not resumable.*",  # tiles are random crops: some come twice, or never
 )
 
@@ -52,6 +55,8 @@ def fit(settings: TrainSettings) -> Finished:
     ------
     ConfigurationError
         Before anything is written, if the settings cannot be used.
+    SystemExit
+        With 128 and the signal's number, if SIGTERM or Ctrl-C has ended it.
     """
     if settings.tile_size is not None:
         check_tile_size(settings.tile_size)
@@ -71,14 +76,22 @@ def fit(settings: TrainSettings) -> Finished:
             ranks=settings.devices,
         )
         module = _make_module(settings, plan, data, find_batch_size=chosen is None)
-        trainer = _make_trainer(settings, plan, data)
-        with telling_the_others(
-            Chosen(run_name=plan.run_name, batch_size=data.batch_size), settings.devices
+        signals = EndedBySignals(
+            plan.checkpoints / "last.ckpt", settings.grace, alone=settings.devices == 1
+        )
+        trainer = _make_trainer(settings, plan, data, signals)
+        with (
+            signals.heeded(),
+            telling_the_others(
+                Chosen(run_name=plan.run_name, batch_size=data.batch_size), settings.devices
+            ),
         ):
             try:
                 trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
             except BaseException:
                 _say_what_is_left(settings, plan, trainer)
+                if signals.number is not None:
+                    raise SystemExit(128 + signals.number) from None
                 raise
         wait_for(getattr(trainer.strategy.launcher, "procs", []))
         return replace(_finish(settings, plan, trainer), report=_report_of(plan, earlier))
@@ -134,7 +147,7 @@ def _facts_for_sidecar(settings: TrainSettings, facts: DataFacts) -> dict[str, A
 
 def _config(settings: TrainSettings, plan: Plan, data: TissueTiles) -> dict[str, Any]:
     """What the run's files say about how it was made; no path of this machine."""
-    chosen = settings.model_dump(mode="json", exclude={"output_dir", "resume", "record", "keys"})
+    chosen = settings.model_dump(mode="json", exclude=_OF_THIS_START)
     found = {
         "run_name": plan.run_name,
         "model": plan.model,
@@ -150,8 +163,10 @@ def _config(settings: TrainSettings, plan: Plan, data: TissueTiles) -> dict[str,
     return chosen | found
 
 
-def _make_trainer(settings: TrainSettings, plan: Plan, data: TissueTiles) -> pl.Trainer:
-    callbacks: list[pl.Callback] = [_checkpoints(plan), LearningRateMonitor("step")]
+def _make_trainer(
+    settings: TrainSettings, plan: Plan, data: TissueTiles, signals: EndedBySignals
+) -> pl.Trainer:
+    callbacks: list[pl.Callback] = [signals, _checkpoints(plan), LearningRateMonitor("step")]
     on_terminal = sys.stdout.isatty()
     callbacks.append(ProgressBar() if on_terminal else EpochLines())
     steps_per_epoch = len(data.train_dataloader())
@@ -195,6 +210,7 @@ def _checkpoints(plan: Plan) -> ModelCheckpoint:
         monitor="val/loss",
         save_top_k=_BEST_KEPT,
         save_last=True,
+        enable_version_counter=False,  # the last one is the last, also where SIGTERM has left it
     )
 
 

@@ -38,6 +38,8 @@ class TrainSettings(BaseModel):
         Folder with the keys for an analyzer that asks for them.
     drain_timeout : float, optional
         Seconds to wait for the analyzer at the end.
+    grace : float
+        Seconds after SIGTERM within which the process has ended.
     capture_mib, pinned_mib, queue_mib, unacked_mib, journal_mib : int
         See `trainer.limits.Limits`.
     """
@@ -70,6 +72,7 @@ class TrainSettings(BaseModel):
     record: Path | None = None
     analyzer: str | None = None
     drain_timeout: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    grace: float = Field(default=25.0, ge=0, allow_inf_nan=False)
     wandb: Literal["online", "offline", "disabled"] | None = None
     capture_mib: int = Field(default=Limits.capture_mib, ge=1, le=MOST_MIB)
     pinned_mib: int = Field(default=Limits.pinned_mib, ge=1, le=MOST_MIB)

@@ -119,6 +119,10 @@ class ClusterWorkers:
             cluster_losses=self._link.losses,
         )
 
+    def failing(self) -> bool:
+        """Whether no process of this machine can be had, which do what a cluster cannot."""
+        return self._local.failing()
+
     def submit(
         self,
         call: Callable[..., T],

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,17 +15,21 @@ import psutil
 
 from analyzer_service.doctor.findings import Finding
 from analyzer_service.settings import (
+    DEFAULT_LEAST_FREE,
     DEFAULT_METRICS_PORT,
     check_output_dir,
     default_wandb_mode,
     default_workers,
     has_wandb_key,
+    parse_size,
 )
 from shared.errors import ConfigurationError
-from shared.transport.keys import load_server_keys
+from shared.transport.keys import load_client_keys, load_server_keys
 
 _HOST: Final = "127.0.0.1"
 _TENTH: Final = 10
+_SERVER_SECRET: Final = "server.key_secret"
+_CLIENT_SECRET: Final = "client.key_secret"
 _LITTLE_DISK: Final = 5 << 30
 _LITTLE_MEMORY: Final = 2 << 30
 _GPU_LIMIT_S: Final = 20.0
@@ -43,12 +47,12 @@ def check_ports(page_port: int) -> list[Finding]:
         words = (
             f"{' and '.join(map(str, taken))} in use: an analyzer runs already, or another program"
         )
-        found = [Finding("note", "ports", words, "serve --bind tcp://127.0.0.1:PORT")]
+        found = [Finding("note", "ports", words, "serve --bind tcp://127.0.0.1:PORT, or end that")]
     else:
         found = [Finding("ok", "ports", "5555 and 5556 are free (trainers)")]
     for what, flag, first in (
-        ("metrics", "--metrics", DEFAULT_METRICS_PORT),
-        ("page", "--bind", page_port),
+        ("metrics", "serve --metrics", DEFAULT_METRICS_PORT),
+        ("page", "page --bind", page_port),
     ):
         free = next((port for port in range(first, first + _TENTH) if _free(port)), None)
         if free is None:
@@ -60,33 +64,43 @@ def check_ports(page_port: int) -> list[Finding]:
 
 
 def check_keys(folder: Path | None) -> Finding:
-    """Whether a folder of keys can be used by an analyzer."""
+    """Whether a folder of keys can be used by an analyzer, or by a trainer if it is one's."""
     if folder is None:
         remedy = "python -m analyzer_service keys DIR makes some, for trainers on other machines"
         return Finding("ok", "keys", "none asked for: this machine only (--keys DIR)", remedy)
     try:
+        if not (folder / _SERVER_SECRET).exists() and (folder / _CLIENT_SECRET).exists():
+            load_client_keys(folder)
+            return Finding("ok", "keys", f"a trainer's, in {folder}")
         keys = load_server_keys(folder)
-    except ConfigurationError as error:
-        return Finding("problem", "keys", str(error))
+    except (ConfigurationError, OSError) as error:
+        words, _, remedy = str(error).partition(": ")
+        return Finding("problem", "keys", words, remedy or "chmod 700 it, as its user")
     return Finding("ok", "keys", f"{len(keys.authorized)} authorized, in {folder}")
 
 
 def check_disk(output_dir: Path) -> Finding:
     """Whether results can be written: the folder, SQLite's log in it, and room."""
-    made = not output_dir.exists()
+    made = [each for each in (output_dir, *output_dir.parents) if not each.exists()]
     try:
         folder = check_output_dir(output_dir)
         _try_sqlite(folder)
         free = shutil.disk_usage(folder).free
     except ConfigurationError as error:
-        return Finding("problem", "disk", str(error))
+        words, _, remedy = str(error).rpartition(": ")
+        return Finding("problem", "disk", words, remedy)
     except (sqlite3.Error, OSError) as error:
         words = f"{output_dir}: SQLite cannot keep its log there ({error})"
-        return Finding("problem", "disk", words, "give a local disk with --output-dir")
+        remedy = "make room there, or give a local disk with --output-dir"
+        return Finding("problem", "disk", words, remedy)
     finally:
-        if made and output_dir.is_dir():
-            output_dir.rmdir()
+        for each in made:
+            with suppress(OSError):  # was not made
+                each.rmdir()
     words = f"{_gib(free)} free in {folder}"
+    if free < parse_size(DEFAULT_LEAST_FREE, option="--least-free"):
+        words += f", less than --least-free of serve ({DEFAULT_LEAST_FREE}): it would not be ready"
+        return Finding("problem", "disk", words, "make room, or give another --output-dir")
     if free < _LITTLE_DISK:
         return Finding("note", "disk", words, "a long run keeps images and may need more")
     return Finding("ok", "disk", words)
@@ -121,11 +135,13 @@ def check_gpu(command: tuple[str, ...] = _ASK_GPU) -> Finding:
             command, capture_output=True, text=True, timeout=_GPU_LIMIT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("problem", "GPU", f"the driver does not answer: {error}", "see dmesg")
+        words = f"the driver does not answer: {error}"
+        return Finding("problem", "GPU", words, "see dmesg; train with --no-cuda meanwhile")
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         words = f"nvidia-smi says: {said[0] if said else done.returncode}"
-        return Finding("problem", "GPU", words, "the driver and its library must fit each other")
+        remedy = "its driver and library must fit each other: reboot after an update"
+        return Finding("problem", "GPU", words, remedy)
     return Finding("ok", "GPU", "; ".join(done.stdout.strip().splitlines()))
 
 
@@ -138,12 +154,6 @@ def check_wandb(environment: Mapping[str, str], home: Path) -> Finding:
     if mode == "offline":
         return Finding("ok", "W&B", "offline: no key is configured", "wandb login, to upload")
     return Finding("ok", "W&B", mode)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # those that this process may use
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _free(port: int) -> bool:

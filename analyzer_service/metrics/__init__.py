@@ -1,1 +1,1 @@
-"""`/metrics` and `/healthz`: what the ingest loop publishes, read by a thread of their own."""
+"""`/metrics`, `/healthz`, `/readyz`: what the loop publishes, read by a thread of their own."""

@@ -1,4 +1,4 @@
-"""Answers of the HTTP server: `/metrics`, `/healthz`, and short refusals of everything else."""
+"""Answers of the HTTP server: `/metrics`, `/healthz`, `/readyz`, and short refusals of all else."""
 
 import json
 import re
@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
+from analyzer_service.checks import all_ok, in_words
 from analyzer_service.metrics.collector import make_registry, render
+from analyzer_service.metrics.readiness import Readiness
 from analyzer_service.metrics.snapshot import Board
 from analyzer_service.workers.pool import WorkerCounts
 
@@ -49,16 +51,25 @@ class Pages:
     `workers` counts them, if they are to be told of.
 
     Metrics are rendered once a second at most, however many ask.
+
+    Parameters
+    ----------
+    board : Board
+        Where the loop leaves what it counts.
+    readiness : Readiness, optional
+        What ``/readyz`` goes by; by the board alone when left out.
     """
 
     def __init__(
         self,
         board: Board,
+        readiness: Readiness | None = None,
         workers: Callable[[], WorkerCounts] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
+        self._readiness = readiness or Readiness(board)
         self._registry = make_registry(board, workers)
         self._clock = clock
         self._rendered = b""
@@ -85,7 +96,9 @@ class Pages:
             return Answer(HTTPStatus.OK, self._metrics(), _METRICS_TYPE)
         if path == b"/healthz":
             return self._health()
-        return _refusal(HTTPStatus.NOT_FOUND, "there are /metrics and /healthz")
+        if path == b"/readyz":
+            return self._ready()
+        return _refusal(HTTPStatus.NOT_FOUND, "there are /metrics, /healthz and /readyz")
 
     def _metrics(self) -> bytes:
         now = self._clock()
@@ -99,6 +112,11 @@ class Pages:
             body = {"status": "failing", "reasons": troubles}
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _json(body), _JSON_TYPE)
         return Answer(HTTPStatus.OK, _json({"status": "ok"}), _JSON_TYPE)
+
+    def _ready(self) -> Answer:
+        checks = self._readiness.checks()
+        status = HTTPStatus.OK if all_ok(checks) else HTTPStatus.SERVICE_UNAVAILABLE
+        return Answer(status, _json(in_words(checks)), _JSON_TYPE)
 
 
 def _refusal(status: HTTPStatus, why: str = "", **headers: str) -> Answer:

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from analyzer_service.commit.views import Status, StreamCounts
 from analyzer_service.sinks.wandb_outcome import Standing
 from shared.messages import Books
 
 STOOD_STILL_S: Final = 5.0
+Phase = Literal["starting", "open", "ending"]
+"""``open``: trainers are heard; ``ending``: nothing more is taken, what is there is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,14 @@ class Snapshot:
 class Board:
     """Where the loop leaves its latest snapshot, and a sign of each turn.
 
-    One thread writes; any other reads whole objects, so nobody waits for anybody.
+    One thread writes; any other reads whole objects, so nobody waits for anybody. Only `phase` may
+    be set to ``ending`` by whoever ends the loop, a signal handler too.
     """
 
     clock: Callable[[], float] = time.monotonic
     latest: Snapshot = field(default_factory=Snapshot)
     turned_at: float = field(init=False)
+    phase: Phase = "starting"
 
     def __post_init__(self) -> None:
         self.turned_at = self.clock()
@@ -119,12 +123,7 @@ class Board:
         return max(0.0, self.clock() - self.turned_at)
 
     def troubles(self) -> list[str]:
-        """Why the analyzer is not healthy, a sentence each; nothing if it is."""
-        troubles = [
-            f"{run.name}: results cannot be written"
-            for run in self.latest.runs
-            if run.store_failing
-        ]
+        """Why only a restart would help, a sentence each; nothing if all is well."""
         if self.still_s > STOOD_STILL_S:
-            troubles.insert(0, f"the ingest loop has stood still for {self.still_s:.0f} s")
-        return troubles
+            return [f"the ingest loop has stood still for {self.still_s:.0f} s"]
+        return []

@@ -14,6 +14,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from analyzer_service.page.ready import PATH as READY
+
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -64,6 +66,8 @@ class Access:
         headers = Headers(scope=scope)
         if scope["path"] == _HEALTH:  # that it answers is no secret, and checks bring no token
             return JSONResponse({"status": "ok"})
+        if scope["path"] == READY and scope["method"] in _SAFE:
+            return None
         if self._token is None and not _names_this_machine(headers):
             return _forbidden("This page answers to localhost and 127.0.0.1 only.")
         if self._token is not None and (entry := self._entry(scope, headers)) is not None:

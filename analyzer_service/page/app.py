@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from analyzer_service.page import dashboards, health, listing, shell
+from analyzer_service.page import dashboards, health, listing, ready, shell
 from analyzer_service.page.access import Access, guard
 from analyzer_service.page.annotating import routes as annotating
 from analyzer_service.page.answers import PageError, failure
@@ -37,6 +37,7 @@ def build_app(settings: PageSettings) -> Starlette:
     watchers = live.Watchers(folders)
     return Starlette(
         routes=[
+            *ready.routes(settings.output_dir),
             *shell.routes(folders),
             *listing.routes(folders),
             *health.routes(folders),

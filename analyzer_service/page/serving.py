@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from types import FrameType
 from urllib.parse import quote
@@ -23,7 +24,11 @@ class _Server(uvicorn.Server):
     """Ends at a signal as asked, which is no failure: uvicorn's would then die of it."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.should_exit = True
+        if self.should_exit:
+            os._exit(
+                128 + sig
+            )  # asked twice: at once; annotations are on the disk when they are said
+        self.should_exit = self.config.app.state.ending = True  # type: ignore[union-attr]
 
 
 def serve_page(settings: PageSettings, listener: socket.socket | None = None) -> None:

@@ -64,7 +64,8 @@ class IngestLoop:
         self._router = router
         self._workers = workers
         self._wakeup = Wakeup()
-        self._survey = Survey(board or Board(), runs.output_dir)
+        self._board = board or Board()
+        self._survey = Survey(self._board, runs.output_dir)
         self.runs = Runs(workers, runs, self._wakeup.set, self._survey.last_look)
         self.sessions = Sessions(router, self.runs, sessions)
         self._once = once
@@ -79,6 +80,7 @@ class IngestLoop:
     def stop(self) -> None:
         """Take nothing more; `run` returns soon. Any thread and signal handlers may call it."""
         self._stopping = True
+        self._board.phase = "ending"
         self._wakeup.set()
 
     def run(self, *, grace_s: float = 10.0) -> None:
@@ -88,8 +90,10 @@ class IngestLoop:
         `grace_s` at most.
         """
         try:
+            self._board.phase = "ending" if self._stopping else "open"
             while not self._stopping and not self._finished():
                 self.turn()
+            self._board.phase = "ending"
             if self._orphaned and not self._stopping:
                 self._end_lost_runs()
                 grace_s = max(grace_s, _PARENT_GRACE_S)
@@ -173,6 +177,7 @@ class IngestLoop:
         endings = self.runs.end_all()
         while self._clock() < deadline and not all(ending.done for ending in endings):
             self._turn_without_taking()
+        self.runs.say_what_is_left()
 
     def _at_rest(self) -> bool:
         """Whether nothing is at work, even if batches wait for frames that are yet to come."""

@@ -208,6 +208,17 @@ class Runs:
                 run.ending = self._begin_end(run)
         return [run.ending for run in self if run.ending is not None]
 
+    def say_what_is_left(self) -> None:
+        """Log, of each run that is not over, what its next analyzer will go on with."""
+        for run in self:
+            if run.over:
+                continue
+            what = left_in_words(run.pipeline.frames_waiting, run.uncommitted_records)
+            logger.warning(
+                "%s: not over (%s); the next analyzer of this output folder goes on with it",
+                *(run.started.run_name, what),
+            )
+
     def close(self) -> None:
         """Close what is open; runs that are not over can be taken up again later."""
         for run in self:
@@ -267,6 +278,18 @@ class Runs:
         except RecordingError as error:
             logger.error("nothing is recorded: %s", error)
             return None
+
+
+def left_in_words(frames: int, records: int) -> str:
+    """What an analyzer that ends has not dealt with.
+
+    Examples
+    --------
+    >>> left_in_words(3, 0), left_in_words(0, 0)
+    ('left: 3 frames', 'all that came is written')
+    """
+    left = [f"{frames:,} frames"] * bool(frames) + [f"{records:,} records"] * bool(records)
+    return f"left: {', '.join(left)}" if left else "all that came is written"
 
 
 def _first_records(pipeline: RunPipeline, started: RunStarted) -> list[Recorded]:

@@ -1,18 +1,16 @@
 """`serve`: sockets, workers and the ingest loop of one process, from start to end."""
 
 import logging
-import os
 import resource
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from types import FrameType
 
 from analyzer_service.listening import listen, url_of
 from analyzer_service.metrics.health import HealthLog
 from analyzer_service.metrics.pages import Pages
+from analyzer_service.metrics.readiness import OutputProbe, Readiness
 from analyzer_service.metrics.server import HttpServer
 from analyzer_service.metrics.snapshot import Board
 from analyzer_service.pipeline.settings import PipelineSettings
@@ -20,6 +18,7 @@ from analyzer_service.receive.loop import IngestLoop
 from analyzer_service.receive.machines import make_workers
 from analyzer_service.receive.runs import RunsSettings
 from analyzer_service.receive.seams import SessionSettings
+from analyzer_service.receive.signals import Deadline, drain_s, ended_by_signals
 from analyzer_service.settings import ServeSettings, check_output_dir
 from analyzer_service.sinks.notifier import check_notify
 from analyzer_service.workers import Workers
@@ -28,7 +27,6 @@ from shared.transport.server import RouterPair
 logger = logging.getLogger(__name__)
 
 _MOST_FILES = 65536
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(settings: ServeSettings) -> None:
@@ -43,12 +41,24 @@ def serve(settings: ServeSettings) -> None:
     check_notify(settings.alerts.notify)
     _allow_files()
     board = Board()
-    with closing(make_workers(settings.workers, settings.cluster)) as workers:
+    with (
+        closing(Deadline(settings.grace_s)) as deadline,
+        closing(make_workers(settings.workers, settings.cluster)) as workers,
+    ):
         router, listener, output_dir = _claim(settings)
         loop = _make_loop(settings, router, workers, output_dir, board)
         with (
-            _stopped_by_signals(loop),
-            _watched(settings, listener, Pages(board, workers.counts)),
+            ended_by_signals(loop.stop, deadline),
+            closing(OutputProbe(output_dir)) as output,
+            _watched(
+                settings,
+                listener,
+                Pages(
+                    board,
+                    Readiness(board, output, settings.least_free_bytes, workers.failing),
+                    workers.counts,
+                ),
+            ),
             closing(HealthLog(board, output_dir, workers.counts)),
         ):
             logger.info(
@@ -63,7 +73,7 @@ def serve(settings: ServeSettings) -> None:
                 logger.info("frames are analyzed by the cluster %s", settings.cluster.address)
             if settings.own is not None:
                 logger.info("own analysis: %s", settings.own.identity)
-            loop.run(grace_s=settings.grace_s)
+            loop.run(grace_s=drain_s(settings.grace_s))
     logger.info("stopped")
 
 
@@ -150,23 +160,3 @@ def _who(settings: ServeSettings) -> str:
     if settings.keys is not None:
         return f"encrypted, {len(settings.keys.authorized)} authorized keys"
     return "this machine only" if settings.address.loopback else "PLAINTEXT, open to anyone"
-
-
-@contextmanager
-def _stopped_by_signals(loop: IngestLoop) -> Iterator[None]:
-    """The first signal lets the loop end in order, the second ends the process at once."""
-    seen: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        del frame
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        loop.stop()
-
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -23,6 +23,7 @@ from shared.codec import Buffer, join, size_of
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 2
+_REMEMBERED_S: Final = 60.0
 # Mapping a file takes longer than copying less.
 _SMALLEST_FILE_BYTES: Final = 1 << 16
 _CANCELLED: Final[Outcome[Any]] = Outcome("cancelled", error="cancelled")
@@ -106,6 +107,13 @@ class PoolWorkers:
             calls=len(self._tasks),
             lost=sum(slot.lost for slot in slots),
         )
+
+    def failing(self) -> bool:
+        """Whether every process for frames was lost within the last minute, and none has worked
+        since; any thread may ask.
+        """
+        slots = tuple(self._lanes[False].slots)
+        return bool(slots) and all(slot.failing for slot in slots)
 
     def submit(
         self,
@@ -202,6 +210,7 @@ class _Slot:
         self._running: _Task | None = None
         self._closing = False
         self.lost = 0
+        self._failed_at: float | None = None
         self._thread = threading.Thread(target=self._serve, name="worker", daemon=True)
         self._thread.start()
 
@@ -214,6 +223,12 @@ class _Slot:
     def busy(self) -> bool:
         """Whether a call runs in it."""
         return self._running is not None
+
+    @property
+    def failing(self) -> bool:
+        """Whether its last attempt cost the process, a minute ago at most."""
+        at = self._failed_at
+        return at is not None and time.monotonic() - at < _REMEMBERED_S
 
     def kill_if_running(self, task: _Task) -> None:
         """Kill the process if it runs `task`."""
@@ -252,19 +267,26 @@ class _Slot:
             try:
                 outcome = self._attempt(task)
             except WorkerDiedError as error:
-                self.lost += not (task.cancelled.is_set() or self._closing)
+                self._note_loss(task)
                 self._discard()
                 outcome = Outcome("died", error=describe(error))
                 continue
             except OSError as error:  # no process could be started
+                self._failed_at = time.monotonic()
                 self._discard()
                 outcome = failed(error, "died")
                 continue
+            self._failed_at = None
             if outcome.how == "timed_out":
                 self.lost += 1
                 self._discard()
             return outcome
         return _CANCELLED if task.cancelled.is_set() else outcome
+
+    def _note_loss(self, task: _Task) -> None:
+        if not (task.cancelled.is_set() or self._closing):
+            self.lost += 1
+            self._failed_at = time.monotonic()
 
     def _attempt(self, task: _Task) -> Outcome[Any]:
         process = self._ready_process()

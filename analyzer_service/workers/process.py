@@ -12,6 +12,7 @@ from analyzer_service.workers.calling import READY, Answer, pack_call, unpack_an
 from analyzer_service.workers.channel import Channel
 from analyzer_service.workers.memory_files import MemoryFile
 from analyzer_service.workers.protocol import Outcome
+from shared.logs import FORMAT_VARIABLE, logs_json
 
 _START_LIMIT_S: Final = 60.0
 _STUCK_LIMIT_S: Final = 30.0
@@ -124,4 +125,5 @@ class WorkerProcess:
 
 def _environment() -> dict[str, str]:
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}
+    format_ = "json" if logs_json() else "text"
+    return {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path, FORMAT_VARIABLE: format_}

@@ -1,5 +1,6 @@
 """The command line: errors in one line, and whole processes over real sockets."""
 
+import json
 import os
 import signal
 import socket
@@ -394,7 +395,7 @@ def test_a_recorded_run_and_its_replay_are_equal_byte_for_byte(
     )
     assert again.returncode == 0, again.stderr
     replayed = tmp_path / "auto_analysis_demo"
-    assert again.stdout.splitlines() == [
+    assert [json.loads(line)["message"] for line in again.stdout.splitlines()] == [
         f"Run folder  {replayed}",
         f"Report      {replayed / 'final_summary_report.md'}",
         f"With plots  {replayed / 'final_summary_report.html'}",

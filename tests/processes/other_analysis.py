@@ -31,6 +31,12 @@ def sleep_100_ms(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     return analyze_frame(frame, tissue)
 
 
+def hang(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
+    """Never through with any frame."""
+    never_return()
+    return analyze_frame(frame, tissue)
+
+
 def glance_for_100_ms(frame: BatchFrame, tissue: TissueFacts) -> FrameResult:
     """As long for each frame, whatever its size and the machine: only a corner is analyzed."""
     time.sleep(SLOW_S)

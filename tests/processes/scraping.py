@@ -67,6 +67,13 @@ def health(port: int) -> tuple[int, dict[str, Any]]:
     return status, body
 
 
+def ready(port: int) -> tuple[int, dict[str, Any]]:
+    """Status and body of /readyz."""
+    status, text = get(port, "/readyz")
+    body: dict[str, Any] = json.loads(text)
+    return status, body
+
+
 def get(port: int, path: str) -> tuple[int, str]:
     """Status and text of a page."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""/metrics and /healthz of a real analyzer, during a run, asked by well-behaved and bad clients."""
+"""What a real analyzer serves during a run, asked by well-behaved and bad clients."""
 
 import contextlib
 import random
@@ -13,7 +13,7 @@ import pytest
 from analyzer_service.sinks.health_file import FILE, parse_lines
 from analyzer_service.verify.run_folder import verify_folder
 from tests.processes.scene import Process, Scene, expect_everything
-from tests.processes.scraping import get, health, port_of, scrape
+from tests.processes.scraping import get, health, port_of, ready, scrape
 
 pytestmark = pytest.mark.process
 
@@ -93,7 +93,7 @@ def test_the_analyzers_health_is_noted_until_the_run_is_over(scene: Scene) -> No
     assert verify_folder(scene.folder).sound
 
 
-def test_a_store_that_cannot_be_written_is_unhealthy_until_it_can(scene: Scene) -> None:
+def test_a_store_that_cannot_be_written_is_not_ready_until_it_can(scene: Scene) -> None:
     analyzer, port = watched(scene)
     release = scene.home / "release"
     publisher = scene.publisher(batches=300, step_s=0.01, hold=release)
@@ -101,12 +101,15 @@ def test_a_store_that_cannot_be_written_is_unhealthy_until_it_can(scene: Scene) 
     # As on a full disk: no file of this process grows any more.
     _, most = resource.prlimit(analyzer.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(analyzer.pid, resource.RLIMIT_FSIZE, (64 << 10, most))
-    scene.until(lambda: health(port)[0] == 503)
-    reasons = ["bare: results cannot be written"]
-    assert health(port)[1] == {"status": "failing", "reasons": reasons}
+    scene.until(lambda: ready(port)[0] == 503)
+    scene.until(lambda: ready(port)[1]["checks"]["stores"] != "ok")
+    said = ready(port)[1]["checks"]
+    assert said["stores"]["why"] == "results cannot be written: bare"
+    assert said["loop"] == "ok"
+    assert health(port) == (200, {"status": "ok"}), "no restart would help"
     scene.until(lambda: scrape(port).value("sidelight_store_failing", run="bare") == 1)
     resource.prlimit(analyzer.pid, resource.RLIMIT_FSIZE, (most, most))
-    scene.until(lambda: health(port) == (200, {"status": "ok"}))
+    scene.until(lambda: ready(port)[0] == 200)
     release.touch()
     expect_everything(scene, scene.outcome(publisher), 300)
     scene.end(analyzer)

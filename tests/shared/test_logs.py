@@ -1,5 +1,6 @@
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.logs import JsonLines, log_to
+from shared.logs import JsonLines, LoggedLines, log_to
 
 
 @contextmanager
@@ -92,3 +93,56 @@ def test_a_file_that_was_asked_for_is_for_people(tmp_path: Path) -> None:
 def test_other_formats_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="choose one of auto, text, json"):
         log_to(None, "xml")
+
+
+SERVICE = """
+import sys, threading, warnings
+from shared.logs import log_to, say, say_error
+say_error("before") if sys.argv[1] == "early" else log_to(None, "auto")
+warnings.warn("odd", RuntimeWarning)
+thread = threading.Thread(target=lambda: 1 / 0, name="side")
+thread.start()
+thread.join()
+say("Run folder  there")
+say_error("wrong flag")
+raise ValueError("not caught")
+"""
+
+
+def test_every_line_is_one_object_whoever_says_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVICE, "service"], capture_output=True, text=True, check=False
+    )
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(each["level"], each["logger"]) for each in said] == [
+        ("WARNING", "py.warnings"),
+        ("ERROR", "error"),
+        ("ERROR", "error"),
+        ("CRITICAL", "error"),
+    ]
+    assert "RuntimeWarning: odd" in said[0]["message"]
+    assert said[1]["message"] == "thread side ended by an error"
+    assert said[1]["error"] == "ZeroDivisionError: division by zero"
+    assert said[2]["message"] == "wrong flag"
+    assert said[3]["error"] == "ValueError: not caught"
+    assert done.returncode == 1
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["message"] == "Run folder  there"
+    assert json.loads(line)["logger"] == "results"
+
+
+def test_before_there_is_a_log_errors_are_for_people() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVICE, "early"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.startswith("error: before\n")
+    assert done.stdout == "Run folder  there\n"
+
+
+def test_what_is_printed_is_logged_line_by_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    lines = LoggedLines("printed")
+    print("a", "b", file=lines)
+    print("\n\nc\nd", end="", file=lines)
+    print("e", file=lines)
+    assert [record.message for record in caplog.records] == ["a b", "c", "de"]

@@ -108,14 +108,14 @@ def test_bad_input_is_one_line_and_writes_nothing(case, tmp_path, monkeypatch, c
 
 def test_flags_become_settings(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "_run", lambda settings, _: seen.append(settings))
+    monkeypatch.setattr(cli, "_run", lambda settings, *_: seen.append(settings))
     run(monkeypatch, "--gpu", 1, "--batch-size", 16, "--analysis-freq", 50, "--record", "a.mcap")
     assert seen == [TrainSettings(gpu=1, batch_size=16, analysis_freq=50, record=Path("a.mcap"))]
 
 
 def test_defaults_are_the_guides(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "_run", lambda settings, _: seen.append(settings))
+    monkeypatch.setattr(cli, "_run", lambda settings, *_: seen.append(settings))
     run(monkeypatch)
     [settings] = seen
     assert (settings.gpu, settings.batch_size, settings.num_workers) == (None, None, 4)

@@ -128,8 +128,9 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     recording = tmp_path / "r.mcap"
     settings = make_settings(tmp_path, epochs=3, max_steps=-1, batch_size=320, record=recording)
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as ended:
         fit(settings)
+    assert ended.value.code == 130
     assert "run short stopped at step " in caplog.text
     assert "Records: handed over" in caplog.text
     last = tmp_path / "training_short" / "checkpoints" / "last.ckpt"
@@ -144,7 +145,7 @@ def settings_of_command(text, monkeypatch):
     [line] = [line for line in text.splitlines() if "to go on: " in line]
     _, flags = line.split(" -m trainer ")
     asked = []
-    monkeypatch.setattr(cli, "_run", lambda settings, _: asked.append(settings))
+    monkeypatch.setattr(cli, "_run", lambda settings, *_: asked.append(settings))
     cli.app(shlex.split(flags), standalone_mode=False)
     return asked[0]
 

@@ -44,10 +44,33 @@ def test_health_is_a_word_in_json() -> None:
 
 
 def test_trouble_is_a_503_with_its_reasons() -> None:
-    board = make_board(make_run("büro", store_failing=True))
+    now = [0.0]
+    board = make_board()
+    board.clock = lambda: now[0]
+    board.turned()
+    now[0] = 7.0
     status, _, body = ask(Pages(board), "GET /healthz HTTP/1.1")
-    reasons = ["büro: results cannot be written"]
+    reasons = ["the ingest loop has stood still for 7 s"]
     assert (status, json.loads(body)) == (503, {"status": "failing", "reasons": reasons})
+
+
+def test_a_full_disk_is_no_reason_for_a_restart_but_for_no_new_work() -> None:
+    board = make_board(make_run("büro", store_failing=True))
+    board.phase = "open"
+    assert ask(Pages(board), "GET /healthz HTTP/1.1")[0] == 200
+    status, headers, body = ask(Pages(board), "GET /readyz HTTP/1.1")
+    said = json.loads(body)
+    assert (status, said["status"]) == (503, "not ready")
+    assert said["checks"].pop("stores")["why"] == "results cannot be written: büro"
+    assert set(said["checks"].values()) == {"ok"}
+    assert headers["Content-Type"] == "application/json"
+
+
+def test_an_analyzer_that_is_ready_says_so_check_by_check() -> None:
+    board = make_board()
+    board.phase = "open"
+    status, _, body = ask(Pages(board), "GET /readyz HTTP/1.1")
+    assert (status, json.loads(body)["status"]) == (200, "ready")
 
 
 @pytest.mark.parametrize(
