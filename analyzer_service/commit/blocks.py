@@ -1,11 +1,11 @@
-"""Rows and tiles as matrices: what a report sums up over a long run, read many at a time."""
+"""Tiles as matrices: what a report sums up over a long run, read many at a time."""
 
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from analyzer_service.commit.packing import NameLists, Names, unpack
 from shared.messages import Phase
 
-_PAGE: Final = 1024
 _FEW: Final = 0.125
 _FRAMES: Final = 512
 
@@ -72,57 +71,21 @@ def count_rows(connection: sqlite3.Connection, phase: str, upto: int) -> int:
     return int(least)
 
 
-def read_names(
-    connection: sqlite3.Connection,
-    lists: NameLists,
-    of: Literal["batches", "tiles"],
-    upto: int,
-    *,
-    prefix: str = "",
-) -> list[str]:
-    """Names of every number of the rows up to release `upto`, or of their tiles.
-
-    With `prefix` only those that begin so; where nothing does, no row is read.
-    """
-    if prefix and not any(_holds(names, prefix) for names in _every_list(connection, lists)):
-        return []
-    join = " JOIN samples s ON s.frame = b.frame" if of == "tiles" else ""
-    whose = "" if join else " AND b.ordinal IS NOT NULL"
+def read_tile_names(connection: sqlite3.Connection, lists: NameLists, upto: int) -> list[str]:
+    """Names of every number of the tiles of the rows up to release `upto`."""
     query = (
-        f"SELECT DISTINCT {'s' if join else 'b'}.name_list FROM batches b{join} "
-        f"WHERE b.superseded = 0{whose} AND b.release <= ?"
+        "SELECT DISTINCT s.name_list FROM batches b JOIN samples s ON s.frame = b.frame "
+        "WHERE b.superseded = 0 AND b.release <= ?"
     )
     found = [lists.names(number) for (number,) in connection.execute(query, (upto,))]
-    every = dict.fromkeys(name for names in found for name in names)
-    return [name for name in every if name.startswith(prefix)]
+    return list(dict.fromkeys(name for names in found for name in names))
 
 
-def _every_list(connection: sqlite3.Connection, lists: NameLists) -> Iterator[Names]:
+def has_names(connection: sqlite3.Connection, lists: NameLists, prefix: str) -> bool:
+    """Whether any number of the run, of a row or a tile, has a name that begins with `prefix`."""
     numbers = connection.execute("SELECT id FROM metric_names").fetchall()
-    return (lists.names(number) for (number,) in numbers)
-
-
-def _holds(names: Names, prefix: str) -> bool:
+    names = (name for (number,) in numbers for name in lists.names(number))
     return any(name.startswith(prefix) for name in names)
-
-
-def read_blocks(connection: sqlite3.Connection, lists: NameLists, upto: int) -> Iterator[Block]:
-    """Rows of the run up to release `upto`: of each 1,024 a block for each phase."""
-    query = (
-        "SELECT release, phase, name_list, metrics FROM batches "
-        "WHERE superseded = 0 AND ordinal IS NOT NULL AND release > ? AND release <= ? "
-        f"ORDER BY release LIMIT {_PAGE}"
-    )
-    after = 0
-    while page := connection.execute(query, (after, upto)).fetchall():
-        after = page[-1][0]
-        _, phase, number, _ = page[0]
-        alike = [row[1] for row in page].count(phase) == len(page)
-        if alike and [row[2] for row in page].count(number) == len(page):  # much faster
-            yield Block(phase, lists.names(number), _matrix([row[3] for row in page]))
-            continue
-        for phase, rows in _grouped(page, key=lambda row: row[1]).items():
-            yield _block(lists, phase, [row[2:] for row in rows])
 
 
 def read_tile_blocks(

@@ -9,7 +9,9 @@ from typing import Final
 
 from shared.errors import ConfigurationError, SidelightError, SinkError
 
-SCHEMA_NUMBER: Final = 3
+SCHEMA_NUMBER: Final = 4
+READABLE: Final = (3, 4)
+"""Schemas of runs that are read as they are; who writes one on makes what it lacks."""
 BUSY_TIMEOUT_S: Final = 30.0
 LOOK_TIMEOUT_S: Final = 1.0
 _BEING_MADE: Final = 0
@@ -41,7 +43,7 @@ def holds_run(folder: Path) -> bool:
     if not path.is_file():
         return False
     with closing(_connect_to_read(path)) as connection:
-        return _check_schema(connection, folder) == SCHEMA_NUMBER
+        return _check_schema(connection, folder) in READABLE
 
 
 def open_writer(folder: Path) -> sqlite3.Connection:
@@ -194,9 +196,10 @@ def _check_schema(connection: sqlite3.Connection, folder: Path) -> int:
         (number,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         raise _named(error, f"{run_database(folder)} is not readable") from error
-    if number not in (_BEING_MADE, SCHEMA_NUMBER):
+    if number not in (_BEING_MADE, *READABLE):
         raise ConfigurationError(
-            f"{run_database(folder)} has schema {number}, this version reads {SCHEMA_NUMBER}: "
+            f"{run_database(folder)} has schema {number}, this version reads "
+            f"{' and '.join(map(str, READABLE))}: "
             "use the version of Sidelight that wrote it"
         )
     return int(number)

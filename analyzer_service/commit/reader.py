@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from analyzer_service.alerts.settings import AlertSettings
 from analyzer_service.commit.alert_records import count_alerts, read_alert_settings, read_alerts
 from analyzer_service.commit.blocks import (
-    Block,
     TileBlock,
     count_rows,
-    read_blocks,
-    read_names,
+    has_names,
     read_tile_blocks,
+    read_tile_names,
 )
 from analyzer_service.commit.database import open_reader, open_unchanged, run_database
 from analyzer_service.commit.frame_books import read_books, read_drops
@@ -29,6 +28,7 @@ from analyzer_service.commit.packing import NameLists
 from analyzer_service.commit.probe_maps import read_probe_tiles
 from analyzer_service.commit.record_books import read_record_books
 from analyzer_service.commit.rollup_views import RollupReader
+from analyzer_service.commit.stretch_views import StretchReader
 from analyzer_service.commit.tile_rows import (
     PAGE,
     RowsOf,
@@ -189,7 +189,24 @@ class RunReader:
 
         With `prefix` only those that begin so; where nothing does, no row is read.
         """
-        return read_names(self._connection, self._lists, of, upto, prefix=prefix)
+        if not has_names(self._connection, self._lists, prefix):
+            return []
+        if of == "tiles":
+            names = read_tile_names(self._connection, self._lists, upto)
+        else:
+            each = (self.stretches(phase, upto=upto).names() for phase in ("train", "val"))
+            names = list(dict.fromkeys(name for found in each for name in found))
+        return [name for name in names if name.startswith(prefix)]
+
+    def last(self, phase: str, *, upto: int) -> Row | None:
+        """The last row of `phase` up to release `upto`; None where there is none."""
+        query = (
+            "SELECT release, phase, name_list, metrics FROM batches "
+            "WHERE phase = ? AND superseded = 0 AND ordinal = ?"
+        )
+        given = (phase, self.count(phase, upto=upto))
+        found = self._connection.execute(query, given).fetchone()
+        return found and Row(found[0], self._values(*found[1:]))
 
     def rank_names(self, *, upto: int) -> list[str]:
         """Names of every number of the ranks' rows up to release `upto`."""
@@ -216,6 +233,11 @@ class RunReader:
     def rollups(self, phase: str, names: Sequence[str], *, rows: int | None = None) -> RollupReader:
         """Numbers of the first `rows` rows of `phase`, of all if None, in buckets of any level."""
         return RollupReader(self._connection, self._lists, phase, names, rows=rows)
+
+    def stretches(self, phase: str, *, upto: int) -> StretchReader:
+        """Statistics of the rows of `phase` up to release `upto`, of 1,024 rows each."""
+        rows = self.count(phase, upto=upto)
+        return StretchReader(self._connection, self._lists, phase, rows=rows)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -247,10 +269,6 @@ class RunReader:
     ) -> Iterator[SampleRow]:
         """Analyzed tiles of the released rows, in release order, then in their batch's order."""
         return read_tiles(self._connection, self._lists, row_filters(phase, epoch, upto), after)
-
-    def blocks(self, *, upto: int) -> Iterator[Block]:
-        """Rows of the run up to release `upto` as matrices, for sums over long runs."""
-        return read_blocks(self._connection, self._lists, upto)
 
     def tile_blocks(self, *, upto: int) -> Iterator[TileBlock]:
         """Tiles of the rows up to release `upto` as matrices."""

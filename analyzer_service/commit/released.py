@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from analyzer_service.alerts.settings import DEFAULT, AlertSettings
-from analyzer_service.commit import rollups
+from analyzer_service.commit import rollups, stretches
 from analyzer_service.commit.alerts import RunAlerts
 from analyzer_service.commit.own_results import FAILED, OFF, OwnResults
 from analyzer_service.commit.probe_tiles import ProbeTiles
@@ -16,8 +16,8 @@ from analyzer_service.sinks.frames import is_detailed
 from shared.messages import BatchMetrics, EpochEnded, Phase
 
 _DERIVED: Final = (
-    *("batches", "recent_frames", "probe_tiles", "rollups", "epochs", "jobs", "dashboards"),
-    *("streams", "drop_counts"),
+    *("batches", "recent_frames", "probe_tiles", "rollups", "stretches", "epochs", "jobs"),
+    *("dashboards", "streams", "drop_counts"),
 )
 _COLUMNS: Final = (
     *("epoch", "batch_idx", "global_step", "phase_step", "rank", "timestamp", "batch_size"),
@@ -179,6 +179,7 @@ class Released:
         self._connection.execute(_INSERT, (self.release, *at, ordinal, *columns, *lists.pack(row)))
         if ordinal is not None:
             rollups.add_row(self._connection, lists, phase, ordinal)
+            stretches.add_row(self._connection, lists, phase, ordinal)
 
     def _first_beyond(self, incarnation: int, step: int) -> int | None:
         """The first row that is to be superseded; None where there is none."""
@@ -211,6 +212,7 @@ class Released:
         )
         whole = self._dense(phase)
         rollups.truncate(self._connection, phase, whole)
+        stretches.truncate(self._connection, phase, whole)
         count = whole
         for release, ordinal in self._connection.execute(query, (phase, whole)).fetchall():
             count += 1
@@ -219,6 +221,7 @@ class Released:
                     "UPDATE batches SET ordinal = ? WHERE release = ?", (count, release)
                 )
             rollups.add_row(self._connection, self._store.lists, phase, count)
+            stretches.add_row(self._connection, self._store.lists, phase, count)
         self._ordinals[phase] = count
 
     def _dense(self, phase: str) -> int:

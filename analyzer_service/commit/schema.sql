@@ -188,6 +188,22 @@ CREATE TABLE IF NOT EXISTS rollups (
     PRIMARY KEY (phase, level, bucket)
 );
 
+-- Statistics of 1,024 consecutive rows of a phase (by ordinal), complete ones only. In float64:
+-- `epochs` are its epochs and the rows of each; `statistics`, for each name, rows that have it,
+-- its finite values, their sum, what rounding leaves of the mean, squares about it, least, largest;
+-- `by_epoch` counts and sums of each epoch, null where there is only one, or too many; `kept` every
+-- value of four names.
+CREATE TABLE IF NOT EXISTS stretches (
+    phase TEXT NOT NULL,
+    stretch INTEGER NOT NULL,
+    name_list INTEGER NOT NULL,
+    epochs BLOB NOT NULL,
+    statistics BLOB NOT NULL,
+    by_epoch BLOB,
+    kept BLOB NOT NULL,
+    PRIMARY KEY (phase, stretch)
+);
+
 CREATE TABLE IF NOT EXISTS epochs (
     id INTEGER PRIMARY KEY,
     epoch INTEGER NOT NULL,

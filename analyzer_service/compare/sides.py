@@ -1,6 +1,7 @@
 """One run as far as a comparison needs it: its settings, and its last epoch in numbers."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -8,8 +9,10 @@ from typing import Final
 import numpy as np
 
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.sinks.moments import Moments, Table
-from analyzer_service.sinks.plain import metrics_of
+from analyzer_service.commit.stretches import Stretch
+from analyzer_service.commit.totals import Totals
+from analyzer_service.sinks.moments import Moments
+from analyzer_service.sinks.phase_rows import Times, Timing
 from analyzer_service.sinks.report_evidence import primary_layer
 from shared.messages import Phase, RunStarted, Sample
 
@@ -33,6 +36,15 @@ class TileValues:
 
 
 @dataclass(frozen=True)
+class EpochBatches:
+    """The batches of an epoch: how many, statistics of their numbers, their times."""
+
+    rows: int
+    moments: dict[str, Moments]
+    timings: dict[str, Timing]
+
+
+@dataclass(frozen=True)
 class Side:
     """A run: what it said at its start, how it stands, its last epoch.
 
@@ -50,19 +62,17 @@ class Side:
     released: int
     epoch: int | None
     ended: bool
-    batches: dict[Phase, Table]
+    batches: dict[Phase, EpochBatches]
     tiles: TileValues
 
     def moments(self, phase: Phase, name: str) -> Moments:
         """Statistics of a metric over the batches of the last epoch."""
-        return self.batches[phase].moments(name)
+        return self.batches[phase].moments.get(name, Moments())
 
     def median(self, phase: Phase, name: str) -> tuple[float, int]:
         """Median over the batches of the last epoch, and how many they are."""
-        column = self.batches[phase].columns().get(name)
-        if column is None or column.kept is None:
-            return math.nan, 0
-        return column.kept.quantiles(0.5)[0], column.moments.n
+        found = self.batches[phase].timings[name]
+        return found.median, found.n
 
 
 def read_side(folder: Path) -> Side:
@@ -76,13 +86,6 @@ def read_side(folder: Path) -> Side:
     with RunReader(folder) as reader:
         started, state = reader.started(), reader.state()
         epoch, ended = _last_epoch(reader, state.released)
-        batches: dict[Phase, Table] = {
-            "train": Table(quantiles=True),
-            "val": Table(quantiles=True),
-        }
-        if epoch is not None:
-            for row in reader.rows(epoch=epoch, upto=state.released):
-                batches[row.values["phase"]].add(metrics_of(row.values))
         return Side(
             folder=folder,
             started=started,
@@ -90,9 +93,31 @@ def read_side(folder: Path) -> Side:
             released=state.released,
             epoch=epoch,
             ended=ended,
-            batches=batches,
+            batches={
+                phase: read_epoch(reader, phase, epoch, state.released)
+                for phase in ("train", "val")
+            },
             tiles=_tiles(reader, epoch, state.released),
         )
+
+
+def read_epoch(reader: RunReader, phase: Phase, epoch: int | None, released: int) -> EpochBatches:
+    """The batches of an epoch up to row `released`; none where `epoch` is None."""
+    stretches = reader.stretches(phase, upto=released)
+    times, rows = Times(), 0
+
+    def again() -> Iterator[Stretch]:
+        return iter(()) if epoch is None else stretches.of_epoch(epoch)
+
+    def taken() -> Iterator[Stretch]:
+        nonlocal rows
+        for stretch in again():
+            rows += stretch.rows
+            times.extend(stretch)
+            yield stretch
+
+    moments = Moments.by_name(Totals.of(taken()))
+    return EpochBatches(rows, moments, times.timings(again))
 
 
 def _last_epoch(reader: RunReader, released: int) -> tuple[int | None, bool]:

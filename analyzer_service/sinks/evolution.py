@@ -1,10 +1,7 @@
 """How the metrics changed from epoch to epoch: their means, in bounded memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from analyzer_service.sinks.moments import Table
 from analyzer_service.sinks.plain import in_order
@@ -26,12 +23,6 @@ class Evolution:
     def add(self, phase: str, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Take one row's metrics."""
         self._table(phase, epoch).add(metrics)
-
-    def extend(
-        self, phase: str, epoch: int, names: Sequence[str], values: NDArray[np.float64]
-    ) -> None:
-        """Take the metrics of rows of one epoch as a matrix (N, len(names))."""
-        self._table(phase, epoch).extend(names, values)
 
     def means(self) -> list[dict[str, Any]]:
         """One dict per epoch and phase, ascending: `epoch`, `phase`, `batches`, then means."""

@@ -12,6 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.commit.totals import Totals
+
 CHUNK: Final = 256
 KEPT_VALUES: Final = 16_384
 
@@ -34,6 +36,19 @@ class Moments:
     low: float = math.nan
     high: float = math.nan
     _squares: float = 0.0
+
+    @classmethod
+    def by_name(cls, totals: Totals) -> dict[str, "Moments"]:
+        """Of rows that are put together already; undefined are those that have no finite value."""
+        means = np.where(totals.counts > 0, totals.means, np.nan)
+        columns = (totals.counts, totals.present, means, totals.lows, totals.highs, totals.squares)
+        values = [column.tolist() for column in columns]
+        return {
+            name: cls(int(n), int(present - n), mean, low, high, squares)
+            for name, n, present, mean, low, high, squares in zip(
+                totals.names, *values, strict=True
+            )
+        }
 
     @property
     def sd(self) -> float:
@@ -162,6 +177,14 @@ class Table:
         self._quantiles = quantiles
         self._columns: dict[str, Column] = {}
         self.rows = 0
+
+    @classmethod
+    def of(cls, moments: Mapping[str, Moments], *, rows: int) -> "Table":
+        """Statistics of `rows` rows that are put together already."""
+        table = cls()
+        table.rows = rows
+        table._columns = {name: Column(moments=each) for name, each in moments.items()}
+        return table
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Add one row; every value must be a number or None."""

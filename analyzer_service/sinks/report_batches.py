@@ -1,22 +1,21 @@
-"""What the report needs of a run's rows, gathered in one pass."""
+"""What the report needs of a run's rows."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer_service.commit.blocks import Block
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.own.numbers import PREFIX
-from analyzer_service.sinks.evolution import Evolution
 from analyzer_service.sinks.moments import Moments, Table
+from analyzer_service.sinks.phase_rows import PhaseRows, Timing
+from analyzer_service.sinks.plain import in_order
 
 Floats = NDArray[np.float64]
 
-TIMINGS: Final = ("training_time_ms", "inference_time_ms", "data_time_ms")
 TRACED: Final = ("loss", "ssim", "psnr", "memory_mb")
 OWN: Final = ("loss", "ssim")
 OF_LAYERS: Final = ("attention_position_bias", "undefined", "flat", "low_contrast")
@@ -56,6 +55,8 @@ class PhaseBatches:
 
     Attributes
     ----------
+    timings : dict of str to Timing
+        Of `TIMINGS`.
     tiles, timed_tiles : int
         Tiles seen by the model; those of batches whose time is known.
     step_ms : float
@@ -63,7 +64,7 @@ class PhaseBatches:
     """
 
     metrics: Table = field(default_factory=Table)
-    timings: Table = field(default_factory=lambda: Table(quantiles=True))
+    timings: dict[str, Timing] = field(default_factory=dict)
     traces: dict[str, Trace] = field(default_factory=dict)
     tiles: int = 0
     timed_tiles: int = 0
@@ -74,31 +75,13 @@ class PhaseBatches:
         """Number of rows."""
         return self.metrics.rows
 
-    def extend(self, block: Block, names: Sequence[str]) -> None:
-        """Take rows; `names` are the metrics whose statistics are kept."""
-        self.metrics.extend(names, block.columns(names))
-        self.timings.extend(TIMINGS, block.columns(TIMINGS))
-        steps = block.column("phase_step")
-        for name in TRACED:
-            self.trace(name).extend(block.column(name), steps)
-        self._add_tiles(block.column("batch_size"), block.column("training_time_ms"))
-
     def trace(self, name: str) -> Trace:
         """First, last and extreme values of a metric."""
         return self.traces.setdefault(name, Trace())
 
-    def quantiles(self, name: str, *shares: float) -> list[float]:
+    def timing(self, name: str) -> Timing:
         """Quantiles of a timing in ms; NaN when it never came."""
-        column = self.timings.columns().get(name)
-        kept = column.kept if column else None
-        return kept.quantiles(*shares) if kept else [math.nan] * len(shares)
-
-    def _add_tiles(self, sizes: Floats, spent: Floats) -> None:
-        known = np.isfinite(sizes)
-        timed = known & np.isfinite(spent)
-        self.tiles += int(sizes[known].sum())
-        self.timed_tiles += int(sizes[timed].sum())
-        self.step_ms += float(spent[timed].sum())
+        return self.timings.get(name, Timing())
 
 
 @dataclass
@@ -129,16 +112,46 @@ class RunBatches:
 
 def read_batches(reader: RunReader, release: int, layers: Sequence[str]) -> RunBatches:
     """Gather the rows up to `release`: the batch's own metrics, those of `layers`, the user's."""
-    phases = {"train": PhaseBatches(), "val": PhaseBatches()}
-    evolution = Evolution()
-    first_at, last_at = math.nan, math.nan
     names = [*OWN, *(f"attention_{layer}_{key}" for layer in layers for key in OF_LAYERS)]
     names += sorted(reader.names("batches", upto=release, prefix=PREFIX))
-    for block in reader.blocks(upto=release):
-        phases[block.phase].extend(block, names)
-        epochs, values = block.column("epoch"), block.columns(names)
-        for epoch in np.unique(epochs):
-            evolution.extend(block.phase, int(epoch), names, values[epochs == epoch])
-        times = block.column("timestamp")
-        first_at, last_at = np.fmin(first_at, times.min()), np.fmax(last_at, times.max())
-    return RunBatches(phases, evolution.means(), float(first_at), float(last_at))
+    gathered = {
+        phase: PhaseRows(reader, phase, release, names=names, traced=TRACED)
+        for phase in ("train", "val")
+    }
+    epochs = [
+        {"epoch": epoch, "phase": phase, "batches": rows} | {n: means[n] for n in in_order(means)}
+        for phase, found in gathered.items()
+        for epoch, rows, means in found.epoch_means()
+    ]
+    times = [_span(found) for found in gathered.values()]
+    return RunBatches(
+        {phase: _phase(found, names) for phase, found in gathered.items()},
+        sorted(epochs, key=lambda means: (means["epoch"], means["phase"])),
+        float(np.fmin.reduce([first for first, _ in times])),
+        float(np.fmax.reduce([last for _, last in times])),
+    )
+
+
+def _phase(found: PhaseRows, names: Sequence[str]) -> PhaseBatches:
+    moments = Moments.by_name(found.totals)
+    every = {name: moments.get(name, Moments()) for name in names}
+    phase = PhaseBatches(
+        metrics=Table.of(
+            {name: replace(each, undefined=found.rows - each.n) for name, each in every.items()},
+            rows=found.rows,
+        ),
+        timings=found.timings(),
+        tiles=found.tiles,
+        timed_tiles=found.timed_tiles,
+        step_ms=found.step_ms,
+    )
+    for steps, values in found.ends_and_extremes():
+        for name, column in zip(TRACED, values.T, strict=True):
+            phase.trace(name).extend(column, steps)
+    return phase
+
+
+def _span(found: PhaseRows) -> tuple[float, float]:
+    """When the first row was, and the last; NaN without rows."""
+    times = Moments.by_name(found.totals).get("timestamp", Moments())
+    return times.low, times.high

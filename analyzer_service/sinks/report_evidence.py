@@ -96,10 +96,9 @@ def _generalization(batches: RunBatches) -> list[Line]:
 
 
 def _forward_pass(batches: RunBatches, phase: str, good: GoodRange) -> Line:
-    part = batches.phases[phase]
-    (median,) = part.quantiles(good.key, 0.5)
-    n = plural(part.timings.moments(good.key).n, "batch")
-    return ["Forward pass, median", with_unit(median, "ms"), n, good.text()]
+    found = batches.phases[phase].timing(good.key)
+    n = plural(found.n, "batch")
+    return ["Forward pass, median", with_unit(found.median, "ms"), n, good.text()]
 
 
 def _frames(reader: RunReader) -> Line:

@@ -6,7 +6,8 @@ from typing import Final
 from analyzer_service.commit.reader import RunState
 from analyzer_service.figures.wording import number, with_unit
 from analyzer_service.sinks.markdown import quoted, table
-from analyzer_service.sinks.report_batches import TIMINGS, PhaseBatches, RunBatches
+from analyzer_service.sinks.phase_rows import TIMINGS
+from analyzer_service.sinks.report_batches import PhaseBatches, RunBatches
 from analyzer_service.sinks.report_wording import change, plural
 from shared.messages import RunStarted
 
@@ -121,9 +122,8 @@ def _best(value: float, step: int) -> str:
 
 
 def _times(phase: PhaseBatches, name: str) -> list[str]:
-    median, high = phase.quantiles(name, 0.5, 0.95)
-    count = phase.timings.moments(name).n
-    return [with_unit(median, "ms"), with_unit(high, "ms"), f"{count:,}"]
+    found = phase.timing(name)
+    return [with_unit(found.median, "ms"), with_unit(found.high, "ms"), f"{found.n:,}"]
 
 
 def _evenly(numbers: list[int], count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Rows and tiles as matrices: the same values, in the same order, as one by one."""
+"""Tiles as matrices: the same values, in the same order, as one by one."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 from analyzer_service.commit.blocks import Block
 from analyzer_service.commit.reader import RunReader
-from tests.analyzer_service.sinks.runs import RunWriter, repeat_rows, write_run
+from tests.analyzer_service.sinks.runs import RunWriter, write_run
 
 PHASES = ("train", "val")
 
@@ -25,19 +25,6 @@ def run(tmp_path: Path) -> Iterator[RunWriter]:
     written.batch(23, epoch=2, batch_idx=2, framed=False)
     yield written
     written.close()
-
-
-@pytest.mark.parametrize("upto", [0, 7, 24, 1000])
-def test_blocks_are_the_rows(run: RunWriter, upto: int) -> None:
-    with RunReader(run.folder) as reader:
-        blocks = list(reader.blocks(upto=upto))
-        rows = {phase: [r.values for r in reader.rows(phase=phase, upto=upto)] for phase in PHASES}
-
-    for phase in PHASES:
-        found = [named for block in blocks if block.phase == phase for named in named_rows(block)]
-        names = {name for row in rows[phase] for name in row} - {"phase"}
-        expected = [{name: row.get(name, math.nan) for name in names} for row in rows[phase]]
-        np.testing.assert_equal(found, expected)
 
 
 @pytest.mark.parametrize("upto", [0, 7, 1000])
@@ -55,38 +42,13 @@ def test_tile_blocks_are_the_tiles(run: RunWriter, upto: int) -> None:
         np.testing.assert_equal([tile for tile in found if tile[0] == phase], expected)
 
 
-def test_rows_of_several_name_lists_keep_their_order(run: RunWriter) -> None:
-    with RunReader(run.folder) as reader:
-        train = [block for block in reader.blocks(upto=1000) if block.phase == "train"]
+def test_a_column_that_is_not_there_is_undefined() -> None:
+    block = Block("train", ("a", "b"), np.array([[1.0, 2.0], [3.0, np.nan]]))
 
-    (block,) = train
-    assert block.column("global_step").tolist()[-3:] == [21.0, 22.0, 23.0]
-    framed = np.isfinite(block.column("ssim")[-3:])
-    assert framed.tolist() == [False, True, False]
-
-
-def test_a_column_that_is_not_there_is_undefined(run: RunWriter) -> None:
-    with RunReader(run.folder) as reader:
-        block = next(reader.blocks(upto=3))
-
-    assert len(block) == 3
+    assert len(block) == 2
     assert np.isnan(block.column("none")).all()
-    assert block.column("global_step").tolist() == [1.0, 2.0, 3.0]
-    np.testing.assert_equal(
-        block.columns(["none", "global_step"]), [[np.nan, 1.0], [np.nan, 2.0], [np.nan, 3.0]]
-    )
-
-
-def test_pages_join_without_a_gap(tmp_path: Path) -> None:
-    run = RunWriter(tmp_path / "auto_analysis_demo")
-    for number in range(1, 101):
-        run.batch(number, epoch=0, batch_idx=number, framed=False)
-    repeat_rows(run, times=23)
-    with RunReader(run.folder) as reader:
-        blocks = list(reader.blocks(upto=2300))
-    run.close()
-
-    assert [len(block) for block in blocks] == [1024, 1024, 252]
+    assert block.column("a").tolist() == [1.0, 3.0]
+    np.testing.assert_equal(block.columns(["none", "b"]), [[np.nan, 2.0], [np.nan, np.nan]])
 
 
 def named_rows(block: Block) -> list[dict[str, Any]]:
