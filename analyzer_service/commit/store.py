@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from analyzer_service.commit.books import StreamBooks
 from analyzer_service.commit.database import StoreError, open_writer
+from analyzer_service.commit.log_size import LogSize
 from analyzer_service.commit.maps import PackedMaps
 from analyzer_service.commit.packing import NameLists
 from shared.messages import DropNotice, RunStarted
@@ -80,6 +81,7 @@ class Store:
         self.folder = folder
         self.connection = open_writer(folder)
         self.lists = NameLists(self.connection)
+        self.log_size = LogSize(self.connection, folder)
         self._unsaid: list[tuple[int, str]] = []
 
     def close(self) -> None:
@@ -110,6 +112,7 @@ class Store:
                 message = f"{self.folder}: the run could not be committed: {error}"
                 raise StoreError(message) from error
             raise
+        self.log_size.committed()
         unsaid, self._unsaid = self._unsaid, []
         for level, words in unsaid:
             logger.log(level, "%s", words)
