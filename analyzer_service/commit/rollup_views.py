@@ -91,13 +91,56 @@ class RollupReader:
         return self._sums(level, first, last).buckets()
 
     def history(self, points: int) -> dict[str, Floats]:
-        """Means by name, "global_step" with them, over at most `points` buckets."""
+        """Means by name, "global_step" with them, over at most `points` buckets.
+
+        In validation a bucket is of one pass, unless there are more than `points` / 4 of them.
+        """
         wanted = RollupReader(
             *(self._connection, self._lists, self._phase, ["global_step", *self.names]),
             rows=self.rows,
         )
-        means = wanted.read(lowest_level(self.rows, points), 0, self.rows).means
+        means = wanted._history(points)
         return {name: means[:, k].copy() for k, name in enumerate(wanted.names)}
+
+    def _history(self, points: int) -> Floats:
+        level = lowest_level(self.rows, points)
+        passes = self.passes(points // 4) if level > 0 and self._phase == "val" else None
+        if passes is None:
+            return self.read(level, 0, self.rows).means
+        level = lowest_level(self.rows, points - 2 * len(passes))
+        return np.concatenate([self.within(level, first, last) for first, last in passes])
+
+    def passes(self, most: int) -> list[tuple[int, int]] | None:
+        """The passes of validation, which have one global step each; None if more than `most`.
+
+        Each is how many rows come before its first one, and before the first one after it.
+        """
+        found: list[tuple[int, int]] = []
+        at = 0
+        while at < self.rows:
+            if len(found) == most:
+                return None
+            end = self.before(np.nextafter(self._step(at + 1), np.inf), at)
+            found.append((at, end))
+            at = end
+        return found
+
+    def within(self, level: int, first: int, last: int) -> Floats:
+        """Means of buckets of only the rows after the first `first`, up to the `last`-th.
+
+        Those at both ends, where the rows begin or end inside a bucket, hold fewer rows.
+        """
+        if level < BASE_LEVEL:
+            return _Sums.of_rows(self._of_rows(first, last), 1 << level).buckets().means
+        begin, end = -(-first >> level), last >> level
+        if begin >= end:
+            return self._between(first, last).buckets().means
+        parts = [self._stored(level, begin, end)]
+        if first < begin << level:
+            parts.insert(0, self._between(first, begin << level))
+        if end << level < last:
+            parts.append(self._between(end << level, last))
+        return _Sums.joined(parts).buckets().means
 
     def starts(self) -> int:
         """How often producers started: with a new start rows may have been taken back."""
@@ -117,13 +160,14 @@ class RollupReader:
         lists = dict.fromkeys(row[0] for row in numbers)
         return list(dict.fromkeys(name for number in lists for name in self._lists.names(number)))
 
-    def before(self, step: float) -> int:
+    def before(self, step: float, least: int = 0) -> int:
         """How many rows come before the first one that reaches global step `step`.
 
+        At least `least` are known to.
         Rows of several ranks may be a few steps out of order; then it is one of the places where
         the rows cross `step`.
         """
-        low, high = 0, self.rows
+        low, high = least, self.rows
         while low < high:
             middle = (low + high) // 2
             below = self._step(middle + 1) < step
@@ -151,17 +195,26 @@ class RollupReader:
         found = self._stored(level, first, full)
         if end <= full or end <= first:
             return found
-        return _Sums.joined([found, _Sums.joined(self._pieces(level, full)).folded()])
+        return _Sums.joined([found, self._between(full << level, self.rows)])
 
-    def _pieces(self, level: int, bucket: int) -> Iterator["_Sums"]:
-        """Sums of the parts of the bucket that has come only in part, largest first."""
-        at = bucket << level
-        for lower in range(level - 1, BASE_LEVEL - 1, -1):
-            if at + (1 << lower) <= self.rows:
-                yield self._stored(lower, at >> lower, (at >> lower) + 1)
-                at += 1 << lower
-        if at < self.rows:
-            yield _Sums.of_rows(self._of_rows(at, self.rows), self.rows - at)
+    def _between(self, first: int, last: int) -> "_Sums":
+        """Rows after the first `first`, up to the `last`-th, as one bucket."""
+        return _Sums.joined(self._pieces(first, last)).folded()
+
+    def _pieces(self, first: int, last: int) -> Iterator["_Sums"]:
+        """Sums of the largest buckets that are there, in order, and of the rows between them."""
+        at = first
+        while at < last:
+            level = (last - at).bit_length() - 1
+            if at:
+                level = min(level, (at & -at).bit_length() - 1)
+            if level >= BASE_LEVEL:
+                yield self._stored(level, at >> level, (at >> level) + 1)
+                at += 1 << level
+            else:
+                end = min(last, (at >> BASE_LEVEL) + 1 << BASE_LEVEL)
+                yield _Sums.of_rows(self._of_rows(at, end), end - at)
+                at = end
 
     def _of_rows(self, first: int, last: int) -> Floats:
         """Values (rows, names) of the rows after the first `first`, up to the `last`-th."""

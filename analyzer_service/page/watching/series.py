@@ -179,7 +179,10 @@ def _points(reader: RunReader, asked: Asked) -> Response:
         "first_bucket": first,
         "exact": level == 0,
     }
-    columns: dict[str, NDArray[np.float64]] = {"x": found.means[:, 0]}
+    # A bucket that holds the end of one validation and the beginning of the next is shown at the
+    # next: between them nothing was validated.
+    steps = found.highs if asked.phase == "val" else found.means
+    columns: dict[str, NDArray[np.float64]] = {"x": steps[:, 0]}
     for place, name in enumerate(rollups.names):
         if name in asked.names:
             columns[name] = found.means[:, place]

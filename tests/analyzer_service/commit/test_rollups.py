@@ -157,3 +157,87 @@ def test_the_level_is_the_finest_that_fits(rows: int, points: int) -> None:
     level = lowest_level(rows, points)
     assert math.ceil(rows / 2**level) <= points
     assert level == 0 or math.ceil(rows / 2 ** (level - 1)) > points
+
+
+def _validated(folder: Path, passes: list[int]) -> tuple[Floats, Floats]:
+    """A run of as many validation batches in each pass; their steps and losses."""
+    steps = np.repeat(1000.0 * np.arange(1, len(passes) + 1), passes)
+    losses = np.random.default_rng(3).normal(size=len(steps)) + steps
+    run = RunWriter(folder)
+    run.store.connection.execute("PRAGMA synchronous = OFF")
+    with run.store.transaction():
+        for number, (step, loss) in enumerate(zip(steps, losses, strict=True), start=1):
+            keys = {"global_step": int(step), "epoch": int(step) // 1000 - 1}
+            batch = make_batch(number, phase="val", frame=None, loss=loss, **keys)
+            run.cseq += 1
+            run.released.add_batch(Source(run.origin, run.cseq, run.started), batch, None)
+    run.close()
+    return steps, losses
+
+
+PASSES = [13, 1, 100, 8, 64, 37, 200, 5]
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Floats, Floats]:
+    folder = tmp_path_factory.mktemp("validated")
+    return folder, *_validated(folder, PASSES)
+
+
+def test_passes_of_validation_are_found(validated: tuple[Path, Floats, Floats]) -> None:
+    ends = np.cumsum(PASSES).tolist()
+    with RunReader(validated[0]) as reader:
+        rollups = reader.rollups("val", [])
+        assert rollups.passes(8) == list(zip([0, *ends[:-1]], ends, strict=True))
+        assert rollups.passes(7) is None
+        assert reader.rollups("train", []).passes(8) == []
+
+
+@pytest.mark.parametrize("points", [400, 100, 60, 36])
+def test_a_bucket_of_validation_is_of_one_pass(
+    validated: tuple[Path, Floats, Floats], points: int
+) -> None:
+    folder, steps, losses = validated
+    with RunReader(folder) as reader:
+        found = reader.history(phase="val", upto=10**9, names=["loss"], points=points)
+
+    assert len(found["loss"]) <= points
+    assert set(found["global_step"]) == set(steps)
+    for step in set(steps):
+        own, means = losses[steps == step], found["loss"][found["global_step"] == step]
+        assert own.min() <= means.min() <= means.max() <= own.max()
+    # A pass of which all is in one bucket has its mean, by the definition.
+    single = [step for step in set(steps) if (found["global_step"] == step).sum() == 1]
+    assert single
+    for step in single:
+        mean = losses[steps == step].mean()
+        assert found["loss"][found["global_step"] == step] == pytest.approx([mean], rel=1e-12)
+
+
+@pytest.mark.parametrize("level", [1, 3, 4, 6])
+@pytest.mark.parametrize(("first", "last"), [(0, 428), (13, 14), (17, 19), (14, 114), (9, 200)])
+def test_buckets_within_a_range_hold_each_of_its_rows_once(
+    validated: tuple[Path, Floats, Floats], level: int, first: int, last: int
+) -> None:
+    folder, _, losses = validated
+    with RunReader(folder) as reader:
+        found = reader.rollups("val", ["loss"]).within(level, first, last)[:, 0]
+    size, own = 1 << level, losses[first:last]
+    # Below the lowest level that is stored buckets begin with the range, above at multiples.
+    edges = (
+        np.arange(first, last, size)
+        if level < 3
+        else np.arange(-(-first // size) * size, last, size)
+    )
+    edges = [int(edge) for edge in edges if first < edge < last]
+    if level >= 3 and last // size * size <= -(-first // size) * size:
+        edges = []  # no whole one in it
+    expected = [part.mean() for part in np.split(own, [edge - first for edge in edges])]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_many_passes_are_read_as_they_are_stored(validated: tuple[Path, Floats, Floats]) -> None:
+    with RunReader(validated[0]) as reader:
+        found = reader.history(phase="val", upto=10**9, names=["loss"], points=24)
+        stored = reader.rollups("val", ["loss"]).read(5, 0, 100).means[:, 0]
+    np.testing.assert_array_equal(found["loss"], stored)

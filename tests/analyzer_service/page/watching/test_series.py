@@ -89,6 +89,24 @@ def test_a_whole_view_has_means_and_extremes_of_equally_many_rows(
     np.testing.assert_allclose(found["x"], steps, rtol=1e-12)
 
 
+def test_no_point_of_validation_lies_between_two_passes(client: TestClient, tmp_path: Path) -> None:
+    run = RunWriter(tmp_path / "auto_analysis_a")
+    with run.store.transaction():
+        for number in range(1, 91):  # three passes of 30 batches, at the steps 100, 200 and 300
+            step = 100 * (1 + (number - 1) // 30)
+            keys = {"global_step": step, "epoch": step // 100 - 1, "loss": float(number)}
+            batch = make_batch(number, phase="val", frame=None, **keys)
+            run.cseq += 1
+            run.released.add_batch(Source(run.origin, run.cseq, run.started), batch, None)
+    run.close()
+    facts, found = ask(client, "phase=val&name=loss&points=12")
+    assert facts["level"] == 3
+    parts = [np.arange(at, min(at + 8, 90)) for at in range(0, 90, 8)]
+    np.testing.assert_array_equal(found["x"], [100.0 * (1 + part[-1] // 30) for part in parts])
+    np.testing.assert_array_equal(found["loss"], [part.mean() + 1 for part in parts])
+    np.testing.assert_array_equal(found["loss:low"], [part[0] + 1 for part in parts])
+
+
 def test_a_close_view_has_the_rows_themselves_and_one_more_on_each_side(
     client: TestClient, losses: Floats
 ) -> None:
