@@ -15,6 +15,7 @@ READABLE: Final = (3, 4)
 BUSY_TIMEOUT_S: Final = 30.0
 LOOK_TIMEOUT_S: Final = 1.0
 _BEING_MADE: Final = 0
+_RANKS_COUNTED: Final = 3
 _NAMED: Final = 5
 # SQLite's codes for a disk that takes no more, or fails; the lowest byte of what it says.
 _OF_THE_DISK: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
@@ -65,7 +66,8 @@ def open_writer(folder: Path) -> sqlite3.Connection:
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=256
         )
         try:
-            _check_schema(connection, folder)
+            if _check_schema(connection, folder) == _RANKS_COUNTED:
+                _let_ranks_go_uncounted(connection)
             _make_tables(connection)
         except BaseException:
             connection.close()
@@ -188,6 +190,20 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     # The number goes with the tables: a database without it has none of them.
     number = f"PRAGMA user_version = {SCHEMA_NUMBER};"
     connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{number}\nCOMMIT;")
+
+
+def _let_ranks_go_uncounted(connection: sqlite3.Connection) -> None:
+    """Let rows be without an ordinal, which schema 3 at first forbade.
+
+    Taking the constraint away leaves the rows as they are, so SQLite's documentation of ALTER TABLE
+    has it edited in the schema itself.
+    """
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    connection.executescript(
+        "BEGIN IMMEDIATE; PRAGMA writable_schema = ON; UPDATE sqlite_master SET "
+        "sql = replace(sql, 'ordinal INTEGER NOT NULL', 'ordinal INTEGER') WHERE name = 'batches'; "
+        f"PRAGMA schema_version = {version + 1}; PRAGMA writable_schema = OFF; COMMIT;"
+    )
 
 
 def _check_schema(connection: sqlite3.Connection, folder: Path) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analyzer_service.commit.database import run_database
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.commit.released import Source
+from analyzer_service.commit.run_rows import Source
 from analyzer_service.commit.stretches import ROWS
 from analyzer_service.compare.sides import read_epoch, read_side
 from analyzer_service.own.summary import summary_of_run
@@ -111,7 +111,7 @@ def check_summary(folder: Path) -> None:
     found = summary_of_run(folder)
     for phase in ("train", "val"):
         rows = rows_of(folder, phase)
-        names = {name for row in rows for name in row} - {*KEYS, "phase", "samples"}
+        names = {name for row in rows for name in row} - {*KEYS, "phase", "ranks", "samples"}
         assert found["batches"][phase] == len(rows)
         assert set(found["summary"][phase]) == names
         for name in names:
@@ -260,6 +260,24 @@ def test_a_run_of_schema_3_is_read_and_written_on(tmp_path: Path) -> None:
     run.close()
     rows = rows_of(folder, "train")
     assert [row["global_step"] for row in rows] == list(range(1, 32))
+    check_summary(folder)
+    check_batches(folder)
+
+
+def test_a_run_of_schema_3_may_be_resumed_with_several_ranks(tmp_path: Path) -> None:
+    folder = tmp_path / "auto_analysis_demo"
+    folder.mkdir()
+    run_database(folder).write_bytes(gzip.decompress(SCHEMA_3.read_bytes()))
+    run = RunWriter(folder, incarnation=2, resumed_from_step=40, world_size=2)
+    for rank in (0, 1):
+        run.batch(41, epoch=4, batch_idx=0, framed=False, rank=rank, loss=1.0 + rank)
+    (whole,) = run.store.connection.execute("PRAGMA integrity_check").fetchone()
+    run.close()
+
+    rows = rows_of(folder, "train")
+    assert whole == "ok"
+    assert [row["global_step"] for row in rows] == list(range(1, 42))
+    assert rows[-1]["loss"] == 1.5
     check_summary(folder)
     check_batches(folder)
 
