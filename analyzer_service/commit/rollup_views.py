@@ -5,15 +5,15 @@ bucket, which more rows will come to, is put together of the largest pieces that
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer_service.commit.bucket_sums import Buckets, Sums
 from analyzer_service.commit.packing import NameLists, unpack
 from analyzer_service.commit.rollups import BASE_LEVEL
 
@@ -27,23 +27,6 @@ _BUCKETS: Final = (
     "SELECT name_list, sums, counts, lows, highs FROM rollups "
     "WHERE phase = ? AND level = ? AND bucket >= ? AND bucket < ? ORDER BY bucket"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """Consecutive buckets, as matrices of shape (buckets, names).
-
-    Attributes
-    ----------
-    means : ndarray
-        NaN where no row of a bucket has a finite value; of single rows the values themselves.
-    lows, highs : ndarray
-        Least and largest finite value of a row in the bucket, NaN where there is none.
-    """
-
-    means: Floats
-    lows: Floats
-    highs: Floats
 
 
 def lowest_level(rows: int, points: int) -> int:
@@ -131,7 +114,7 @@ class RollupReader:
         Those at both ends, where the rows begin or end inside a bucket, hold fewer rows.
         """
         if level < BASE_LEVEL:
-            return _Sums.of_rows(self._of_rows(first, last), 1 << level).buckets().means
+            return Sums.of_rows(self._of_rows(first, last), 1 << level).buckets().means
         begin, end = -(-first >> level), last >> level
         if begin >= end:
             return self._between(first, last).buckets().means
@@ -140,7 +123,7 @@ class RollupReader:
             parts.insert(0, self._between(first, begin << level))
         if end << level < last:
             parts.append(self._between(end << level, last))
-        return _Sums.joined(parts).buckets().means
+        return Sums.joined(parts).buckets().means
 
     def starts(self) -> int:
         """How often producers started: with a new start rows may have been taken back."""
@@ -186,22 +169,22 @@ class RollupReader:
         query = "SELECT max(ordinal) FROM batches WHERE phase = ? AND superseded = 0"
         return int(self._connection.execute(query, (self._phase,)).fetchone()[0] or 0)
 
-    def _sums(self, level: int, first: int, last: int) -> "_Sums":
+    def _sums(self, level: int, first: int, last: int) -> Sums:
         end = min(last, -(-self.rows >> level))
         if level < BASE_LEVEL:
             values = self._of_rows(first << level, min(end << level, self.rows))
-            return _Sums.of_rows(values, 1 << level)
+            return Sums.of_rows(values, 1 << level)
         full = min(end, self.rows >> level)
         found = self._stored(level, first, full)
         if end <= full or end <= first:
             return found
-        return _Sums.joined([found, self._between(full << level, self.rows)])
+        return Sums.joined([found, self._between(full << level, self.rows)])
 
-    def _between(self, first: int, last: int) -> "_Sums":
+    def _between(self, first: int, last: int) -> Sums:
         """Rows after the first `first`, up to the `last`-th, as one bucket."""
-        return _Sums.joined(self._pieces(first, last)).folded()
+        return Sums.joined(self._pieces(first, last)).folded()
 
-    def _pieces(self, first: int, last: int) -> Iterator["_Sums"]:
+    def _pieces(self, first: int, last: int) -> Iterator[Sums]:
         """Sums of the largest buckets that are there, in order, and of the rows between them."""
         at = first
         while at < last:
@@ -213,7 +196,7 @@ class RollupReader:
                 at += 1 << level
             else:
                 end = min(last, (at >> BASE_LEVEL) + 1 << BASE_LEVEL)
-                yield _Sums.of_rows(self._of_rows(at, end), end - at)
+                yield Sums.of_rows(self._of_rows(at, end), end - at)
                 at = end
 
     def _of_rows(self, first: int, last: int) -> Floats:
@@ -221,11 +204,11 @@ class RollupReader:
         rows = self._connection.execute(_ROWS, (self._phase, first + 1, last)).fetchall()
         return self._columns(rows, 1, absent=np.nan)
 
-    def _stored(self, level: int, first: int, last: int) -> "_Sums":
+    def _stored(self, level: int, first: int, last: int) -> Sums:
         found = (self._phase, level, first, last)
         rows = self._connection.execute(_BUCKETS, found).fetchall()
         absent = (0.0, 0.0, np.nan, np.nan)
-        return _Sums(*(self._columns(rows, 1 + i, absent=absent[i]) for i in range(4)))
+        return Sums(*(self._columns(rows, 1 + i, absent=absent[i]) for i in range(4)))
 
     def _columns(self, rows: Sequence[tuple[Any, ...]], column: int, *, absent: float) -> Floats:
         """The wanted numbers of the blobs in a column; neighbors of one list are read together."""
@@ -246,55 +229,3 @@ class RollupReader:
             pairs = [(to, places[name]) for to, name in enumerate(self.names) if name in places]
             self._found[number] = [to for to, _ in pairs], [source for _, source in pairs]
         return self._found[number]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """Buckets as matrices (buckets, names) of sums, counts, and extremes."""
-
-    sums: Floats
-    counts: Floats
-    lows: Floats
-    highs: Floats
-
-    @classmethod
-    def of_rows(cls, values: Floats, size: int) -> Self:
-        """Each `size` consecutive rows as a bucket; the last one may hold fewer."""
-        rows, names = values.shape
-        padded = np.full((-(-rows // size) * size, names), np.nan)
-        padded[:rows] = np.where(np.isfinite(values), values, np.nan)
-        cube = padded.reshape(-(-rows // size), size, names)
-        known = ~np.isnan(cube)
-        return cls(
-            _added(np.where(known, cube, 0.0)),
-            known.sum(axis=1, dtype=np.float64),
-            np.fmin.reduce(cube, axis=1),
-            np.fmax.reduce(cube, axis=1),
-        )
-
-    @classmethod
-    def joined(cls, parts: Iterable[Self]) -> Self:
-        """Buckets of `parts` one after the other."""
-        listed = list(parts)
-        fields = ("sums", "counts", "lows", "highs")
-        return cls(*(np.concatenate([getattr(p, name) for p in listed]) for name in fields))
-
-    def folded(self) -> "_Sums":
-        """All buckets as one."""
-        return _Sums(
-            _added(self.sums[None]),
-            self.counts.sum(axis=0)[None],
-            np.fmin.reduce(self.lows, axis=0)[None],
-            np.fmax.reduce(self.highs, axis=0)[None],
-        )
-
-    def buckets(self) -> Buckets:
-        """Means and extremes."""
-        means = np.where(self.counts > 0, self.sums / np.maximum(self.counts, 1), np.nan)
-        return Buckets(means, self.lows, self.highs)
-
-
-def _added(cube: Floats) -> Floats:
-    """Sums over the middle axis."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.add.reduce(cube, axis=1))
