@@ -156,7 +156,8 @@ def _is_run(entry: os.DirEntry[str], root: Path) -> bool:
     try:
         kind = os.lstat(database).st_mode
     except PermissionError:
-        return entry.is_dir(follow_symlinks=False)  # nobody is to miss it: whoever reads it is told
+        # Nobody is to miss a run: whoever reads it is told. lost+found, say, is none.
+        return entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
     if stat.S_ISREG(kind) and not entry.is_symlink():
