@@ -23,7 +23,14 @@ from trainer.data.datamodule import DataFacts, TissueTiles, check_tile_size
 from trainer.finished import Finished, ReportState, Stamp, how_to_watch, report_stamp
 from trainer.module import AnalysisEnabledMainModel
 from trainer.plan import Plan, make_plan
-from trainer.ranks import Chosen, chosen_by_first, files_of_others, telling_the_others, wait_for
+from trainer.ranks import (
+    Chosen,
+    chosen_by_first,
+    files_of_others,
+    telling_the_others,
+    this_rank,
+    wait_for,
+)
 from trainer.settings import TrainSettings, flags_to_go_on
 from trainer.signals import EndedBySignals
 
@@ -90,7 +97,8 @@ def fit(settings: TrainSettings) -> Finished:
                 trainer.fit(module, datamodule=data, ckpt_path=settings.resume)
             except BaseException:
                 _say_what_is_left(settings, plan, trainer)
-                if signals.number is not None:
+                # A further rank that ends with a code has Lightning end rank 0 in its midst.
+                if signals.number is not None and this_rank() == 0:
                     raise SystemExit(128 + signals.number) from None
                 raise
         wait_for(getattr(trainer.strategy.launcher, "procs", []))

@@ -32,7 +32,7 @@ class EndedBySignals(pl.Callback):
     grace_s : float
         Seconds after SIGTERM after which the process ends, whatever it does.
     alone : bool
-        Whether this is the only rank. Others hear a signal more than once.
+        Whether this is the only rank.
 
     Attributes
     ----------
@@ -50,8 +50,11 @@ class EndedBySignals(pl.Callback):
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """Heed SIGTERM meanwhile; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
+        """Heed SIGTERM meanwhile; only the main thread can.
+
+        Several ranks are left to Lightning, which tells each of them and has them end together.
+        """
+        if not self._alone or threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -81,8 +84,10 @@ class EndedBySignals(pl.Callback):
             self.number = signal.SIGINT
             # Lightning ignores Ctrl-C from here on.
             signal.signal(signal.SIGINT, _end_at_once)
-        elif type(exception).__name__ == "SIGTERMException" and self._alone:
-            self._keep(trainer)
+        elif type(exception).__name__ == "SIGTERMException":
+            self.number = signal.SIGTERM
+            if self._alone:
+                self._keep(trainer)
 
     def _keep(self, trainer: pl.Trainer) -> None:
         """At the end of a batch, where model and optimizer fit each other."""
@@ -95,9 +100,7 @@ class EndedBySignals(pl.Callback):
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:
-            if self._alone:
-                _end_at_once(number, frame)
-            return
+            _end_at_once(number, frame)
         self.number = number
         self._timer = threading.Timer(self._grace_s, self._too_long)
         self._timer.daemon = True

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -208,7 +209,7 @@ def test_a_trainer_that_is_told_to_end_ends_all_of_its_ranks_in_order(
         scene.until(lambda name=name: len(steps_said(folder, name)) >= 5, deadline_s=DEADLINE_S)
     rank1 = ranks_of(trainer)[1]
     trainer.terminate()
-    trainer.wait(DEADLINE_S)  # with what code is Lightning's choice
+    assert trainer.wait(DEADLINE_S) == 128 + signal.SIGTERM
     scene.until(lambda: not rank1.is_running(), deadline_s=DEADLINE_S)
     found = audit(folder)
     found.expect_no_gap()
