@@ -28,7 +28,7 @@ class DaskCluster:
         self._processes: list[psutil.Popen] = []
         scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
         # Should the benchmark be killed, they end by themselves.
-        scheduler += ["--no-show", "--idle-timeout", "10 min"]
+        scheduler += ["--idle-timeout", "900s"]
         self._start([*scheduler, "--scheduler-file", str(self._file)])
         options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0"]
         options += ["--death-timeout", "60"]
@@ -47,7 +47,8 @@ class DaskCluster:
     ) -> None:
         family = [child for each in self._processes for child in _children(each)]
         for process in reversed(self._processes):
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
         psutil.wait_procs(self._processes, timeout=_END_S)
         for process in (*self._processes, *family):
             with suppress(psutil.NoSuchProcess):
