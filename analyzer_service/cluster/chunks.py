@@ -32,7 +32,7 @@ class AskedChunk:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredCall:
-    """How one call ended there, in how many milliseconds; see `Outcome`."""
+    """How one call ended there, in how many milliseconds of a processor; see `Outcome`."""
 
     how: How
     value: Plain = None

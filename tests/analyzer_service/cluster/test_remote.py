@@ -1,5 +1,9 @@
 """Only what is registered as a remote call can be named by a chunk."""
 
+import os
+import resource
+import time
+
 import pytest
 
 from analyzer_service.cluster.chunks import (
@@ -10,9 +14,11 @@ from analyzer_service.cluster.chunks import (
 )
 from analyzer_service.cluster.installation import digest, installation
 from analyzer_service.cluster.remote import resolve_call
-from analyzer_service.cluster.serving import run_chunk
+from analyzer_service.cluster.serving import _idle, run_chunk, timed
 from analyzer_service.pipeline.remote_calls import MEASURE, REMOTE
 from shared.errors import ContractError
+from tests.analyzer_service.workers.remote import ADD
+from tests.analyzer_service.workers.tasks import add
 
 
 def test_registered_calls_are_found_by_their_names() -> None:
@@ -53,3 +59,34 @@ def test_a_chunk_of_another_installation_is_refused() -> None:
 
 def test_what_is_no_chunk_is_refused() -> None:
     assert unpack_answered(run_chunk(b"\xc1"), 1).refused is not None
+
+
+def test_what_counts_is_work_and_not_the_time_that_passed() -> None:
+    value, took_ms = timed(memoryview(b"abc"), nap, 0.2)
+    assert value == (b"abc", 0.2)
+    assert took_ms < 100
+    assert timed(add, 1, 2)[0] == 3
+
+
+def nap(payload: memoryview, seconds: float) -> tuple[bytes, float]:
+    time.sleep(seconds)
+    return bytes(payload), seconds
+
+
+def test_a_chunk_runs_where_a_thousand_files_are_open() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4096:
+        pytest.skip("so many files cannot be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    with open(os.devnull) as file:
+        others = [os.dup(file.fileno()) for _ in range(1100)]
+        try:
+            call = AskedCall(ADD.name, [1, 2], 30.0, False)
+            header = pack_asked(AskedChunk(digest(installation()), (call,)))
+            (answer,) = unpack_answered(run_chunk(header), 1).answers
+        finally:
+            for each in others:
+                os.close(each)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            _idle.get_nowait().close()
+    assert (answer.how, answer.value) == ("done", 3)
