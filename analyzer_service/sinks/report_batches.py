@@ -134,7 +134,11 @@ def read_batches(reader: RunReader, release: int, layers: Sequence[str]) -> RunB
 
 def _phase(found: PhaseRows, names: Sequence[str]) -> PhaseBatches:
     moments = Moments.by_name(found.totals)
-    every = {name: moments.get(name, Moments()) for name in names}
+    every = {
+        name: moments.get(name, Moments())
+        for name in names
+        if name in moments or not name.startswith(PREFIX)  # the user's, where there are any
+    }
     phase = PhaseBatches(
         metrics=Table.of(
             {name: replace(each, undefined=found.rows - each.n) for name, each in every.items()},

@@ -1,5 +1,6 @@
 """What is no analyzer is said on one line, before anything is written."""
 
+import json
 import os
 import subprocess
 import sys
@@ -114,6 +115,8 @@ def test_commands_end_with_one_line_and_write_nothing(
         check=False,
     )
     assert done.returncode == 2
-    said = f"error: --analyzer nothing:Here: there is no module nothing in {tmp_path}"
-    assert done.stderr.splitlines() == [said]
+    (line,) = done.stderr.splitlines()
+    said = json.loads(line)  # as the log is where stderr is no terminal
+    assert said["level"] == "ERROR"
+    assert said["message"] == f"--analyzer nothing:Here: there is no module nothing in {tmp_path}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.mcap"]
