@@ -6,11 +6,10 @@ from typing import Any
 
 from analyzer_service.analyses.pathology_names import CORRELATION, OVERLAPS
 from analyzer_service.commit.reader import RunReader
-from analyzer_service.commit.totals import Totals
 from analyzer_service.sinks.json_files import FINAL_NAME, PHASES
-from analyzer_service.sinks.moments import Moments, Table
+from analyzer_service.sinks.moments import Table
+from analyzer_service.sinks.phase_table import phase_table
 from analyzer_service.sinks.plain import (
-    KEYS,
     as_json,
     in_order,
     metrics_of,
@@ -63,16 +62,10 @@ def summary_of_run(folder: Path) -> dict[str, Any]:
         # The phase whose last row came first is named first, as one by one they would be.
         known = sorted((row for row in rows.values() if row), key=lambda row: row.release)
         latest = {row.values["phase"]: row.values for row in known}
-        summary = _summary({phase: _table(reader, phase, upto) for phase in PHASES}, latest, folder)
+        summary = _summary(
+            {phase: phase_table(reader, phase, upto) for phase in PHASES}, latest, folder
+        )
         return summary | {"run_name": reader.started().run_name, "status": state.status}
-
-
-def _table(reader: RunReader, phase: str, upto: int) -> Table:
-    """Statistics of the metrics of a phase's rows."""
-    totals = Totals.of(reader.stretches(phase, upto=upto))
-    moments = Moments.by_name(totals)
-    rows = reader.count(phase, upto=upto)
-    return Table.of({name: each for name, each in moments.items() if name not in KEYS}, rows=rows)
 
 
 def correlations_of(row: Mapping[str, Any]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from analyzer_service.sinks.alert_list import alert_counts, listed_alerts
 from analyzer_service.sinks.evolution import Evolution
 from analyzer_service.sinks.metadata import run_facts, started_by
 from analyzer_service.sinks.moments import Table
+from analyzer_service.sinks.phase_table import phase_table
 from analyzer_service.sinks.plain import (
     as_json,
     in_order,
@@ -84,7 +85,6 @@ def write_final(folder: Path, release: int) -> Path:
         If the file cannot be written.
     """
     path = folder / FINAL_NAME
-    tables = {phase: Table() for phase in PHASES}
     evolution = Evolution()
     with RunReader(folder) as reader, replacing(path) as file:
         file.write('{"batch_metrics": [')
@@ -92,9 +92,8 @@ def write_final(folder: Path, release: int) -> Path:
         for row in reader.rows(upto=release):
             file.write(separator + as_json(plain_row(row.values)))
             separator = ",\n"
-            metrics = metrics_of(row.values)
-            tables[row.values["phase"]].add(metrics)
-            evolution.add(row.values["phase"], row.values["epoch"], metrics)
+            evolution.add(row.values["phase"], row.values["epoch"], metrics_of(row.values))
+        tables = {phase: phase_table(reader, phase, release) for phase in PHASES}
         summary = {phase: _statistics_of(table) for phase, table in tables.items()}
         if reader.most_ranks() > 1:
             _write_ranks(file, reader, release)
