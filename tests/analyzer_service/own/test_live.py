@@ -11,6 +11,7 @@ import pytest
 from analyzer_service.commit.reader import RunReader
 from analyzer_service.own.source import OwnSource
 from analyzer_service.pipeline import Calls, Origin, PipelineSettings
+from analyzer_service.sinks.report import write_report
 from analyzer_service.workers import PoolWorkers
 from tests.analyzer_service.own.sources import GOOD, checked
 from tests.analyzer_service.pipeline.driving import (
@@ -99,6 +100,17 @@ def test_each_row_has_the_own_numbers_and_the_built_in_ones(
     plain = rows_of(run_whole(tmp_path / "plain", pool, make_said()))
     assert str(without_own(rows)) == str(plain)
     assert set(failures_of(folder)) == {"analysis"}
+
+
+def test_a_run_without_validation_is_reported(tmp_path: Path, pool: PoolWorkers) -> None:
+    run = make_said(epochs=1)
+    records = [each for each in run.records if getattr(each, "phase", "train") == "train"]
+    frames = [each for each in run.frames if each.phase == "train"]
+    said = replace(run, records=records, frames=frames)
+    folder = analyzed(tmp_path / "own", pool, checked(tmp_path), said)
+    report = write_report(folder, release=10).read_text("utf-8")
+    phases = [line.split("|")[2].strip() for line in report.splitlines() if "`own_loss`" in line]
+    assert phases == ["train"]
 
 
 @pytest.mark.parametrize(
